@@ -1,0 +1,1 @@
+//! Hallpass: personal access tokens and self-service API clients beside a Keycloak realm.

@@ -1,0 +1,1 @@
+//! Integration tests, against a real Keycloak and real databases.
