@@ -1,1 +1,14 @@
 //! Hallpass: personal access tokens and self-service API clients beside a Keycloak realm.
+
+pub mod audit;
+pub mod clock;
+pub mod config;
+pub mod error;
+pub mod id;
+pub mod keycloak;
+pub mod page;
+pub mod principal;
+pub mod seal;
+pub mod store;
+
+pub use hallpass_verify as verify;

@@ -1,0 +1,203 @@
+//! Settings: typed, by section, from file, environment and flags.
+//!
+//! 1. [`Sources`] gives layers: a TOML file, `HALLPASS_SECTION__KEY` variables, flags. The highest wins.
+//! 2. Each section reads its keys through a reader that collects every problem.
+//! 3. What was read is typed and whole; nothing else of the program looks at text.
+//!
+//! Each key is declared once, where it is read; [`reference`] writes `docs/settings.md` from that.
+
+mod keycloak;
+mod reader;
+mod server;
+mod sources;
+mod store;
+#[cfg(test)]
+mod tests;
+mod tokens;
+
+use std::fmt;
+
+use reader::{Key, Reader};
+use secrecy::SecretString;
+
+pub use keycloak::{ClaimPath, Keycloak, Realm};
+pub use server::{PublicUrl, Server};
+pub use sources::Sources;
+pub use store::{SealingKey, Store, StoreUrl};
+pub use tokens::Tokens;
+
+/// Everything that `hallpass serve` needs.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Listening and who may call.
+    pub server: Server,
+    /// The realm and our own client in it.
+    pub keycloak: Keycloak,
+    /// The database and the sealing keys.
+    pub store: Store,
+    /// Personal access tokens.
+    pub tokens: Tokens,
+    /// The access-token claim that names the caller's account.
+    pub account_claim: ClaimPath,
+    /// How log lines look.
+    pub log_format: LogFormat,
+}
+
+/// What `hallpass bootstrap` needs: it makes the secrets that are not there yet.
+#[derive(Clone, Debug)]
+pub struct BootstrapSettings {
+    /// Listening and who may call.
+    pub server: Server,
+    /// The realm to prepare.
+    pub realm: Realm,
+    /// The `client_id` of Hallpass's own client.
+    pub client_id: String,
+    /// The database.
+    pub store_url: StoreUrl,
+    /// The key that seals, where there is one.
+    pub encryption_key: Option<SealingKey>,
+    /// The key before it, which still opens.
+    pub encryption_key_previous: Option<SealingKey>,
+    /// Personal access tokens.
+    pub tokens: Tokens,
+    /// The access-token claim that names the caller's account.
+    pub account_claim: ClaimPath,
+    /// How log lines look.
+    pub log_format: LogFormat,
+}
+
+/// How log lines look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// For machines: one JSON object a line.
+    Json,
+}
+
+impl Settings {
+    /// Reads everything, or lists everything that is wrong.
+    pub fn load(sources: &Sources) -> Result<Self, Problems> {
+        let mut reader = Reader::new(sources);
+        let read = Self::read(&mut reader);
+        reader.finish(read)
+    }
+
+    fn read(reader: &mut Reader) -> Option<Self> {
+        let server = Server::read(reader);
+        let keycloak = Keycloak::read(reader);
+        let store = Store::read(reader);
+        let tokens = Tokens::read(reader);
+        let account_claim = keycloak::read_account_claim(reader);
+        let log_format = read_log_format(reader);
+        Some(Self {
+            server: server?,
+            keycloak: keycloak?,
+            store: store?,
+            tokens: tokens?,
+            account_claim: account_claim?,
+            log_format: log_format?,
+        })
+    }
+}
+
+impl BootstrapSettings {
+    /// Reads everything, or lists everything that is wrong.
+    pub fn load(sources: &Sources) -> Result<Self, Problems> {
+        let mut reader = Reader::new(sources);
+        let read = Self::read(&mut reader);
+        reader.finish(read)
+    }
+
+    fn read(reader: &mut Reader) -> Option<Self> {
+        let server = Server::read(reader);
+        let realm = Realm::read(reader);
+        let client_id = keycloak::read_client_id(reader);
+        // Read for its problems only: Keycloak's own copy is the truth about the secret.
+        let client_secret = keycloak::read_client_secret(reader, reader::Need::Optional);
+        let store_url = StoreUrl::read(reader);
+        let keys = store::read_keys(reader, reader::Need::Optional);
+        let tokens = Tokens::read(reader);
+        let account_claim = keycloak::read_account_claim(reader);
+        let log_format = read_log_format(reader);
+        let _: Option<SecretString> = client_secret?;
+        let (encryption_key, encryption_key_previous) = keys?;
+        Some(Self {
+            server: server?,
+            realm: realm?,
+            client_id: client_id?,
+            store_url: store_url?,
+            encryption_key,
+            encryption_key_previous,
+            tokens: tokens?,
+            account_claim: account_claim?,
+            log_format: log_format?,
+        })
+    }
+}
+
+fn read_log_format(reader: &mut Reader) -> Option<LogFormat> {
+    const KEY: Key = Key {
+        name: "telemetry.log_format",
+        default: Some("text"),
+        allowed: "`text` or `json`",
+        meaning: "How log lines look: for people, or one JSON object a line.",
+    };
+    reader.value(KEY, |text| match text {
+        "text" => Ok(LogFormat::Text),
+        "json" => Ok(LogFormat::Json),
+        other => Err(format!("{other:?} is no log format")),
+    })
+}
+
+/// The reference of all settings, as Markdown: the contents of `docs/settings.md`.
+#[must_use]
+pub fn reference() -> String {
+    const HEAD: &str = "# Settings
+
+<!-- Written by `make generate` from `src/config`. -->
+
+`hallpass` reads, in rising order: the defaults, a TOML file (`--config FILE`, else `hallpass.toml` where it exists), the
+environment, flags. `server.listen` is `listen` below `[server]` in the file, and `HALLPASS_SERVER__LISTEN` in the environment, where
+lists are written with commas and an empty value counts as not set. A secret can come from a file: set `keycloak.client_secret_file`
+instead of `keycloak.client_secret` (so for `store.url`, `store.encryption_key` and `store.encryption_key_previous`).
+
+An unknown key or an invalid value stops the start; all problems are listed at once.
+";
+    let mut reader = Reader::new(&Sources::default());
+    let _ = Settings::read(&mut reader);
+    format!("{HEAD}{}", reader.reference())
+}
+
+/// One thing that is wrong with the settings.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    key: String,
+    origin: String,
+    reason: String,
+}
+
+impl Problem {
+    fn new(key: &str, origin: &str, reason: impl Into<String>) -> Self {
+        Self { key: key.to_owned(), origin: origin.to_owned(), reason: reason.into() }
+    }
+}
+
+/// Everything that is wrong with the settings.
+#[derive(Debug)]
+pub struct Problems(Vec<Problem>);
+
+impl fmt::Display for Problems {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0.len() {
+            1 => write!(f, "a problem in the settings:")?,
+            many => write!(f, "{many} problems in the settings:")?,
+        }
+        for Problem { key, origin, reason } in &self.0 {
+            write!(f, "\n  {key} (from {origin}): {reason}")?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for Problems {}

@@ -1,0 +1,142 @@
+//! The section `store`: the database, and the keys that seal secrets in it.
+
+use std::fmt;
+use std::path::PathBuf;
+
+use aws_lc_rs::rand::{SecureRandom as _, SystemRandom};
+use base64::Engine as _;
+use base64::alphabet;
+use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
+use secrecy::{ExposeSecret as _, SecretString};
+use zeroize::{Zeroize as _, Zeroizing};
+
+use super::reader::{Key, Need, Reader};
+
+/// The database and the sealing keys.
+#[derive(Clone, Debug)]
+pub struct Store {
+    /// The database.
+    pub url: StoreUrl,
+    /// Seals, and opens.
+    pub encryption_key: SealingKey,
+    /// Still opens what it sealed.
+    pub encryption_key_previous: Option<SealingKey>,
+}
+
+impl Store {
+    pub(super) fn read(reader: &mut Reader) -> Option<Self> {
+        let url = StoreUrl::read(reader);
+        let keys = read_keys(reader, Need::Required);
+        let (encryption_key, encryption_key_previous) = keys?;
+        Some(Self { url: url?, encryption_key: encryption_key?, encryption_key_previous })
+    }
+}
+
+/// The current key and the one before.
+pub(super) fn read_keys(
+    reader: &mut Reader,
+    need: Need,
+) -> Option<(Option<SealingKey>, Option<SealingKey>)> {
+    let parse = |secret: SecretString| SealingKey::parse(secret.expose_secret());
+    let current = reader.secret(ENCRYPTION_KEY, need, parse);
+    let previous = reader.secret(ENCRYPTION_KEY_PREVIOUS, Need::Optional, parse);
+    Some((current?, previous?))
+}
+
+/// Which database.
+#[derive(Clone, Debug)]
+pub enum StoreUrl {
+    /// A SQLite file.
+    Sqlite(PathBuf),
+    /// PostgreSQL, by a URL that may hold a password.
+    Postgres(SecretString),
+}
+
+impl StoreUrl {
+    pub(super) fn read(reader: &mut Reader) -> Option<Self> {
+        reader.secret(STORE_URL, Need::Required, |text| Self::parse(text.expose_secret())).flatten()
+    }
+
+    /// Reads a URL; the reason for a refusal does not repeat it.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        if text.starts_with("postgres://") || text.starts_with("postgresql://") {
+            return url::Url::parse(text)
+                .map(|_| Self::Postgres(SecretString::from(text)))
+                .map_err(|error| format!("is no URL ({error})"));
+        }
+        match text.strip_prefix("sqlite://") {
+            Some(path) if path.contains('?') => Err("takes no parameters".to_owned()),
+            Some(path) if !path.is_empty() && path != ":memory:" => Ok(Self::Sqlite(path.into())),
+            _ if text.contains(":memory:") => {
+                Err("a store in memory would lose every token at a restart".to_owned())
+            }
+            _ => Err("is neither SQLite nor PostgreSQL".to_owned()),
+        }
+    }
+}
+
+const STORE_URL: Key = Key {
+    name: "store.url",
+    default: Some("sqlite://hallpass.db"),
+    allowed: "`sqlite://file.db`, `sqlite:///path/file.db` or `postgres://…`",
+    meaning: "The database. Can come from a file, since it may hold a password.",
+};
+const ENCRYPTION_KEY: Key = Key {
+    name: "store.encryption_key",
+    default: None,
+    allowed: "32 bytes in base64, as bootstrap makes them",
+    meaning: "Seals the signing keys in the store. Can come from a file.",
+};
+const ENCRYPTION_KEY_PREVIOUS: Key = Key {
+    name: "store.encryption_key_previous",
+    default: None,
+    allowed: "32 bytes in base64",
+    meaning: "The key before: still opens what it sealed. Can come from a file.",
+};
+
+/// 32 secret bytes, wiped when dropped.
+#[derive(Clone)]
+pub struct SealingKey(Zeroizing<[u8; 32]>);
+
+const LENIENT: GeneralPurposeConfig =
+    GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent);
+const STANDARD: GeneralPurpose = GeneralPurpose::new(&alphabet::STANDARD, LENIENT);
+const URL_SAFE: GeneralPurpose = GeneralPurpose::new(&alphabet::URL_SAFE, LENIENT);
+
+impl SealingKey {
+    fn parse(text: &str) -> Result<Self, String> {
+        let mut bytes = STANDARD
+            .decode(text)
+            .or_else(|_| URL_SAFE.decode(text))
+            .map_err(|_| "is not base64".to_owned())?;
+        let key = <[u8; 32]>::try_from(bytes.as_slice());
+        let length = bytes.len();
+        bytes.zeroize();
+        key.map(|key| Self(Zeroizing::new(key))).map_err(|_| format!("has {length} bytes"))
+    }
+
+    /// A new random key. Fails only where the system has no randomness.
+    pub fn generate() -> Result<Self, aws_lc_rs::error::Unspecified> {
+        let mut key = Zeroizing::new([0; 32]);
+        SystemRandom::new().fill(&mut *key)?;
+        Ok(Self(key))
+    }
+
+    /// The bytes.
+    #[must_use]
+    pub fn bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+
+    /// The key as it stands in settings.
+    #[must_use]
+    pub fn to_base64(&self) -> SecretString {
+        SecretString::from(STANDARD.encode(*self.0))
+    }
+}
+
+impl fmt::Debug for SealingKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SealingKey([REDACTED])")
+    }
+}

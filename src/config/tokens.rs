@@ -1,0 +1,105 @@
+//! The section `tokens`: personal access tokens.
+
+use std::time::Duration;
+
+use super::keycloak::parse_client_id;
+use super::reader::{Key, Reader};
+
+/// What personal access tokens are like.
+#[derive(Clone, Debug)]
+pub struct Tokens {
+    /// The designated client, whose mappers shape the claims; the `azp` of every token.
+    pub client_id: String,
+    /// Audiences that every token has.
+    pub audiences: Vec<String>,
+    /// How long a token lives where nothing is asked for.
+    pub default_lifetime: Duration,
+    /// The longest that can be asked for.
+    pub max_lifetime: Duration,
+    /// How many live tokens one user may have; 0: no limit.
+    pub max_per_user: u32,
+}
+
+/// The shortest life of a token.
+pub const MIN_LIFETIME: Duration = Duration::from_secs(60);
+const LONGEST_LIFETIME: Duration = Duration::from_secs(100 * 366 * 24 * 3600);
+
+impl Tokens {
+    pub(super) fn read(reader: &mut Reader) -> Option<Self> {
+        let client_id = reader.value(CLIENT_ID, parse_client_id);
+        let audiences = reader.list(AUDIENCES, |text| Ok(text.to_owned()));
+        let default_lifetime = reader.value(DEFAULT_LIFETIME, parse_lifetime);
+        let max_lifetime = reader.value(MAX_LIFETIME, parse_lifetime);
+        let max_per_user = reader
+            .value(MAX_PER_USER, |text| text.parse().map_err(|_| format!("{text:?} is no number")));
+        reader.value(KEYCLOAK_INTROSPECTION, parse_introspection);
+        if default_lifetime > max_lifetime && max_lifetime.is_some() {
+            reader.problem(DEFAULT_LIFETIME, "is over `tokens.max_lifetime`");
+        }
+        Some(Self {
+            client_id: client_id?,
+            audiences: audiences?,
+            default_lifetime: default_lifetime?,
+            max_lifetime: max_lifetime?,
+            max_per_user: max_per_user?,
+        })
+    }
+}
+
+fn parse_lifetime(text: &str) -> Result<Duration, String> {
+    let lifetime =
+        humantime::parse_duration(text).map_err(|_| format!("{text:?} is no duration"))?;
+    if lifetime.subsec_nanos() != 0 {
+        return Err(format!("{text:?} is not in whole seconds"));
+    }
+    if !(MIN_LIFETIME..=LONGEST_LIFETIME).contains(&lifetime) {
+        return Err(format!("{text:?} is too short or too long"));
+    }
+    Ok(lifetime)
+}
+
+fn parse_introspection(text: &str) -> Result<(), String> {
+    match text {
+        "deny" => Ok(()),
+        "honour" => Err("`honour` belongs to a part that this version does not have yet".to_owned()),
+        other => Err(format!("{other:?} is neither")),
+    }
+}
+
+const CLIENT_ID: Key = Key {
+    name: "tokens.client_id",
+    default: Some("hallpass-pat"),
+    allowed: "1 to 255 visible ASCII characters",
+    meaning: "The designated client: its mappers shape the claims of every personal access token.",
+};
+const AUDIENCES: Key = Key {
+    name: "tokens.audiences",
+    default: Some(""),
+    allowed: "audiences",
+    meaning: "The `aud` of every personal access token, beside what mappers add.",
+};
+const LIFETIME: &str = "whole seconds as a duration from `60s` to 100 years, such as `90d`";
+const DEFAULT_LIFETIME: Key = Key {
+    name: "tokens.default_lifetime",
+    default: Some("30d"),
+    allowed: LIFETIME,
+    meaning: "How long a token lives where nothing is asked for.",
+};
+const MAX_LIFETIME: Key = Key {
+    name: "tokens.max_lifetime",
+    default: Some("365d"),
+    allowed: LIFETIME,
+    meaning: "The longest life that can be asked for.",
+};
+const MAX_PER_USER: Key = Key {
+    name: "tokens.max_per_user",
+    default: Some("100"),
+    allowed: "a number; `0`: no limit",
+    meaning: "How many live tokens one user may have.",
+};
+const KEYCLOAK_INTROSPECTION: Key = Key {
+    name: "tokens.keycloak_introspection",
+    default: Some("deny"),
+    allowed: "`deny`",
+    meaning: "Keycloak's own endpoints refuse personal access tokens, introspection included.",
+};

@@ -1,0 +1,98 @@
+//! What Keycloak refused, by kind.
+
+use reqwest::StatusCode;
+
+use crate::error::{Code, Error};
+
+/// Why a call to Keycloak did not do what it was meant to.
+#[derive(Debug, thiserror::Error)]
+pub enum KeycloakError {
+    /// Our credentials are wrong, or the service account is gone.
+    #[error("Keycloak refuses the credentials ({0})")]
+    Unauthorized(String),
+    /// The credentials are good, but lack a permission.
+    #[error("Keycloak forbids {0}")]
+    Forbidden(String),
+    /// It is not there.
+    #[error("Keycloak does not find {0}")]
+    NotFound(String),
+    /// Something of this name is there already.
+    #[error("Keycloak has a conflict at {0}")]
+    Conflict(String),
+    /// It says that the request is wrong.
+    #[error("Keycloak rejects {call}: {reason}")]
+    Rejected {
+        /// Which call.
+        call: String,
+        /// Keycloak's words.
+        reason: String,
+    },
+    /// No answer, not in time, or an answer of a server in trouble.
+    #[error("Keycloak is not available ({0})")]
+    Unavailable(String),
+    /// An answer that is not what this call answers.
+    #[error("Keycloak answered {call} with something unexpected: {reason}")]
+    Protocol {
+        /// Which call.
+        call: String,
+        /// What was wrong with the answer.
+        reason: String,
+    },
+}
+
+impl KeycloakError {
+    pub(super) fn from_status(call: String, status: StatusCode, body: &str) -> Self {
+        match status {
+            StatusCode::UNAUTHORIZED => Self::Unauthorized(call),
+            StatusCode::FORBIDDEN => Self::Forbidden(call),
+            StatusCode::NOT_FOUND => Self::NotFound(call),
+            StatusCode::CONFLICT => Self::Conflict(call),
+            status if status.is_client_error() && status != StatusCode::TOO_MANY_REQUESTS => {
+                Self::Rejected { call, reason: reason(body) }
+            }
+            status => Self::Unavailable(format!("{call}: {status}")),
+        }
+    }
+
+    pub(super) fn from_transport(call: &str, error: reqwest::Error) -> Self {
+        let error = error.without_url();
+        if error.is_decode() {
+            return Self::Protocol { call: call.to_owned(), reason: error.to_string() };
+        }
+        let cause = std::error::Error::source(&error).map(|cause| format!(": {cause}"));
+        Self::Unavailable(format!("{call}: {error}{}", cause.unwrap_or_default()))
+    }
+}
+
+/// Keycloak's own words, where it says them in one of its JSON forms; never a whole page.
+fn reason(body: &str) -> String {
+    let json: serde_json::Value = serde_json::from_str(body).unwrap_or_default();
+    ["errorMessage", "error_description", "error"]
+        .iter()
+        .find_map(|name| json.get(name).and_then(|text| text.as_str()))
+        .map_or_else(|| "no reason given".to_owned(), |text| text.chars().take(300).collect())
+}
+
+impl From<KeycloakError> for Error {
+    fn from(error: KeycloakError) -> Self {
+        let detail = match &error {
+            KeycloakError::Unavailable(_) => {
+                return Self::new(
+                    Code::KeycloakUnavailable,
+                    "Keycloak is not available; nothing was changed. Try again shortly.",
+                )
+                .because(error);
+            }
+            KeycloakError::Unauthorized(_) | KeycloakError::Forbidden(_) => {
+                "Keycloak refuses Hallpass's own service account; an operator has to look at it."
+            }
+            KeycloakError::NotFound(_)
+            | KeycloakError::Conflict(_)
+            | KeycloakError::Rejected { .. }
+            | KeycloakError::Protocol { .. } => {
+                "Keycloak answered what Hallpass cannot work with; an operator has to look at it."
+            }
+        };
+        Self::new(Code::KeycloakRefused, detail).because(error)
+    }
+}

@@ -1,0 +1,16 @@
+//! All calls to Keycloak's admin REST API, as a thin typed client.
+//!
+//! 1. [`Keycloak`] holds a service token, fetched with [`Credentials`] and renewed before it expires.
+//! 2. Each call has a bound in time; a call that only reads is tried once more when the connection fails.
+//! 3. What Keycloak answers becomes a small struct with what we need and nothing else (a client's
+//!    representation carries its secret), or a [`KeycloakError`] by kind.
+
+mod error;
+mod realm;
+mod transport;
+mod users;
+
+pub use error::KeycloakError;
+pub use realm::{ClientId, NewKeyProvider, Scope};
+pub use transport::{Credentials, Keycloak, http_client};
+pub use users::User;

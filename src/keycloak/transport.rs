@@ -1,0 +1,257 @@
+//! The connection: credentials, service token, time bounds, one retry for reads.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use reqwest::{Method, RequestBuilder, Response, StatusCode};
+use secrecy::{ExposeSecret as _, SecretString};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+use tokio::sync::Mutex;
+use tokio::time::Instant;
+
+use super::KeycloakError;
+use crate::config::Realm;
+
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
+const CALL_TIMEOUT: Duration = Duration::from_secs(5);
+/// A token is renewed this long before it expires, so that it holds for the call that it is used in.
+const RENEW_EARLY: Duration = Duration::from_secs(10);
+/// Nothing that we ask for is larger; a realm with everything in it is a few hundred kilobytes.
+const MAX_ANSWER: usize = 8 * 1024 * 1024;
+
+/// How to log in.
+#[derive(Clone, Debug)]
+pub enum Credentials {
+    /// A confidential client of a realm, by the client-credentials grant (RFC 6749 §4.4).
+    Client {
+        /// The realm that the client is in.
+        realm: String,
+        /// Its `client_id`.
+        client_id: String,
+        /// Its secret.
+        client_secret: SecretString,
+    },
+    /// An administrator, by password, through the client `admin-cli`.
+    Administrator {
+        /// The realm that the administrator is in.
+        realm: String,
+        /// The administrator's name.
+        username: String,
+        /// The administrator's password.
+        password: SecretString,
+    },
+}
+
+/// Keycloak's admin API for one realm. Clones share the connections and the service token.
+#[derive(Clone)]
+pub struct Keycloak {
+    http: reqwest::Client,
+    realm: Realm,
+    credentials: Arc<Credentials>,
+    /// One fetch at a time: a burst of calls after the token's end costs one.
+    token: Arc<Mutex<Option<ServiceToken>>>,
+}
+
+#[derive(Clone)]
+struct ServiceToken {
+    value: SecretString,
+    renew_at: Instant,
+}
+
+#[derive(Deserialize)]
+struct TokenAnswer {
+    access_token: SecretString,
+    expires_in: u64,
+}
+
+/// The client for all calls to Keycloak: bounded in time, follows no redirect.
+#[expect(clippy::disallowed_methods, reason = "this is the home of the HTTP client")]
+pub fn http_client() -> Result<reqwest::Client, reqwest::Error> {
+    reqwest::Client::builder()
+        .connect_timeout(CONNECT_TIMEOUT)
+        .timeout(CALL_TIMEOUT)
+        .redirect(reqwest::redirect::Policy::none())
+        .no_proxy()
+        .build()
+}
+
+impl Keycloak {
+    /// A client for `realm`; it logs in at the first call.
+    #[must_use]
+    pub fn new(http: reqwest::Client, realm: Realm, credentials: Credentials) -> Self {
+        Self { http, realm, credentials: Arc::new(credentials), token: Arc::default() }
+    }
+
+    /// The HTTP client behind it.
+    #[must_use]
+    pub fn http(&self) -> &reqwest::Client {
+        &self.http
+    }
+
+    /// GET below the realm's admin resource, as JSON.
+    pub(crate) async fn get<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        query: &[(&str, &str)],
+    ) -> Result<T, KeycloakError> {
+        let request = |token: &str| {
+            self.http.get(self.admin_url(path)).query(query).bearer_auth(token)
+        };
+        let answer = match self.send(&format!("GET {path}"), &request).await {
+            // A connection that Keycloak closed while idle fails on first use; a read is safe to repeat.
+            Err(KeycloakError::Unavailable(_)) => {
+                self.send(&format!("GET {path}"), &request).await?
+            }
+            other => other?,
+        };
+        decode(&format!("GET {path}"), answer).await
+    }
+
+    /// GET, where not finding it is an answer.
+    pub(crate) async fn find<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        query: &[(&str, &str)],
+    ) -> Result<Option<T>, KeycloakError> {
+        match self.get(path, query).await {
+            Ok(found) => Ok(Some(found)),
+            Err(KeycloakError::NotFound(_)) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// POST, PUT or DELETE with a JSON body. Never repeated: the first may have been carried out.
+    pub(crate) async fn change(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<&Value>,
+    ) -> Result<(), KeycloakError> {
+        let request = |token: &str| {
+            let request = self.http.request(method.clone(), self.admin_url(path)).bearer_auth(token);
+            match body {
+                Some(body) => request.json(body),
+                None => request,
+            }
+        };
+        self.send(&format!("{method} {path}"), &request).await?;
+        Ok(())
+    }
+
+    fn admin_url(&self, path: &str) -> String {
+        format!("{}{path}", self.realm.admin_url())
+    }
+
+    /// Sends with the service token; renews it once when Keycloak does not know it any more.
+    async fn send(
+        &self,
+        call: &str,
+        request: &(dyn Fn(&str) -> RequestBuilder + Sync),
+    ) -> Result<Response, KeycloakError> {
+        let token = self.service_token(None).await?;
+        let mut answer = send_once(call, request(token.expose_secret())).await?;
+        if answer.status() == StatusCode::UNAUTHORIZED {
+            let token = self.service_token(Some(&token)).await?;
+            answer = send_once(call, request(token.expose_secret())).await?;
+        }
+        let status = answer.status();
+        if status.is_success() {
+            return Ok(answer);
+        }
+        let body = read(call, answer).await.unwrap_or_default();
+        Err(KeycloakError::from_status(call.to_owned(), status, &String::from_utf8_lossy(&body)))
+    }
+
+    /// The service token; a new one where it is about to expire or is the `refused` one.
+    async fn service_token(
+        &self,
+        refused: Option<&SecretString>,
+    ) -> Result<SecretString, KeycloakError> {
+        let mut token = self.token.lock().await;
+        if let Some(known) = token.as_ref() {
+            let is_refused =
+                refused.is_some_and(|value| value.expose_secret() == known.value.expose_secret());
+            if !is_refused && Instant::now() < known.renew_at {
+                return Ok(known.value.clone());
+            }
+        }
+        let fresh = self.log_in().await?;
+        let value = fresh.value.clone();
+        *token = Some(fresh);
+        Ok(value)
+    }
+
+    async fn log_in(&self) -> Result<ServiceToken, KeycloakError> {
+        const CALL: &str = "POST token";
+        let (realm, form) = match &*self.credentials {
+            Credentials::Client { realm, client_id, client_secret } => (
+                realm,
+                vec![
+                    ("grant_type", "client_credentials"),
+                    ("client_id", client_id.as_str()),
+                    ("client_secret", client_secret.expose_secret()),
+                ],
+            ),
+            Credentials::Administrator { realm, username, password } => (
+                realm,
+                vec![
+                    ("grant_type", "password"),
+                    ("client_id", "admin-cli"),
+                    ("username", username.as_str()),
+                    ("password", password.expose_secret()),
+                ],
+            ),
+        };
+        let url = format!("{}/protocol/openid-connect/token", self.realm.sibling_url(realm));
+        let asked_at = Instant::now();
+        let answer = send_once(CALL, self.http.post(url).form(&form)).await?;
+        let status = answer.status();
+        if !status.is_success() {
+            let body = read(CALL, answer).await.unwrap_or_default();
+            let error = KeycloakError::from_status(
+                CALL.to_owned(),
+                status,
+                &String::from_utf8_lossy(&body),
+            );
+            // RFC 6749 §5.2: wrong credentials may be a 400 as well.
+            return Err(match error {
+                KeycloakError::Rejected { reason, .. } => KeycloakError::Unauthorized(reason),
+                other => other,
+            });
+        }
+        let token: TokenAnswer = decode(CALL, answer).await?;
+        let life = Duration::from_secs(token.expires_in).saturating_sub(RENEW_EARLY);
+        Ok(ServiceToken { value: token.access_token, renew_at: asked_at + life })
+    }
+}
+
+async fn send_once(call: &str, request: RequestBuilder) -> Result<Response, KeycloakError> {
+    request.send().await.map_err(|error| KeycloakError::from_transport(call, error))
+}
+
+async fn decode<T: DeserializeOwned>(call: &str, answer: Response) -> Result<T, KeycloakError> {
+    let body = read(call, answer).await?;
+    serde_json::from_slice(&body).map_err(|error| KeycloakError::Protocol {
+        call: call.to_owned(),
+        // The position, not the text: what Keycloak answers may hold a secret.
+        reason: format!("not the expected JSON at column {}", error.column()),
+    })
+}
+
+async fn read(call: &str, mut answer: Response) -> Result<Vec<u8>, KeycloakError> {
+    let mut body = Vec::new();
+    while let Some(chunk) =
+        answer.chunk().await.map_err(|error| KeycloakError::from_transport(call, error))?
+    {
+        if body.len() + chunk.len() > MAX_ANSWER {
+            return Err(KeycloakError::Protocol {
+                call: call.to_owned(),
+                reason: format!("more than {MAX_ANSWER} bytes"),
+            });
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(body)
+}

@@ -1,0 +1,53 @@
+//! Users, and the claims that Keycloak's mappers would give them.
+
+use serde::Deserialize;
+use serde_json::{Map, Value};
+
+use super::{Keycloak, KeycloakError};
+use crate::id::UserId;
+
+/// What Hallpass needs to know of a user.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct User {
+    /// The name at login.
+    pub username: String,
+    /// False when disabled, when locked out for good, or when the user's LDAP is away.
+    #[serde(default)]
+    pub enabled: bool,
+}
+
+impl Keycloak {
+    /// The user of this id.
+    pub async fn find_user(&self, id: &UserId) -> Result<Option<User>, KeycloakError> {
+        let Some(path) = user_path(id) else { return Ok(None) };
+        self.find(&path, &[("userProfileMetadata", "false")]).await
+    }
+
+    /// The claims of an access token that the client's mappers would make for this user: without a
+    /// login, a session or consent, also for a disabled client. It does **not** check that the user is
+    /// enabled, and mappers can forge protocol claims in it.
+    ///
+    /// `scope`: space-separated; what the client does not have is ignored by Keycloak in silence.
+    /// `None`: there is no such user.
+    pub async fn evaluate_claims(
+        &self,
+        client: &super::ClientId,
+        user: &UserId,
+        scope: &str,
+    ) -> Result<Option<Map<String, Value>>, KeycloakError> {
+        let path = format!(
+            "/clients/{}/evaluate-scopes/generate-example-access-token",
+            client.uuid()
+        );
+        self.find(&path, &[("userId", user.as_str()), ("scope", scope)]).await
+    }
+}
+
+/// `None` for what cannot be an id: it must not reach into another path.
+fn user_path(id: &UserId) -> Option<String> {
+    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | ':' | '.');
+    let text = id.as_str();
+    let fits = !text.is_empty() && text.chars().all(plain) && !text.starts_with('.');
+    fits.then(|| format!("/users/{text}"))
+}

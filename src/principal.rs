@@ -1,0 +1,229 @@
+//! Who calls, by what credential, and what that allows: the authorization matrix in one place.
+
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+
+use crate::error::{Code, Error};
+use crate::id::{PatId, UserId};
+
+/// The client roles that bootstrap makes on the client `hallpass`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Role {
+    /// May create personal access tokens.
+    CreateTokens,
+    /// May create API clients.
+    CreateApiClients,
+    /// Sees, revokes and deletes everybody's personal access tokens.
+    ManageTokens,
+    /// Sees, changes and revokes the API clients of every account.
+    ManageApiClients,
+    /// Administers service accounts.
+    ManageServiceAccounts,
+    /// May ask the introspection endpoint.
+    IntrospectTokens,
+    /// Reads the audit log.
+    ReadAudit,
+}
+
+impl Role {
+    /// All of them, in the order of the documentation.
+    pub const ALL: [Self; 7] = [
+        Self::CreateTokens,
+        Self::CreateApiClients,
+        Self::ManageTokens,
+        Self::ManageApiClients,
+        Self::ManageServiceAccounts,
+        Self::IntrospectTokens,
+        Self::ReadAudit,
+    ];
+
+    /// The role's name in Keycloak.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::CreateTokens => "create-tokens",
+            Self::CreateApiClients => "create-api-clients",
+            Self::ManageTokens => "manage-tokens",
+            Self::ManageApiClients => "manage-api-clients",
+            Self::ManageServiceAccounts => "manage-service-accounts",
+            Self::IntrospectTokens => "introspect-tokens",
+            Self::ReadAudit => "read-audit",
+        }
+    }
+
+    /// What Keycloak's console shows beside it.
+    #[must_use]
+    pub const fn description(self) -> &'static str {
+        match self {
+            Self::CreateTokens => "Create personal access tokens",
+            Self::CreateApiClients => "Create API clients",
+            Self::ManageTokens => "See, revoke and delete every personal access token",
+            Self::ManageApiClients => "See, change and revoke the API clients of every account",
+            Self::ManageServiceAccounts => "Administer service accounts",
+            Self::IntrospectTokens => "Ask Hallpass's introspection endpoint",
+            Self::ReadAudit => "Read Hallpass's audit log",
+        }
+    }
+
+    /// The role of this name, where there is one.
+    #[must_use]
+    pub fn find(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|role| role.name() == name)
+    }
+}
+
+/// What the caller showed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Credential {
+    /// An access token of the realm.
+    AccessToken {
+        /// An administrator of Keycloak acts in the user's name.
+        impersonated: bool,
+    },
+    /// A personal access token of ours.
+    Pat {
+        /// Its `jti`.
+        pat_id: PatId,
+        /// It was restricted below its owner's rights.
+        narrowed: bool,
+    },
+}
+
+/// Somebody whose credential was found good.
+#[derive(Clone, Debug)]
+pub struct Principal {
+    /// The user.
+    pub user_id: UserId,
+    /// The user's name at login, for lists and the audit log.
+    pub username: String,
+    /// The user's roles on the client `hallpass`; none for a personal access token.
+    pub roles: BTreeSet<Role>,
+    /// What was shown.
+    pub credential: Credential,
+}
+
+/// Where a request came from, for the audit log.
+#[derive(Clone, Debug)]
+pub struct Origin {
+    /// The caller's address.
+    pub address: IpAddr,
+    /// The id that the answer and the log line carry.
+    pub request_id: String,
+}
+
+/// What an operation asks of its caller.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// Create a personal access token of one's own.
+    CreateToken,
+    /// Read the metadata of one's own tokens.
+    ReadTokens,
+    /// Read the metadata of the personal access token that calls.
+    ReadSelf,
+    /// Revoke this one of one's own tokens.
+    RevokeToken(PatId),
+    /// Delete one of one's own tokens.
+    DeleteToken,
+}
+
+impl Principal {
+    /// Whether the caller may do this. What belongs to somebody else is not decided here: it is not found.
+    pub fn authorize(&self, action: Action) -> Result<(), Error> {
+        match &self.credential {
+            Credential::AccessToken { impersonated } => self.authorize_person(action, *impersonated),
+            Credential::Pat { pat_id, narrowed } => authorize_pat(action, *pat_id, *narrowed),
+        }
+    }
+
+    fn authorize_person(&self, action: Action, impersonated: bool) -> Result<(), Error> {
+        match action {
+            Action::ReadTokens => Ok(()),
+            Action::ReadSelf => {
+                Err(Error::new(Code::NotFound, "The caller did not use a personal access token."))
+            }
+            _ if impersonated => Err(Error::new(
+                Code::Impersonated,
+                "An impersonated session reads; only the user can change something.",
+            )),
+            Action::CreateToken => self.require(Role::CreateTokens),
+            Action::RevokeToken(_) | Action::DeleteToken => Ok(()),
+        }
+    }
+
+    fn require(&self, role: Role) -> Result<(), Error> {
+        if self.roles.contains(&role) {
+            return Ok(());
+        }
+        let detail = format!("This needs the role `{}` of the client `hallpass`.", role.name());
+        Err(Error::new(Code::MissingRole, detail))
+    }
+}
+
+fn authorize_pat(action: Action, own: PatId, narrowed: bool) -> Result<(), Error> {
+    let allowed = match action {
+        Action::ReadSelf => true,
+        Action::ReadTokens => !narrowed,
+        Action::RevokeToken(target) => target == own,
+        Action::CreateToken | Action::DeleteToken => false,
+    };
+    if allowed {
+        return Ok(());
+    }
+    Err(Error::new(
+        Code::PatNotAllowed,
+        "A personal access token reads metadata and revokes itself; log in for anything else.",
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use uuid::Uuid;
+
+    use super::*;
+
+    fn caller(credential: Credential, roles: &[Role]) -> Principal {
+        Principal {
+            user_id: UserId::new("u"),
+            username: "u".to_owned(),
+            roles: roles.iter().copied().collect(),
+            credential,
+        }
+    }
+
+    /// The whole matrix: action by caller, `ok` or the code of the refusal.
+    #[test]
+    fn the_authorization_matrix() {
+        let own = PatId::from(Uuid::from_u128(1));
+        let other = PatId::from(Uuid::from_u128(2));
+        let callers = [
+            caller(Credential::AccessToken { impersonated: false }, &Role::ALL),
+            caller(Credential::AccessToken { impersonated: false }, &[]),
+            caller(Credential::AccessToken { impersonated: true }, &Role::ALL),
+            caller(Credential::Pat { pat_id: own, narrowed: false }, &[]),
+            caller(Credential::Pat { pat_id: own, narrowed: true }, &[]),
+        ];
+        let (ok, role, imp, pat) = ("ok", "missing-role", "impersonated", "pat-not-allowed");
+        let rows = [
+            (Action::CreateToken, [ok, role, imp, pat, pat]),
+            (Action::ReadTokens, [ok, ok, ok, ok, pat]),
+            (Action::ReadSelf, ["not-found", "not-found", "not-found", ok, ok]),
+            (Action::RevokeToken(own), [ok, ok, imp, ok, ok]),
+            (Action::RevokeToken(other), [ok, ok, imp, pat, pat]),
+            (Action::DeleteToken, [ok, ok, imp, pat, pat]),
+        ];
+        for (action, expected) in rows {
+            for (caller, expected) in callers.iter().zip(expected) {
+                let found = caller.authorize(action).map_or_else(|e| e.code().name(), |()| "ok");
+                assert_eq!(found, expected, "{action:?} by {:?}", caller.credential);
+            }
+        }
+    }
+
+    #[test]
+    fn role_names_are_found_again() {
+        for role in Role::ALL {
+            assert_eq!(Role::find(role.name()), Some(role));
+        }
+        assert_eq!(Role::find("offline_access"), None);
+    }
+}

@@ -1,0 +1,89 @@
+//! The numbered changes by which replicas hear of each other.
+
+use sqlx::{Any, Row as _, Transaction};
+
+use super::{Store, StoreError};
+use crate::clock::Timestamp;
+
+/// What changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ChangeKind {
+    /// A personal access token was revoked or deleted; the subject is its id.
+    TokenEnded,
+    /// A signing key became active or retired; the subject is its `kid`.
+    KeySwitched,
+}
+
+impl ChangeKind {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::TokenEnded => "token_ended",
+            Self::KeySwitched => "key_switched",
+        }
+    }
+
+    fn find(name: &str) -> Option<Self> {
+        [Self::TokenEnded, Self::KeySwitched].into_iter().find(|kind| kind.name() == name)
+    }
+}
+
+/// One change.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Change {
+    /// Its place in the order of the commits.
+    pub number: i64,
+    /// What changed; `None` for a kind that a newer version writes.
+    pub kind: Option<ChangeKind>,
+    /// What it happened to.
+    pub subject: String,
+}
+
+impl Store {
+    /// The number of the newest change; 0 before the first.
+    pub async fn last_change(&self) -> Result<i64, StoreError> {
+        Ok(sqlx::query_scalar("SELECT last_number FROM change_counter WHERE id = 1")
+            .fetch_one(&self.pool)
+            .await?)
+    }
+
+    /// The changes after `number`, in order, at most 1,000 of them.
+    pub async fn list_changes_after(&self, number: i64) -> Result<Vec<Change>, StoreError> {
+        let rows = sqlx::query(
+            "SELECT number, kind, subject FROM changes WHERE number > $1 ORDER BY number LIMIT 1000",
+        )
+        .bind(number)
+        .fetch_all(&self.pool)
+        .await?;
+        rows.iter()
+            .map(|row| {
+                Ok(Change {
+                    number: row.try_get("number")?,
+                    kind: ChangeKind::find(row.try_get("kind")?),
+                    subject: row.try_get("subject")?,
+                })
+            })
+            .collect()
+    }
+}
+
+/// Numbers a change in the transaction that makes it. The counter's row stays locked until the commit.
+pub(super) async fn record(
+    tx: &mut Transaction<'static, Any>,
+    kind: ChangeKind,
+    subject: &str,
+    at: Timestamp,
+) -> Result<(), sqlx::Error> {
+    sqlx::query("UPDATE change_counter SET last_number = last_number + 1 WHERE id = 1")
+        .execute(&mut **tx)
+        .await?;
+    sqlx::query(
+        "INSERT INTO changes (number, kind, subject, changed_at) \
+         SELECT last_number, $1, $2, $3 FROM change_counter WHERE id = 1",
+    )
+    .bind(kind.name())
+    .bind(subject)
+    .bind(at.millis())
+    .execute(&mut **tx)
+    .await?;
+    Ok(())
+}

@@ -1,0 +1,62 @@
+//! Opening the database: its options, its private files, its migrations.
+
+use std::str::FromStr as _;
+use std::sync::Arc;
+use std::time::Duration;
+
+use secrecy::ExposeSecret as _;
+use sqlx::any::{AnyConnectOptions, AnyPoolOptions};
+use sqlx::migrate::Migrator;
+
+use super::{Dialect, ServeLock, Store, StoreError, files};
+use crate::config::StoreUrl;
+
+static MIGRATIONS: Migrator = sqlx::migrate!();
+
+/// Longer than any statement of ours takes, shorter than a caller waits.
+const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// WAL lets readers go on beside the one writer; FULL keeps a commit through a power cut.
+const SQLITE_PRAGMAS: &str = "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; \
+     PRAGMA foreign_keys = ON; PRAGMA busy_timeout = 5000;";
+
+/// A statement that takes longer is stopped by the server: nobody waits for it any more.
+const POSTGRES_SETTINGS: &str = "SET statement_timeout = '5s'; SET lock_timeout = '4s';";
+
+impl Store {
+    /// Opens the database for a maintenance command, which may run beside a `serve`.
+    pub async fn open(url: &StoreUrl) -> Result<Self, StoreError> {
+        sqlx::any::install_default_drivers();
+        let (dialect, url, settings) = match url {
+            StoreUrl::Sqlite(path) => {
+                files::make_private(path)?;
+                (Dialect::Sqlite, files::sqlite_url(path), SQLITE_PRAGMAS)
+            }
+            StoreUrl::Postgres(url) => {
+                (Dialect::Postgres, url.expose_secret().to_owned(), POSTGRES_SETTINGS)
+            }
+        };
+        let pool = AnyPoolOptions::new()
+            .max_connections(10)
+            .acquire_timeout(ACQUIRE_TIMEOUT)
+            .after_connect(move |connection, _| {
+                Box::pin(async move {
+                    sqlx::raw_sql(settings).execute(connection).await?;
+                    Ok(())
+                })
+            })
+            .connect_with(AnyConnectOptions::from_str(&url)?)
+            .await?;
+        MIGRATIONS.run(&pool).await?;
+        Ok(Self { pool, dialect, serve_lock: None })
+    }
+
+    /// Opens the database for `serve`: on a SQLite file, one at a time.
+    pub async fn open_to_serve(url: &StoreUrl) -> Result<Self, StoreError> {
+        let serve_lock = match url {
+            StoreUrl::Sqlite(path) => Some(Arc::new(ServeLock::take(path)?)),
+            StoreUrl::Postgres(_) => None,
+        };
+        Ok(Self { serve_lock, ..Self::open(url).await? })
+    }
+}

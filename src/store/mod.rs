@@ -1,0 +1,134 @@
+//! All SQL, over SQLite and PostgreSQL alike.
+//!
+//! One method is one atomic unit: no transaction leaves this module, so none is ever open across a call
+//! to Keycloak. Statements are stated once, with `$n` placeholders and the column types TEXT and BIGINT.
+//! Each revocation, deletion and key switch takes a number in [`changes`] within its own transaction.
+
+mod audit;
+mod changes;
+mod connect;
+mod files;
+mod signing_keys;
+mod tokens;
+
+use std::sync::Arc;
+
+use sqlx::{Any, AnyPool, Transaction};
+
+pub use changes::{Change, ChangeKind};
+pub use files::ServeLock;
+pub use signing_keys::SealedKey;
+pub use tokens::{NewToken, TokenCreated, TokenDeleted, TokenRecord, TokenRevoked};
+
+use crate::error::{Code, Error};
+
+/// A pool of connections to the one database.
+#[derive(Clone)]
+pub struct Store {
+    pool: AnyPool,
+    dialect: Dialect,
+    /// Held by the process that serves, so that no second one does.
+    serve_lock: Option<Arc<ServeLock>>,
+}
+
+/// What little differs between the databases.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Dialect {
+    Sqlite,
+    Postgres,
+}
+
+/// Why the store could not do what it was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The database does not answer, or answers that it cannot.
+    #[error("the store failed")]
+    Database(#[from] sqlx::Error),
+    /// The migrations could not be applied.
+    #[error("the store's tables could not be brought up to date")]
+    Migrate(#[from] sqlx::migrate::MigrateError),
+    /// It belongs to another realm.
+    #[error("this store belongs to the realm {found}, not to {wanted}")]
+    ForeignRealm {
+        /// The issuer in the store.
+        found: String,
+        /// The issuer in the settings.
+        wanted: String,
+    },
+    /// Another process serves from the same file.
+    #[error("another `hallpass serve` uses {0}: stop it first, or give this one its own store")]
+    AlreadyServed(String),
+    /// The database's files are not private.
+    #[error("{path} can be read by others (mode {mode:04o}): run `chmod 600 {path}`")]
+    LooseMode {
+        /// The file.
+        path: String,
+        /// Its permission bits.
+        mode: u32,
+    },
+    /// The database's files cannot be used.
+    #[error("cannot use {path}")]
+    File {
+        /// The file.
+        path: String,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// A row holds what this program never writes.
+    #[error("the store holds an unreadable {0}")]
+    Corrupt(&'static str),
+}
+
+impl From<StoreError> for Error {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Corrupt(_) => Self::internal(error),
+            StoreError::Database(
+                sqlx::Error::ColumnDecode { .. }
+                | sqlx::Error::ColumnNotFound(_)
+                | sqlx::Error::TypeNotFound { .. },
+            ) => Self::internal(error),
+            _ => Self::new(Code::StoreUnavailable, "The store is not available; try again shortly.")
+                .because(error),
+        }
+    }
+}
+
+impl Store {
+    /// Whether the database answers.
+    pub async fn ping(&self) -> Result<(), StoreError> {
+        sqlx::query("SELECT 1").execute(&self.pool).await?;
+        Ok(())
+    }
+
+    /// Records the realm's issuer on first use; afterwards refuses any other.
+    pub async fn claim_issuer(&self, issuer: &str) -> Result<(), StoreError> {
+        sqlx::query(
+            "INSERT INTO facts (name, value) VALUES ('issuer', $1) ON CONFLICT (name) DO NOTHING",
+        )
+        .bind(issuer)
+        .execute(&self.pool)
+        .await?;
+        let found: String = sqlx::query_scalar("SELECT value FROM facts WHERE name = 'issuer'")
+            .fetch_one(&self.pool)
+            .await?;
+        if found == issuer {
+            return Ok(());
+        }
+        Err(StoreError::ForeignRealm { found, wanted: issuer.to_owned() })
+    }
+
+    /// Ends all connections, after the statements under way; SQLite folds its log into the file.
+    pub async fn close(&self) {
+        self.pool.close().await;
+    }
+
+    /// A transaction that writes. On SQLite it takes the write lock at once: a read that turns into a
+    /// write could otherwise fail half-way.
+    async fn begin(&self) -> Result<Transaction<'static, Any>, sqlx::Error> {
+        match self.dialect {
+            Dialect::Sqlite => self.pool.begin_with("BEGIN IMMEDIATE").await,
+            Dialect::Postgres => self.pool.begin().await,
+        }
+    }
+}
