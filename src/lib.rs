@@ -6,6 +6,8 @@ pub mod config;
 pub mod error;
 pub mod id;
 pub mod keycloak;
+pub mod keys;
+pub mod owner;
 pub mod page;
 pub mod principal;
 pub mod seal;

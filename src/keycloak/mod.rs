@@ -5,11 +5,13 @@
 //! 3. What Keycloak answers becomes a small struct with what we need and nothing else (a client's
 //!    representation carries its secret), or a [`KeycloakError`] by kind.
 
+mod directory;
 mod error;
 mod realm;
 mod transport;
 mod users;
 
+pub use directory::ClientDirectory;
 pub use error::KeycloakError;
 pub use realm::{ClientId, NewKeyProvider, Scope};
 pub use transport::{Credentials, Keycloak, http_client};

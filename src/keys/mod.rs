@@ -1,0 +1,114 @@
+//! The signing keys: made, sealed in the store, published by the realm, held in memory to sign.
+//!
+//! The private part leaves the process only once, to Keycloak when bootstrap publishes the key.
+
+mod make;
+mod sign;
+
+use std::sync::{Arc, PoisonError, RwLock};
+
+pub use make::{SigningKey, PROVIDER_PREFIX, provider_name};
+pub use sign::Signer;
+
+use crate::error::{Code, Error};
+use crate::seal::{SealError, Sealer};
+use crate::store::{SealedKey, Store, StoreError};
+use crate::verify::JwksCache;
+
+/// The keys in use, as the store last said. Clones share them.
+#[derive(Clone)]
+pub struct KeyRing {
+    store: Store,
+    sealer: Arc<Sealer>,
+    issuer: Arc<str>,
+    held: Arc<RwLock<Held>>,
+}
+
+#[derive(Default)]
+struct Held {
+    active: Option<Arc<Signer>>,
+    /// All kids under which the realm may still publish a key of ours.
+    kids: Vec<String>,
+}
+
+/// Why the keys could not be read.
+#[derive(Debug, thiserror::Error)]
+pub enum KeyError {
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The active key does not open.
+    #[error("the signing key {kid} cannot be opened")]
+    Sealed {
+        /// Which key.
+        kid: String,
+        /// Why.
+        source: SealError,
+    },
+    /// What opened is no key.
+    #[error("the signing key {0} is not an RSA key")]
+    Malformed(String),
+}
+
+impl KeyRing {
+    /// A ring without keys; [`KeyRing::reload`] fills it.
+    #[must_use]
+    pub fn new(store: Store, sealer: Sealer, issuer: &str) -> Self {
+        Self { store, sealer: Arc::new(sealer), issuer: issuer.into(), held: Arc::default() }
+    }
+
+    /// Reads the keys again: at start, and when the store says that they were switched. When the active
+    /// key does not open, none is held: what cannot be read must not go on signing.
+    pub async fn reload(&self) -> Result<(), KeyError> {
+        let kids = self.store.list_kids().await?;
+        let active = self.store.find_active_key().await?;
+        let opened = active
+            .map(|key| SigningKey::from_sealed(&self.sealer, &self.issuer, &key)?.into_signer())
+            .transpose();
+        let mut held = self.held.write().unwrap_or_else(PoisonError::into_inner);
+        held.kids = kids;
+        held.active = None;
+        held.active = opened?.map(Arc::new);
+        Ok(())
+    }
+
+    /// The key that signs now.
+    #[must_use]
+    pub fn active(&self) -> Option<Arc<Signer>> {
+        self.held.read().unwrap_or_else(PoisonError::into_inner).active.clone()
+    }
+
+    /// Whether the key of this `kid` is one of ours.
+    #[must_use]
+    pub fn is_ours(&self, kid: &str) -> bool {
+        let held = self.held.read().unwrap_or_else(PoisonError::into_inner);
+        held.kids.iter().any(|own| own == kid)
+    }
+
+    /// The key to sign with, which the realm publishes with exactly our public part: else what it signs
+    /// would be refused everywhere, and nothing is minted.
+    pub async fn get_published(&self, jwks: &JwksCache) -> Result<Arc<Signer>, Error> {
+        let signer = self.active().ok_or_else(|| not_published("there is no active signing key"))?;
+        let published = jwks.key(signer.kid()).await.map_err(|error| match error {
+            crate::verify::KeyError::UnknownKid => not_published("the realm's JWKS lacks it"),
+            crate::verify::KeyError::Unavailable => Error::new(
+                Code::KeycloakUnavailable,
+                "Keycloak is not available; nothing was changed. Try again shortly.",
+            ),
+        })?;
+        if published.jwk().get("n").and_then(|n| n.as_str()) == Some(signer.modulus()) {
+            return Ok(signer);
+        }
+        Err(not_published("the realm publishes another key under its kid"))
+    }
+}
+
+fn not_published(reason: &'static str) -> Error {
+    let detail = "The realm does not publish Hallpass's signing key, so no token is issued.";
+    Error::new(Code::KeyNotPublished, detail).because(reason)
+}
+
+/// A sealed key opens only for the realm and the `kid` that it was sealed for.
+fn seal_context(issuer: &str, kid: &str) -> String {
+    format!("signing-key\n{issuer}\n{kid}")
+}

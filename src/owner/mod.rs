@@ -1,0 +1,78 @@
+//! A token's owner as Keycloak sees them now: enabled or not, their effective roles, their claims.
+//!
+//! The roles come from the evaluation of `hallpass-probe`, which has full scope and role mappers only:
+//! direct, through groups and composites, whatever an operator does to the designated client.
+
+mod roles;
+
+use serde_json::{Map, Value};
+
+pub use roles::{Roles, is_keycloaks_own_client};
+
+use crate::error::{Code, Error};
+use crate::id::UserId;
+use crate::keycloak::{ClientDirectory, Keycloak, KeycloakError};
+
+/// The client whose evaluation shows effective roles.
+pub const PROBE_CLIENT: &str = "hallpass-probe";
+
+/// What OpenID Connect Core 1.0 §3.1.2.1 asks for, so that Keycloak gives claims of the user.
+const BASE_SCOPE: &str = "openid";
+
+/// An owner at one moment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Owner {
+    /// The name at login.
+    pub username: String,
+    /// The roles that a token of theirs can carry.
+    pub roles: Roles,
+}
+
+/// Looks at owners.
+#[derive(Clone)]
+pub struct Owners {
+    keycloak: Keycloak,
+    clients: ClientDirectory,
+}
+
+impl Owners {
+    /// Looks through this connection.
+    #[must_use]
+    pub fn new(keycloak: Keycloak, clients: ClientDirectory) -> Self {
+        Self { keycloak, clients }
+    }
+
+    /// The owner, enabled and with their roles; else 403.
+    pub async fn get_enabled(&self, id: &UserId) -> Result<Owner, Error> {
+        let user = self.keycloak.find_user(id).await?.filter(|user| user.enabled);
+        let user = user.ok_or_else(disabled)?;
+        let probe = self.clients.get(PROBE_CLIENT).await?;
+        let claims = self.keycloak.evaluate_claims(&probe, id, BASE_SCOPE).await?;
+        let roles = Roles::from_claims(&claims.ok_or_else(disabled)?).map_err(protocol)?;
+        Ok(Owner { username: user.username, roles })
+    }
+
+    /// Whether the owner exists and is enabled.
+    pub async fn is_enabled(&self, id: &UserId) -> Result<bool, KeycloakError> {
+        Ok(self.keycloak.find_user(id).await?.is_some_and(|user| user.enabled))
+    }
+
+    /// The claims that the designated client's mappers give for this owner.
+    pub async fn get_claims(
+        &self,
+        designated_client: &str,
+        id: &UserId,
+    ) -> Result<Map<String, Value>, Error> {
+        let client = self.clients.get(designated_client).await?;
+        let claims = self.keycloak.evaluate_claims(&client, id, BASE_SCOPE).await?;
+        claims.ok_or_else(disabled)
+    }
+}
+
+fn disabled() -> Error {
+    Error::new(Code::OwnerDisabled, "The account is disabled or gone.")
+}
+
+fn protocol(reason: &'static str) -> KeycloakError {
+    KeycloakError::Protocol { call: "evaluate".to_owned(), reason: reason.to_owned() }
+}
