@@ -99,10 +99,7 @@ pub(super) fn read_client_id(reader: &mut Reader) -> Option<String> {
 }
 
 #[expect(clippy::option_option, reason = "absent and wrong are different things here")]
-pub(super) fn read_client_secret(
-    reader: &mut Reader,
-    need: Need,
-) -> Option<Option<SecretString>> {
+pub(super) fn read_client_secret(reader: &mut Reader, need: Need) -> Option<Option<SecretString>> {
     reader.secret(CLIENT_SECRET, need, |secret| {
         if secret.expose_secret().is_empty() { Err("is empty".to_owned()) } else { Ok(secret) }
     })

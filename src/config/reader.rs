@@ -10,7 +10,8 @@ use super::sources::{Layer, Raw, RawValue};
 use super::{Problem, Problems, Sources};
 
 /// Sections that the specification names and this version does not have yet.
-const LATER: &[&str] = &["clients.", "lifecycle.", "api_keys.", "forward_auth.", "telemetry.otlp_endpoint"];
+const LATER: &[&str] =
+    &["clients.", "lifecycle.", "api_keys.", "forward_auth.", "telemetry.otlp_endpoint"];
 
 /// A setting, declared where it is read.
 #[derive(Clone, Copy)]
@@ -64,7 +65,9 @@ impl Reader {
         let raw = match self.find(key.name).cloned() {
             Some(raw) => raw,
             None => match key.default {
-                Some(default) => Raw { value: RawValue::Text(default.into()), origin: "default".into() },
+                Some(default) => {
+                    Raw { value: RawValue::Text(default.into()), origin: "default".into() }
+                }
                 None if need == Need::Optional => return Some(None),
                 None => return self.missing(key),
             },
@@ -131,7 +134,9 @@ impl Reader {
             Some((None, Some(Raw { value: RawValue::Text(path), .. }))) => {
                 match fs::read_to_string(&path) {
                     Ok(text) => (text.trim_end_matches(['\r', '\n']).to_owned(), path),
-                    Err(error) => return self.refuse(key, &path, &format!("cannot be read: {error}")),
+                    Err(error) => {
+                        return self.refuse(key, &path, &format!("cannot be read: {error}"));
+                    }
                 }
             }
             Some((Some(raw), None) | (None, Some(raw))) => {
@@ -176,14 +181,21 @@ impl Reader {
             let (of, _) = key.name.split_once('.').unwrap_or((key.name, ""));
             if of != section {
                 section = of;
-                let _ = write!(text, "\n## `{section}`\n\n| key | default | allowed | meaning |\n|---|---|---|---|\n");
+                let _ = write!(
+                    text,
+                    "\n## `{section}`\n\n| key | default | allowed | meaning |\n|---|---|---|---|\n"
+                );
             }
             let default = match key.default {
                 Some("") => "empty".to_owned(),
                 Some(default) => format!("`{default}`"),
                 None => "none".to_owned(),
             };
-            let _ = writeln!(text, "| `{}` | {default} | {} | {} |", key.name, key.allowed, key.meaning);
+            let _ = writeln!(
+                text,
+                "| `{}` | {default} | {} | {} |",
+                key.name, key.allowed, key.meaning
+            );
         }
         text
     }

@@ -82,8 +82,7 @@ impl Sources {
         self.flags
             .iter()
             .map(|(key, value)| {
-                let raw =
-                    Raw { value: RawValue::Text(value.clone()), origin: "a flag".to_owned() };
+                let raw = Raw { value: RawValue::Text(value.clone()), origin: "a flag".to_owned() };
                 ((*key).to_owned(), raw)
             })
             .collect()

@@ -84,10 +84,16 @@ fn flags_win_over_the_environment_and_that_over_the_file() {
          allowed_clients = ['a', 'b']\n[tokens]\nmax_per_user = 3",
     )
     .unwrap();
-    let mut sources = environment(&[
-        &complete()[..],
-        &[("HALLPASS_SERVER__LISTEN", "2.2.2.2:2"), ("HALLPASS_SERVER__PUBLIC_URL", "https://env.example")],
-    ].concat());
+    let mut sources = environment(
+        &[
+            &complete()[..],
+            &[
+                ("HALLPASS_SERVER__LISTEN", "2.2.2.2:2"),
+                ("HALLPASS_SERVER__PUBLIC_URL", "https://env.example"),
+            ],
+        ]
+        .concat(),
+    );
     sources.folder = folder.path().to_owned();
     sources.flags = vec![("server.listen", "3.3.3.3:3".to_owned())];
     let settings = Settings::load(&sources).unwrap();
@@ -99,7 +105,8 @@ fn flags_win_over_the_environment_and_that_over_the_file() {
 
 #[test]
 fn a_named_file_must_be_there_and_well_formed() {
-    let missing = Sources { file: Some("/nonexistent/hallpass.toml".into()), ..environment(&complete()) };
+    let missing =
+        Sources { file: Some("/nonexistent/hallpass.toml".into()), ..environment(&complete()) };
     let text = Settings::load(&missing).unwrap_err().to_string();
     assert!(text.contains("/nonexistent/hallpass.toml"), "{text}");
 
@@ -167,7 +174,9 @@ fn store_urls() {
     for good in ["postgres://u:p@host/db", "postgresql://host/db"] {
         assert!(matches!(StoreUrl::parse(good), Ok(StoreUrl::Postgres(_))));
     }
-    for bad in ["sqlite::memory:", "sqlite://:memory:", "sqlite://", "sqlite://a?mode=ro", "a.db", ""] {
+    for bad in
+        ["sqlite::memory:", "sqlite://:memory:", "sqlite://", "sqlite://a?mode=ro", "a.db", ""]
+    {
         assert!(StoreUrl::parse(bad).is_err(), "{bad}");
     }
 }

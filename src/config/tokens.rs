@@ -61,7 +61,9 @@ fn parse_lifetime(text: &str) -> Result<Duration, String> {
 fn parse_introspection(text: &str) -> Result<(), String> {
     match text {
         "deny" => Ok(()),
-        "honour" => Err("`honour` belongs to a part that this version does not have yet".to_owned()),
+        "honour" => {
+            Err("`honour` belongs to a part that this version does not have yet".to_owned())
+        }
         other => Err(format!("{other:?} is neither")),
     }
 }
