@@ -1,11 +1,13 @@
 //! The sections `keycloak` and `accounts`: the realm, our own client in it, the account claim.
 
+use std::mem;
+
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::{Map, Value};
 
 use super::PublicUrl;
-use super::reader::{Key, Need, Reader};
+use super::reader::{Key, Need, Reader, Reason};
 
 /// The realm, and the client by which Hallpass acts in it.
 #[derive(Clone, Debug)]
@@ -35,8 +37,25 @@ pub struct Realm {
     name: String,
 }
 
-/// RFC 3986's unreserved characters stay as they are.
-const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+/// What RFC 3986 allows in a path segment stays as it is: so Keycloak writes its `iss`.
+const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'-')
+    .remove(b'.')
+    .remove(b'_')
+    .remove(b'~')
+    .remove(b'!')
+    .remove(b'$')
+    .remove(b'&')
+    .remove(b'\'')
+    .remove(b'(')
+    .remove(b')')
+    .remove(b'*')
+    .remove(b'+')
+    .remove(b',')
+    .remove(b';')
+    .remove(b'=')
+    .remove(b':')
+    .remove(b'@');
 
 impl Realm {
     pub(super) fn read(reader: &mut Reader) -> Option<Self> {
@@ -99,12 +118,9 @@ pub(super) fn read_client_id(reader: &mut Reader) -> Option<String> {
 }
 
 #[expect(clippy::option_option, reason = "absent and wrong are different things here")]
-pub(super) fn read_client_secret(
-    reader: &mut Reader,
-    need: Need,
-) -> Option<Option<SecretString>> {
+pub(super) fn read_client_secret(reader: &mut Reader, need: Need) -> Option<Option<SecretString>> {
     reader.secret(CLIENT_SECRET, need, |secret| {
-        if secret.expose_secret().is_empty() { Err("is empty".to_owned()) } else { Ok(secret) }
+        if secret.expose_secret().is_empty() { Err("is empty") } else { Ok(secret) }
     })
 }
 
@@ -112,17 +128,17 @@ pub(super) fn read_account_claim(reader: &mut Reader) -> Option<ClaimPath> {
     reader.value(CLAIM, ClaimPath::parse)
 }
 
-pub(super) fn parse_client_id(text: &str) -> Result<String, String> {
+pub(super) fn parse_client_id(text: &str) -> Result<String, Reason> {
     let fits = (1..=255).contains(&text.len()) && text.chars().all(|c| c.is_ascii_graphic());
-    if fits { Ok(text.to_owned()) } else { Err(format!("{text:?} is no client id")) }
+    if fits { Ok(text.to_owned()) } else { Err("is no client id") }
 }
 
-fn parse_realm(text: &str) -> Result<String, String> {
-    let fits = (1..=255).contains(&text.len())
+fn parse_realm(text: &str) -> Result<String, Reason> {
+    let fits = (1..=255).contains(&text.chars().count())
         && !text.chars().any(|c| c.is_control() || c == '/' || c == '\\')
         && text != "."
         && text != "..";
-    if fits { Ok(text.to_owned()) } else { Err(format!("{text:?} is no realm name")) }
+    if fits { Ok(text.to_owned()) } else { Err("is no realm name") }
 }
 
 const URL: Key = Key {
@@ -153,7 +169,7 @@ const CLIENT_SECRET: Key = Key {
     name: "keycloak.client_secret",
     default: None,
     allowed: "the secret that bootstrap wrote, not empty",
-    meaning: "Its secret. Can come from a file.",
+    meaning: "Its secret.",
 };
 const CLAIM: Key = Key {
     name: "accounts.claim",
@@ -162,7 +178,8 @@ const CLAIM: Key = Key {
     meaning: "The access-token claim that names the caller's account.",
 };
 
-/// Where a claim stands: dots descend into objects, `\.` is a dot within a name (Keycloak's own syntax).
+/// Where a claim stands: dots descend into objects, `\.` is a dot within a name. As in Keycloak's mappers, a
+/// backslash takes away the meaning of any character after it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ClaimPath {
     text: String,
@@ -170,20 +187,23 @@ pub struct ClaimPath {
 }
 
 impl ClaimPath {
-    fn parse(text: &str) -> Result<Self, String> {
-        let mut names = vec![String::new()];
-        let mut characters = text.chars().peekable();
+    fn parse(text: &str) -> Result<Self, Reason> {
+        let mut names = Vec::new();
+        let mut name = String::new();
+        let mut characters = text.chars();
         while let Some(character) = characters.next() {
-            let escaped = character == '\\' && characters.next_if_eq(&'.').is_some();
-            match (names.last_mut(), character) {
-                (Some(name), _) if escaped => name.push('.'),
-                (_, '.') => names.push(String::new()),
-                (Some(name), other) => name.push(other),
-                (None, _) => {}
+            match character {
+                '.' => names.push(mem::take(&mut name)),
+                '\\' => name.push(characters.next().ok_or("ends with a backslash")?),
+                other => name.push(other),
             }
         }
+        names.push(name);
         if names.iter().any(String::is_empty) {
-            return Err(format!("{text:?} has an empty name"));
+            return Err("has an empty name");
+        }
+        if text.contains(char::is_control) {
+            return Err("has a control character");
         }
         Ok(Self { text: text.to_owned(), names })
     }

@@ -4,16 +4,18 @@
 //! 2. Each section reads its keys through a reader that collects every problem.
 //! 3. What was read is typed and whole; nothing else of the program looks at text.
 //!
-//! Each key is declared once, where it is read; [`reference`] writes `docs/settings.md` from that.
+//! Each key is declared once, where it is read; [`reference()`] writes `docs/settings.md` from that.
 
 mod keycloak;
 mod reader;
+mod reference;
 mod server;
 mod sources;
 mod store;
 #[cfg(test)]
 mod tests;
 mod tokens;
+mod unknown;
 
 use std::fmt;
 
@@ -21,10 +23,11 @@ use reader::{Key, Reader};
 use secrecy::SecretString;
 
 pub use keycloak::{ClaimPath, Keycloak, Realm};
+pub use reference::reference;
 pub use server::{PublicUrl, Server};
 pub use sources::Sources;
 pub use store::{SealingKey, Store, StoreUrl};
-pub use tokens::Tokens;
+pub use tokens::{MIN_LIFETIME, Tokens};
 
 /// Everything that `hallpass serve` needs.
 #[derive(Clone, Debug)]
@@ -90,6 +93,7 @@ impl Settings {
         let tokens = Tokens::read(reader);
         let account_claim = keycloak::read_account_claim(reader);
         let log_format = read_log_format(reader);
+        check_clients(reader, keycloak.as_ref().map(|own| &own.client_id), tokens.as_ref());
         Some(Self {
             server: server?,
             keycloak: keycloak?,
@@ -120,6 +124,7 @@ impl BootstrapSettings {
         let tokens = Tokens::read(reader);
         let account_claim = keycloak::read_account_claim(reader);
         let log_format = read_log_format(reader);
+        check_clients(reader, client_id.as_ref(), tokens.as_ref());
         let _: Option<SecretString> = client_secret?;
         let (encryption_key, encryption_key_previous) = keys?;
         Some(Self {
@@ -146,40 +151,37 @@ fn read_log_format(reader: &mut Reader) -> Option<LogFormat> {
     reader.value(KEY, |text| match text {
         "text" => Ok(LogFormat::Text),
         "json" => Ok(LogFormat::Json),
-        other => Err(format!("{other:?} is no log format")),
+        _ => Err("is no log format"),
     })
 }
 
-/// The reference of all settings, as Markdown: the contents of `docs/settings.md`.
-#[must_use]
-pub fn reference() -> String {
-    const HEAD: &str = "# Settings
-
-<!-- Written by `make generate` from `src/config`. -->
-
-`hallpass` reads, in rising order: the defaults, a TOML file (`--config FILE`, else `hallpass.toml` where it exists), the
-environment, flags. `server.listen` is `listen` below `[server]` in the file, and `HALLPASS_SERVER__LISTEN` in the environment, where
-lists are written with commas and an empty value counts as not set. A secret can come from a file: set `keycloak.client_secret_file`
-instead of `keycloak.client_secret` (so for `store.url`, `store.encryption_key` and `store.encryption_key_previous`).
-
-An unknown key or an invalid value stops the start; all problems are listed at once.
-";
-    let mut reader = Reader::new(&Sources::default());
-    let _ = Settings::read(&mut reader);
-    format!("{HEAD}{}", reader.reference())
+/// Bootstrap disables the designated client, and the other one is Hallpass itself.
+fn check_clients(reader: &mut Reader, own: Option<&String>, tokens: Option<&Tokens>) {
+    if own.is_some() && own == tokens.map(|tokens| &tokens.client_id) {
+        reader.problem(tokens::CLIENT_ID, "is the same client as `keycloak.client_id`");
+    }
 }
 
 /// One thing that is wrong with the settings.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem {
     key: String,
-    origin: String,
+    origin: Option<String>,
     reason: String,
 }
 
 impl Problem {
-    fn new(key: &str, origin: &str, reason: impl Into<String>) -> Self {
-        Self { key: key.to_owned(), origin: origin.to_owned(), reason: reason.into() }
+    fn new(key: &str, origin: Option<&str>, reason: impl Into<String>) -> Self {
+        Self { key: key.to_owned(), origin: origin.map(str::to_owned), reason: reason.into() }
+    }
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.origin {
+            Some(origin) => write!(f, "{} (from {origin}): {}", self.key, self.reason),
+            None => write!(f, "{}: {}", self.key, self.reason),
+        }
     }
 }
 
@@ -187,16 +189,21 @@ impl Problem {
 #[derive(Debug)]
 pub struct Problems(Vec<Problem>);
 
+impl Problems {
+    /// One by one.
+    #[must_use]
+    pub fn as_slice(&self) -> &[Problem] {
+        &self.0
+    }
+}
+
 impl fmt::Display for Problems {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0.len() {
-            1 => write!(f, "a problem in the settings:")?,
+            1 => write!(f, "1 problem in the settings:")?,
             many => write!(f, "{many} problems in the settings:")?,
         }
-        for Problem { key, origin, reason } in &self.0 {
-            write!(f, "\n  {key} (from {origin}): {reason}")?;
-        }
-        Ok(())
+        self.0.iter().try_for_each(|problem| write!(f, "\n  {problem}"))
     }
 }
 

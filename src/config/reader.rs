@@ -1,16 +1,20 @@
 //! Reads settings key by key and collects every problem, instead of stopping at the first.
 
 use std::collections::BTreeSet;
-use std::fmt::Write as _;
-use std::fs;
+use std::fs::File;
+use std::io::{self, Read as _};
 
 use secrecy::SecretString;
 
-use super::sources::{Layer, Raw, RawValue};
+use super::sources::{Layer, Layers, Raw, RawValue};
 use super::{Problem, Problems, Sources};
 
-/// Sections that the specification names and this version does not have yet.
-const LATER: &[&str] = &["clients.", "lifecycle.", "api_keys.", "forward_auth.", "telemetry.otlp_endpoint"];
+/// What is wrong with a value, as the end of a sentence that begins with it. Fixed text, so that no
+/// reason can repeat a secret.
+pub(super) type Reason = &'static str;
+
+/// No secret is longer; a device that never ends is not read to its end.
+const LONGEST_SECRET: u64 = 64 * 1024;
 
 /// A setting, declared where it is read.
 #[derive(Clone, Copy)]
@@ -29,25 +33,32 @@ pub(super) enum Need {
     Optional,
 }
 
+/// A setting that was asked for, for the reference.
+pub(super) struct Asked {
+    pub(super) key: Key,
+    pub(super) need: Need,
+    pub(super) secret: bool,
+}
+
 pub(super) struct Reader {
     layers: Vec<Layer>,
+    whole: bool,
     problems: Vec<Problem>,
-    asked: Vec<Key>,
+    asked: Vec<Asked>,
     known: BTreeSet<String>,
 }
 
 impl Reader {
     pub(super) fn new(sources: &Sources) -> Self {
-        let mut problems = Vec::new();
-        let layers = sources.layers(&mut problems);
-        Self { layers, problems, asked: Vec::new(), known: BTreeSet::new() }
+        let Layers { rising, problems, whole } = sources.layers();
+        Self { layers: rising, whole, problems, asked: Vec::new(), known: BTreeSet::new() }
     }
 
     /// One value, parsed; `None` after a problem.
     pub(super) fn value<T>(
         &mut self,
         key: Key,
-        parse: impl FnOnce(&str) -> Result<T, String>,
+        parse: impl FnOnce(&str) -> Result<T, Reason>,
     ) -> Option<T> {
         self.optional(key, Need::Required, parse).flatten()
     }
@@ -58,23 +69,18 @@ impl Reader {
         &mut self,
         key: Key,
         need: Need,
-        parse: impl FnOnce(&str) -> Result<T, String>,
+        parse: impl FnOnce(&str) -> Result<T, Reason>,
     ) -> Option<Option<T>> {
-        self.declare(key);
-        let raw = match self.find(key.name).cloned() {
-            Some(raw) => raw,
-            None => match key.default {
-                Some(default) => Raw { value: RawValue::Text(default.into()), origin: "default".into() },
-                None if need == Need::Optional => return Some(None),
-                None => return self.missing(key),
-            },
+        self.declare(Asked { key, need, secret: false });
+        let Some(raw) = self.find(key.name).cloned().or_else(|| default(key)) else {
+            return self.absent(key, need);
         };
         let RawValue::Text(text) = &raw.value else {
-            return self.refuse(key, &raw.origin, "is a list");
+            return self.refuse(key, &raw.origin, "is not a single value");
         };
         match parse(text) {
             Ok(value) => Some(Some(value)),
-            Err(reason) => self.refuse(key, &raw.origin, &reason),
+            Err(reason) => self.refuse(key, &raw.origin, &format!("{} {reason}", shown(text))),
         }
     }
 
@@ -82,13 +88,12 @@ impl Reader {
     pub(super) fn list<T>(
         &mut self,
         key: Key,
-        parse: impl Fn(&str) -> Result<T, String>,
+        parse: impl Fn(&str) -> Result<T, Reason>,
     ) -> Option<Vec<T>> {
-        self.declare(key);
-        let raw = self.find(key.name).cloned().unwrap_or_else(|| Raw {
-            value: RawValue::Text(key.default.unwrap_or_default().to_owned()),
-            origin: "default".to_owned(),
-        });
+        self.declare(Asked { key, need: Need::Optional, secret: false });
+        let Some(raw) = self.find(key.name).cloned().or_else(|| default(key)) else {
+            return Some(Vec::new());
+        };
         let entries: Vec<String> = match raw.value {
             RawValue::List(entries) => entries,
             RawValue::Text(text) => text
@@ -96,12 +101,13 @@ impl Reader {
                 .map(|entry| entry.trim().to_owned())
                 .filter(|entry| !entry.is_empty())
                 .collect(),
+            RawValue::Nested => return self.refuse(key, &raw.origin, "is not a list of values"),
         };
         let parsed: Vec<Option<T>> = entries
             .iter()
             .map(|entry| match parse(entry) {
                 Ok(value) => Some(value),
-                Err(reason) => self.refuse(key, &raw.origin, &reason),
+                Err(reason) => self.refuse(key, &raw.origin, &format!("{} {reason}", shown(entry))),
             })
             .collect();
         parsed.into_iter().collect()
@@ -114,52 +120,72 @@ impl Reader {
         &mut self,
         key: Key,
         need: Need,
-        parse: impl FnOnce(SecretString) -> Result<T, String>,
+        parse: impl FnOnce(SecretString) -> Result<T, Reason>,
     ) -> Option<Option<T>> {
-        self.declare(key);
-        let file_key = format!("{}_file", key.name);
-        self.known.insert(file_key.clone());
-        let found = self.layers.iter().rev().find_map(|layer| {
-            let both = (layer.get(key.name).cloned(), layer.get(&file_key).cloned());
-            (both.0.is_some() || both.1.is_some()).then_some(both)
-        });
-        let (text, origin) = match found {
-            Some((Some(plain), Some(_))) => {
-                return self.refuse(key, &plain.origin, "is given twice, itself and as a file");
+        self.declare(Asked { key, need, secret: true });
+        let (text, origin) = match self.find_secret(key) {
+            Ok(Some(found)) => found,
+            Ok(None) => return self.absent(key, need),
+            Err(problem) => {
+                self.problems.push(problem);
+                return None;
             }
-            Some((Some(Raw { value: RawValue::Text(text), origin }), None)) => (text, origin),
-            Some((None, Some(Raw { value: RawValue::Text(path), .. }))) => {
-                match fs::read_to_string(&path) {
-                    Ok(text) => (text.trim_end_matches(['\r', '\n']).to_owned(), path),
-                    Err(error) => return self.refuse(key, &path, &format!("cannot be read: {error}")),
-                }
-            }
-            Some((Some(raw), None) | (None, Some(raw))) => {
-                return self.refuse(key, &raw.origin, "is a list");
-            }
-            Some((None, None)) | None => match (key.default, need) {
-                (Some(default), _) => (default.to_owned(), "default".to_owned()),
-                (None, Need::Optional) => return Some(None),
-                (None, Need::Required) => return self.missing(key),
-            },
         };
         match parse(SecretString::from(text)) {
             Ok(value) => Some(Some(value)),
-            Err(reason) => self.refuse(key, &origin, &reason),
+            Err(reason) => self.refuse(key, &origin, reason),
         }
     }
 
-    /// A problem that is not one key's own.
+    /// The secret's text and its origin.
+    fn find_secret(&self, key: Key) -> Result<Option<(String, String)>, Problem> {
+        let file_key = file_key(key.name);
+        let given =
+            self.layers.iter().rev().map(|layer| (layer.get(key.name), layer.get(&file_key)));
+        let default = default(key);
+        let (raw, is_file) =
+            match given.into_iter().find(|(itself, file)| itself.or(*file).is_some()) {
+                Some((Some(itself), Some(file))) => {
+                    let reason = format!("is given twice: `{file_key}` (from {}) too", file.origin);
+                    return Err(Problem::new(key.name, Some(&itself.origin), reason));
+                }
+                Some((Some(itself), None)) => (itself, false),
+                Some((None, Some(file))) => (file, true),
+                Some((None, None)) | None => match &default {
+                    Some(raw) => (raw, false),
+                    None => return Ok(None),
+                },
+            };
+        let name = if is_file { &file_key } else { key.name };
+        let RawValue::Text(text) = &raw.value else {
+            return Err(Problem::new(name, Some(&raw.origin), "is not a single value"));
+        };
+        if !is_file {
+            return Ok(Some((text.clone(), raw.origin.clone())));
+        }
+        // The path is not repeated: it may be the secret itself, given under the wrong key.
+        let text = read_secret(text).map_err(|error| {
+            Problem::new(name, Some(&raw.origin), format!("the file cannot be read: {error}"))
+        })?;
+        Ok(Some((text, format!("the file of {}", raw.origin))))
+    }
+
+    /// A problem of a value beside another one.
     pub(super) fn problem(&mut self, key: Key, reason: &str) {
-        let origin = self.find(key.name).map_or("default", |raw| &raw.origin).to_owned();
-        self.refuse::<()>(key, &origin, reason);
+        // A value that the unread file may hold is not known to be wrong.
+        if !self.whole {
+            return;
+        }
+        let origin = self.find(key.name).map_or("the default", |raw| &raw.origin).to_owned();
+        self.problems.push(Problem::new(key.name, Some(&origin), reason));
     }
 
     /// What was read, or all that is wrong.
     pub(super) fn finish<T>(mut self, read: Option<T>) -> Result<T, Problems> {
-        for layer in &self.layers {
-            for (key, raw) in layer.iter().filter(|(key, _)| !self.known.contains(*key)) {
-                self.problems.push(Problem::new(key, &raw.origin, unknown(key, &self.known)));
+        for (key, raw) in self.layers.iter().flatten() {
+            if !self.known.contains(key) && !is_empty_section(key, raw, &self.known) {
+                let reason = super::unknown::reason(key, &self.known);
+                self.problems.push(Problem::new(key, Some(&raw.origin), reason));
             }
         }
         match read {
@@ -168,60 +194,83 @@ impl Reader {
         }
     }
 
-    /// The settings that were asked for, as Markdown.
-    pub(super) fn reference(&self) -> String {
-        let mut text = String::new();
-        let mut section = "";
-        for key in &self.asked {
-            let (of, _) = key.name.split_once('.').unwrap_or((key.name, ""));
-            if of != section {
-                section = of;
-                let _ = write!(text, "\n## `{section}`\n\n| key | default | allowed | meaning |\n|---|---|---|---|\n");
-            }
-            let default = match key.default {
-                Some("") => "empty".to_owned(),
-                Some(default) => format!("`{default}`"),
-                None => "none".to_owned(),
-            };
-            let _ = writeln!(text, "| `{}` | {default} | {} | {} |", key.name, key.allowed, key.meaning);
-        }
-        text
+    /// The settings that were asked for, in that order.
+    pub(super) fn asked(&self) -> &[Asked] {
+        &self.asked
     }
 
-    fn declare(&mut self, key: Key) {
-        self.asked.push(key);
-        self.known.insert(key.name.to_owned());
+    fn declare(&mut self, asked: Asked) {
+        self.known.insert(asked.key.name.to_owned());
+        if asked.secret {
+            self.known.insert(file_key(asked.key.name));
+        }
+        self.asked.push(asked);
     }
 
     fn find(&self, name: &str) -> Option<&Raw> {
         self.layers.iter().rev().find_map(|layer| layer.get(name))
     }
 
-    fn missing<T>(&mut self, key: Key) -> Option<T> {
-        let reason = format!("must be set; allowed: {}", key.allowed);
-        self.problems.push(Problem::new(key.name, "nowhere", reason));
+    #[expect(clippy::option_option, reason = "absent and wrong are different things here")]
+    fn absent<T>(&mut self, key: Key, need: Need) -> Option<Option<T>> {
+        if need == Need::Optional {
+            return Some(None);
+        }
+        // The unread file may hold it.
+        if self.whole {
+            let reason = format!(
+                "must be set, in the file or as {}; allowed: {}",
+                variable(key.name),
+                key.allowed
+            );
+            self.problems.push(Problem::new(key.name, None, reason));
+        }
         None
     }
 
     fn refuse<T>(&mut self, key: Key, origin: &str, reason: &str) -> Option<T> {
         let reason = format!("{reason}; allowed: {}", key.allowed);
-        self.problems.push(Problem::new(key.name, origin, reason));
+        self.problems.push(Problem::new(key.name, Some(origin), reason));
         None
     }
 }
 
-fn unknown(key: &str, known: &BTreeSet<String>) -> String {
-    if LATER.iter().any(|later| key.starts_with(later)) {
-        return "belongs to a part that this version does not have yet".to_owned();
+/// The environment variable of a setting.
+pub(super) fn variable(name: &str) -> String {
+    format!("HALLPASS_{}", name.to_ascii_uppercase().replace('.', "__"))
+}
+
+/// The key under which a secret's file is named.
+pub(super) fn file_key(name: &str) -> String {
+    format!("{name}_file")
+}
+
+fn default(key: Key) -> Option<Raw> {
+    let value = RawValue::Text(key.default?.to_owned());
+    Some(Raw { value, origin: "the default".to_owned() })
+}
+
+fn is_empty_section(key: &str, raw: &Raw, known: &BTreeSet<String>) -> bool {
+    matches!(raw.value, RawValue::Nested) && super::unknown::is_section(key, known)
+}
+
+fn read_secret(path: &str) -> io::Result<String> {
+    let mut text = String::new();
+    File::open(path)?.take(LONGEST_SECRET + 1).read_to_string(&mut text)?;
+    if text.len() as u64 > LONGEST_SECRET {
+        return Err(io::Error::other("it is too long for a secret"));
     }
-    let section = key.split_once('.').map_or(key, |(section, _)| section);
-    let siblings: Vec<_> = known
-        .iter()
-        .filter(|name| name.split_once('.').is_some_and(|(of, _)| of == section))
-        .map(|name| format!("`{name}`"))
-        .collect();
-    if siblings.is_empty() {
-        return format!("is not a setting: there is no section `{section}`");
+    text.truncate(text.trim_end_matches(['\r', '\n']).len());
+    Ok(text)
+}
+
+/// A value in quotes, as far as it may be shown: one with an `@` may be a URL with a password.
+fn shown(text: &str) -> String {
+    const LONGEST: usize = 80;
+    if text.contains('@') {
+        return "the value".to_owned();
     }
-    format!("is not a setting; allowed: {}", siblings.join(", "))
+    let start: String = text.chars().take(LONGEST).collect();
+    let more = if start.len() < text.len() { "…" } else { "" };
+    format!("{start:?}{more}")
 }

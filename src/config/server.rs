@@ -6,7 +6,8 @@ use std::net::{IpAddr, SocketAddr};
 use ipnet::IpNet;
 use url::Url;
 
-use super::reader::{Key, Reader};
+use super::keycloak::parse_client_id;
+use super::reader::{Key, Reader, Reason};
 
 /// Where Hallpass listens and how it is reached.
 #[derive(Clone, Debug)]
@@ -23,12 +24,11 @@ pub struct Server {
 
 impl Server {
     pub(super) fn read(reader: &mut Reader) -> Option<Self> {
-        let listen = reader.value(LISTEN, |text| {
-            text.parse().map_err(|_| format!("{text:?} is no address with a port"))
-        });
+        let listen =
+            reader.value(LISTEN, |text| text.parse().map_err(|_| "is no address with a port"));
         let public_url = reader.value(PUBLIC_URL, PublicUrl::parse);
         let trusted_proxies = reader.list(TRUSTED_PROXIES, parse_network);
-        let allowed_clients = reader.list(ALLOWED_CLIENTS, |text| Ok(text.to_owned()));
+        let allowed_clients = reader.list(ALLOWED_CLIENTS, parse_client_id);
         Some(Self {
             listen: listen?,
             public_url: public_url?,
@@ -59,7 +59,7 @@ const TRUSTED_PROXIES: Key = Key {
 const ALLOWED_CLIENTS: Key = Key {
     name: "server.allowed_clients",
     default: Some("hallpass,hallpass-cli"),
-    allowed: "client ids",
+    allowed: "client ids of 1 to 255 visible ASCII characters",
     meaning: "Clients (`azp`) whose access tokens may call the API.",
 };
 
@@ -68,17 +68,20 @@ const ALLOWED_CLIENTS: Key = Key {
 pub struct PublicUrl(String);
 
 impl PublicUrl {
-    pub(super) fn parse(text: &str) -> Result<Self, String> {
-        let url = Url::parse(text).map_err(|error| format!("{text:?} is no URL ({error})"))?;
-        let plain = matches!(url.scheme(), "http" | "https")
-            && url.host().is_some()
-            && url.username().is_empty()
-            && url.password().is_none()
-            && url.query().is_none()
-            && url.fragment().is_none();
-        if !plain {
-            // Not repeated: a URL with a user in it may hold a password.
-            return Err("this URL does not fit".to_owned());
+    pub(super) fn parse(text: &str) -> Result<Self, Reason> {
+        // The parser repairs these in silence, and what it makes of them is not what was written.
+        if text.contains(|c: char| c.is_whitespace() || c.is_control() || c == '\\') {
+            return Err("has a space, a control character or a backslash");
+        }
+        if !text.starts_with("http://") && !text.starts_with("https://") {
+            return Err("does not begin with `http://` or `https://`");
+        }
+        let url = Url::parse(text).map_err(|_| "is no URL")?;
+        if !url.username().is_empty() || url.password().is_some() {
+            return Err("has a user in it");
+        }
+        if url.query().is_some() || url.fragment().is_some() {
+            return Err("has a query or a fragment");
         }
         Ok(Self(url.as_str().trim_end_matches('/').to_owned()))
     }
@@ -96,9 +99,9 @@ impl fmt::Display for PublicUrl {
     }
 }
 
-fn parse_network(text: &str) -> Result<IpNet, String> {
+fn parse_network(text: &str) -> Result<IpNet, Reason> {
     text.parse::<IpAddr>()
         .map(IpNet::from)
         .or_else(|_| text.parse())
-        .map_err(|_| format!("{text:?} is no address or network"))
+        .map_err(|_| "is no address or network")
 }

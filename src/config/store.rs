@@ -10,7 +10,7 @@ use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use secrecy::{ExposeSecret as _, SecretString};
 use zeroize::{Zeroize as _, Zeroizing};
 
-use super::reader::{Key, Need, Reader};
+use super::reader::{Key, Need, Reader, Reason};
 
 /// The database and the sealing keys.
 #[derive(Clone, Debug)]
@@ -58,19 +58,21 @@ impl StoreUrl {
     }
 
     /// Reads a URL; the reason for a refusal does not repeat it.
-    pub fn parse(text: &str) -> Result<Self, String> {
+    pub fn parse(text: &str) -> Result<Self, &'static str> {
         if text.starts_with("postgres://") || text.starts_with("postgresql://") {
             return url::Url::parse(text)
                 .map(|_| Self::Postgres(SecretString::from(text)))
-                .map_err(|error| format!("is no URL ({error})"));
+                .map_err(|_| "is no URL of a PostgreSQL database");
+        }
+        if text.starts_with("sqlite:") && text.contains(":memory:") {
+            return Err("a store in memory would lose every token at a restart");
         }
         match text.strip_prefix("sqlite://") {
-            Some(path) if path.contains('?') => Err("takes no parameters".to_owned()),
-            Some(path) if !path.is_empty() && path != ":memory:" => Ok(Self::Sqlite(path.into())),
-            _ if text.contains(":memory:") => {
-                Err("a store in memory would lose every token at a restart".to_owned())
-            }
-            _ => Err("is neither SQLite nor PostgreSQL".to_owned()),
+            Some(path) if path.contains('?') => Err("takes no parameters"),
+            Some(path) if path.is_empty() || path.ends_with('/') => Err("names no file"),
+            Some(path) if path.contains(char::is_control) => Err("has a control character"),
+            Some(path) => Ok(Self::Sqlite(path.into())),
+            None => Err("is neither SQLite nor PostgreSQL"),
         }
     }
 }
@@ -79,19 +81,19 @@ const STORE_URL: Key = Key {
     name: "store.url",
     default: Some("sqlite://hallpass.db"),
     allowed: "`sqlite://file.db`, `sqlite:///path/file.db` or `postgres://…`",
-    meaning: "The database. Can come from a file, since it may hold a password.",
+    meaning: "The database.",
 };
 const ENCRYPTION_KEY: Key = Key {
     name: "store.encryption_key",
     default: None,
     allowed: "32 bytes in base64, as bootstrap makes them",
-    meaning: "Seals the signing keys in the store. Can come from a file.",
+    meaning: "Seals the signing keys in the store.",
 };
 const ENCRYPTION_KEY_PREVIOUS: Key = Key {
     name: "store.encryption_key_previous",
     default: None,
     allowed: "32 bytes in base64",
-    meaning: "The key before: still opens what it sealed. Can come from a file.",
+    meaning: "The key before: still opens what it sealed.",
 };
 
 /// 32 secret bytes, wiped when dropped.
@@ -104,15 +106,14 @@ const STANDARD: GeneralPurpose = GeneralPurpose::new(&alphabet::STANDARD, LENIEN
 const URL_SAFE: GeneralPurpose = GeneralPurpose::new(&alphabet::URL_SAFE, LENIENT);
 
 impl SealingKey {
-    fn parse(text: &str) -> Result<Self, String> {
+    fn parse(text: &str) -> Result<Self, Reason> {
         let mut bytes = STANDARD
             .decode(text)
             .or_else(|_| URL_SAFE.decode(text))
-            .map_err(|_| "is not base64".to_owned())?;
+            .map_err(|_| "is not base64")?;
         let key = <[u8; 32]>::try_from(bytes.as_slice());
-        let length = bytes.len();
         bytes.zeroize();
-        key.map(|key| Self(Zeroizing::new(key))).map_err(|_| format!("has {length} bytes"))
+        key.map(|key| Self(Zeroizing::new(key))).map_err(|_| "is not 32 bytes")
     }
 
     /// A new random key. Fails only where the system has no randomness.

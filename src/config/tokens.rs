@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::keycloak::parse_client_id;
-use super::reader::{Key, Reader};
+use super::reader::{Key, Reader, Reason};
 
 /// What personal access tokens are like.
 #[derive(Clone, Debug)]
@@ -21,17 +21,17 @@ pub struct Tokens {
 }
 
 /// The shortest life of a token.
-pub const MIN_LIFETIME: Duration = Duration::from_secs(60);
-const LONGEST_LIFETIME: Duration = Duration::from_secs(100 * 366 * 24 * 3600);
+pub const MIN_LIFETIME: Duration = Duration::from_mins(1);
+const LONGEST_LIFETIME: Duration = Duration::from_hours(36_525 * 24);
 
 impl Tokens {
     pub(super) fn read(reader: &mut Reader) -> Option<Self> {
         let client_id = reader.value(CLIENT_ID, parse_client_id);
-        let audiences = reader.list(AUDIENCES, |text| Ok(text.to_owned()));
+        let audiences = reader.list(AUDIENCES, parse_audience);
         let default_lifetime = reader.value(DEFAULT_LIFETIME, parse_lifetime);
         let max_lifetime = reader.value(MAX_LIFETIME, parse_lifetime);
-        let max_per_user = reader
-            .value(MAX_PER_USER, |text| text.parse().map_err(|_| format!("{text:?} is no number")));
+        let max_per_user =
+            reader.value(MAX_PER_USER, |text| text.parse().map_err(|_| "is no number"));
         reader.value(KEYCLOAK_INTROSPECTION, parse_introspection);
         if default_lifetime > max_lifetime && max_lifetime.is_some() {
             reader.problem(DEFAULT_LIFETIME, "is over `tokens.max_lifetime`");
@@ -46,27 +46,32 @@ impl Tokens {
     }
 }
 
-fn parse_lifetime(text: &str) -> Result<Duration, String> {
-    let lifetime =
-        humantime::parse_duration(text).map_err(|_| format!("{text:?} is no duration"))?;
+fn parse_audience(text: &str) -> Result<String, Reason> {
+    let fits = (1..=255).contains(&text.chars().count())
+        && !text.contains(|c: char| c.is_whitespace() || c.is_control());
+    if fits { Ok(text.to_owned()) } else { Err("is no audience") }
+}
+
+fn parse_lifetime(text: &str) -> Result<Duration, Reason> {
+    let lifetime = humantime::parse_duration(text).map_err(|_| "is no duration")?;
     if lifetime.subsec_nanos() != 0 {
-        return Err(format!("{text:?} is not in whole seconds"));
+        return Err("is not in whole seconds");
     }
     if !(MIN_LIFETIME..=LONGEST_LIFETIME).contains(&lifetime) {
-        return Err(format!("{text:?} is too short or too long"));
+        return Err("is too short or too long");
     }
     Ok(lifetime)
 }
 
-fn parse_introspection(text: &str) -> Result<(), String> {
+fn parse_introspection(text: &str) -> Result<(), Reason> {
     match text {
         "deny" => Ok(()),
-        "honour" => Err("`honour` belongs to a part that this version does not have yet".to_owned()),
-        other => Err(format!("{other:?} is neither")),
+        "honour" => Err("belongs to a part that this version does not have yet"),
+        _ => Err("is not known"),
     }
 }
 
-const CLIENT_ID: Key = Key {
+pub(super) const CLIENT_ID: Key = Key {
     name: "tokens.client_id",
     default: Some("hallpass-pat"),
     allowed: "1 to 255 visible ASCII characters",
@@ -75,7 +80,7 @@ const CLIENT_ID: Key = Key {
 const AUDIENCES: Key = Key {
     name: "tokens.audiences",
     default: Some(""),
-    allowed: "audiences",
+    allowed: "audiences of 1 to 255 characters, without spaces",
     meaning: "The `aud` of every personal access token, beside what mappers add.",
 };
 const LIFETIME: &str = "whole seconds as a duration from `60s` to 100 years, such as `90d`";
@@ -94,7 +99,7 @@ const MAX_LIFETIME: Key = Key {
 const MAX_PER_USER: Key = Key {
     name: "tokens.max_per_user",
     default: Some("100"),
-    allowed: "a number; `0`: no limit",
+    allowed: "a number from 0 to 4294967295; `0`: no limit",
     meaning: "How many live tokens one user may have.",
 };
 const KEYCLOAK_INTROSPECTION: Key = Key {
