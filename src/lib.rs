@@ -1,8 +1,10 @@
 //! Hallpass: personal access tokens and self-service API clients beside a Keycloak realm.
 
 pub mod audit;
+pub mod bootstrap;
 pub mod clock;
 pub mod config;
+pub mod decide;
 pub mod error;
 pub mod id;
 pub mod keycloak;
@@ -12,5 +14,6 @@ pub mod page;
 pub mod principal;
 pub mod seal;
 pub mod store;
+pub mod token;
 
 pub use hallpass_verify as verify;

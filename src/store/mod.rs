@@ -9,6 +9,7 @@ mod changes;
 mod connect;
 mod files;
 mod signing_keys;
+mod token_status;
 mod tokens;
 
 use std::sync::Arc;
@@ -18,6 +19,7 @@ use sqlx::{Any, AnyPool, Transaction};
 pub use changes::{Change, ChangeKind};
 pub use files::ServeLock;
 pub use signing_keys::SealedKey;
+pub use token_status::TokenStatus;
 pub use tokens::{NewToken, TokenCreated, TokenDeleted, TokenRecord, TokenRevoked};
 
 use crate::error::{Code, Error};

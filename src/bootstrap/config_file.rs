@@ -1,0 +1,86 @@
+//! The settings file with everything that `serve` needs, private to its owner.
+
+use std::fs::{self, OpenOptions};
+use std::io::{ErrorKind, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::Path;
+
+use secrecy::{ExposeSecret as _, SecretString};
+use toml_edit::{DocumentMut, Item, Table, value};
+
+use super::BootstrapError;
+use crate::config::{BootstrapSettings, SealingKey, StoreUrl};
+
+/// Writes what bootstrap found out into `path` (mode 0600). What an operator wrote there beside it stays,
+/// comments included. The new text replaces the old one at once, so that a crash leaves one of them.
+/// Answers whether anything changed.
+pub fn write_config(
+    path: &Path,
+    settings: &BootstrapSettings,
+    client_secret: &SecretString,
+    encryption_key: &SealingKey,
+) -> Result<bool, BootstrapError> {
+    let failed = |reason: String| BootstrapError::ConfigFile { path: path.display().to_string(), reason };
+    let before = match fs::read_to_string(path) {
+        Ok(text) => text,
+        Err(error) if error.kind() == ErrorKind::NotFound => String::new(),
+        Err(error) => return Err(failed(error.to_string())),
+    };
+    let mut document: DocumentMut =
+        before.parse().map_err(|_| failed("it is not well-formed TOML".to_owned()))?;
+    for (section, key, text) in entries(settings, client_secret, encryption_key) {
+        let table = document.entry(section).or_insert(Item::Table(Table::new()));
+        let table = table
+            .as_table_like_mut()
+            .ok_or_else(|| failed(format!("`{section}` is not a section")))?;
+        if table.get(key).and_then(Item::as_str) != Some(text.expose_secret()) {
+            table.insert(key, value(text.expose_secret()));
+        }
+    }
+    let after = document.to_string();
+    if after == before {
+        return Ok(false);
+    }
+    replace(path, &after).map_err(|error| failed(error.to_string()))?;
+    Ok(true)
+}
+
+fn entries(
+    settings: &BootstrapSettings,
+    client_secret: &SecretString,
+    encryption_key: &SealingKey,
+) -> Vec<(&'static str, &'static str, SecretString)> {
+    let (url, public_url) = settings.realm.base_urls();
+    let store_url = match &settings.store_url {
+        StoreUrl::Sqlite(path) => SecretString::from(format!("sqlite://{}", path.display())),
+        StoreUrl::Postgres(url) => url.clone(),
+    };
+    vec![
+        ("server", "public_url", settings.server.public_url.as_str().into()),
+        ("keycloak", "url", url.into()),
+        ("keycloak", "public_url", public_url.into()),
+        ("keycloak", "realm", settings.realm.name().into()),
+        ("keycloak", "client_id", settings.client_id.as_str().into()),
+        ("keycloak", "client_secret", client_secret.clone()),
+        ("store", "url", store_url),
+        ("store", "encryption_key", encryption_key.to_base64()),
+        ("tokens", "client_id", settings.tokens.client_id.as_str().into()),
+        ("accounts", "claim", settings.account_claim.as_str().into()),
+    ]
+}
+
+fn replace(path: &Path, text: &str) -> std::io::Result<()> {
+    let mut temporary = path.as_os_str().to_owned();
+    temporary.push(".new");
+    let temporary = Path::new(&temporary);
+    // One that a crash left behind may have another mode.
+    if let Err(error) = fs::remove_file(temporary)
+        && error.kind() != ErrorKind::NotFound
+    {
+        return Err(error);
+    }
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(temporary)?;
+    file.write_all(text.as_bytes())?;
+    file.sync_all()?;
+    fs::rename(temporary, path)
+}

@@ -1,0 +1,85 @@
+//! The attribute `account_id` in the user profile, which only administrators may edit.
+
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use super::MANAGED;
+use super::run::Run;
+use crate::keycloak::KeycloakError;
+
+/// The user attribute that names a person's account.
+pub(super) const ACCOUNT_ATTRIBUTE: &str = "account_id";
+/// Where the permissions of an attribute that was there before us are noted.
+const EDIT_BEFORE: &str = "hallpass.edit-before";
+const PATH: &str = "/users/profile";
+
+/// Declares the attribute; takes the users' permission to edit it where they have one, since whoever
+/// can change their account can act for another one.
+pub(super) async fn prepare(run: &mut Run<'_>) -> Result<(), KeycloakError> {
+    let mut profile = run.get(PATH).await?;
+    let Some(attributes) = profile["attributes"].as_array_mut() else {
+        let reason = "there are no attributes".to_owned();
+        return Err(KeycloakError::Protocol { call: format!("GET {PATH}"), reason });
+    };
+    let what = match attributes.iter_mut().find(|found| found["name"] == ACCOUNT_ATTRIBUTE) {
+        None => {
+            attributes.push(declaration());
+            "declare the user attribute account_id"
+        }
+        Some(found) if found["permissions"]["edit"] == json!(["admin"]) => return Ok(()),
+        Some(found) => {
+            let before = found["permissions"].to_string();
+            found["annotations"][EDIT_BEFORE] = json!(before);
+            found["permissions"] = permissions();
+            "let only administrators edit the user attribute account_id"
+        }
+    };
+    run.change(what, Method::PUT, PATH, Some(&profile)).await
+}
+
+/// Takes the declaration back, or gives back the permissions that were there.
+pub(super) async fn remove(run: &mut Run<'_>) -> Result<(), KeycloakError> {
+    let mut profile = run.get(PATH).await?;
+    let Some(attributes) = profile["attributes"].as_array_mut() else { return Ok(()) };
+    let Some(index) = attributes.iter().position(|found| found["name"] == ACCOUNT_ATTRIBUTE) else {
+        return Ok(());
+    };
+    let found = &mut attributes[index];
+    let what = if found["annotations"][MANAGED] == "true" {
+        attributes.remove(index);
+        "remove the user attribute account_id"
+    } else if let Some(before) = take_note(found) {
+        found["permissions"] = before;
+        "give back the permissions of the user attribute account_id"
+    } else {
+        return Ok(());
+    };
+    run.change(what, Method::PUT, PATH, Some(&profile)).await
+}
+
+fn take_note(attribute: &mut Value) -> Option<Value> {
+    let annotations = attribute["annotations"].as_object_mut()?;
+    let before = serde_json::from_str(annotations.remove(EDIT_BEFORE)?.as_str()?).ok()?;
+    if annotations.is_empty() {
+        attribute.as_object_mut()?.remove("annotations");
+    }
+    Some(before)
+}
+
+fn permissions() -> Value {
+    json!({"view": ["admin", "user"], "edit": ["admin"]})
+}
+
+fn declaration() -> Value {
+    json!({
+        "name": ACCOUNT_ATTRIBUTE,
+        "displayName": "Account",
+        "permissions": permissions(),
+        "validations": {"pattern": {
+            "pattern": "^[A-Za-z0-9._-]{1,64}$",
+            "error-message": "1 to 64 letters, digits, dots, underscores and hyphens",
+        }},
+        "annotations": {MANAGED: "true"},
+        "multivalued": false,
+    })
+}

@@ -1,0 +1,153 @@
+//! Roles: those that Hallpass gives to people, and those that Keycloak gives to Hallpass.
+
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use super::desired::CLI_CLIENT;
+use super::run::{Run, text};
+use crate::keycloak::KeycloakError;
+use crate::principal::Role;
+
+/// What Hallpass may do in the realm at run time: these three, and nothing else.
+pub const RUN_TIME_ROLES: [&str; 3] = ["manage-clients", "view-events", "view-users"];
+
+const ADMINISTRATOR: &str = "administrator";
+/// What an administrator is. Introspection is for machines.
+const ADMINISTRATORS_ROLES: [Role; 6] = [
+    Role::CreateTokens,
+    Role::CreateApiClients,
+    Role::ManageTokens,
+    Role::ManageApiClients,
+    Role::ManageServiceAccounts,
+    Role::ReadAudit,
+];
+
+/// The client roles on the service client, and its own permissions.
+pub(super) async fn prepare(run: &mut Run<'_>, service: &str) -> Result<(), KeycloakError> {
+    let path = format!("/clients/{service}/roles");
+    let found = run.list(&path).await?;
+    let described = Role::ALL.map(|role| (role.name(), role.description()));
+    for (name, description) in
+        described.into_iter().chain([(ADMINISTRATOR, "Administer all of Hallpass")])
+    {
+        if !found.iter().any(|found| found["name"] == name) {
+            let body = json!({"name": name, "description": description});
+            run.change(&format!("create role {name}"), Method::POST, &path, Some(&body)).await?;
+        }
+    }
+    prepare_administrator(run, service).await?;
+    prepare_command_line_scope(run, service).await?;
+    prepare_service_account(run, service).await
+}
+
+/// Adds `create-tokens` to the realm's default roles: everybody has it.
+pub(super) async fn prepare_default_role(
+    run: &mut Run<'_>,
+    service: &str,
+    realm: &Value,
+) -> Result<(), KeycloakError> {
+    let path = format!("/roles-by-id/{}/composites", text(&realm["defaultRole"], "id"));
+    let what = "add create-tokens to the realm's default roles";
+    let wanted = service_roles(run, service, &[Role::CreateTokens.name()]).await?;
+    let there = run.list(&format!("{path}/clients/{service}")).await?;
+    add_missing(run, what, &path, &wanted, &there).await
+}
+
+async fn prepare_administrator(run: &mut Run<'_>, service: &str) -> Result<(), KeycloakError> {
+    let path = format!("/clients/{service}/roles/{ADMINISTRATOR}/composites");
+    let there = match run.find(&path).await? {
+        Some(Value::Array(there)) => there,
+        // In a dry run the role may not be there yet.
+        _ => Vec::new(),
+    };
+    let names = ADMINISTRATORS_ROLES.map(Role::name);
+    let wanted = service_roles(run, service, &names).await?;
+    add_missing(run, "compose role administrator", &path, &wanted, &there).await
+}
+
+/// The command line's tokens show Hallpass's roles.
+async fn prepare_command_line_scope(run: &mut Run<'_>, service: &str) -> Result<(), KeycloakError> {
+    let Some(cli) = run.find_client(CLI_CLIENT).await? else { return Ok(()) };
+    let path = format!("/clients/{}/scope-mappings/clients/{service}", text(&cli, "id"));
+    let wanted = run.list(&format!("/clients/{service}/roles")).await?;
+    let there = run.list(&path).await?;
+    add_missing(run, "put Hallpass's roles in the scope of hallpass-cli", &path, &wanted, &there).await
+}
+
+/// The service account has exactly the run-time roles, assigned and in its client's scope.
+async fn prepare_service_account(run: &mut Run<'_>, service: &str) -> Result<(), KeycloakError> {
+    let management = realm_management(run).await?;
+    let roles = run.list(&format!("/clients/{management}/roles")).await?;
+    let wanted: Vec<Value> =
+        roles.into_iter().filter(|role| RUN_TIME_ROLES.contains(&text(role, "name"))).collect();
+
+    let scope = format!("/clients/{service}/scope-mappings/clients/{management}");
+    exactly(run, "the scope of client hallpass", &scope, &wanted).await?;
+    let account = run.get(&format!("/clients/{service}/service-account-user")).await?;
+    let mappings = format!("/users/{}/role-mappings", text(&account, "id"));
+    exactly(run, "the service account", &format!("{mappings}/clients/{management}"), &wanted).await?;
+    // Every user gets the realm's default roles; a service needs none of them.
+    exactly(run, "the service account", &format!("{mappings}/realm"), &[]).await
+}
+
+/// The client that holds the realm's administration roles.
+async fn realm_management(run: &Run<'_>) -> Result<String, KeycloakError> {
+    let name =
+        if run.settings.realm.name() == "master" { "master-realm" } else { "realm-management" };
+    let client = run.find_client(name).await?;
+    let client = client.ok_or_else(|| KeycloakError::NotFound(format!("client {name}")))?;
+    Ok(text(&client, "id").to_owned())
+}
+
+async fn service_roles(
+    run: &Run<'_>,
+    service: &str,
+    names: &[&str],
+) -> Result<Vec<Value>, KeycloakError> {
+    let roles = run.list(&format!("/clients/{service}/roles")).await?;
+    Ok(roles.into_iter().filter(|role| names.contains(&text(role, "name"))).collect())
+}
+
+async fn add_missing(
+    run: &mut Run<'_>,
+    what: &str,
+    path: &str,
+    wanted: &[Value],
+    there: &[Value],
+) -> Result<(), KeycloakError> {
+    let missing = without(wanted, there);
+    if missing.is_empty() {
+        return Ok(());
+    }
+    run.change(what, Method::POST, path, Some(&missing.into())).await
+}
+
+/// Makes the roles at `path` exactly the wanted ones.
+async fn exactly(
+    run: &mut Run<'_>,
+    whose: &str,
+    path: &str,
+    wanted: &[Value],
+) -> Result<(), KeycloakError> {
+    let there = run.list(path).await?;
+    let missing = without(wanted, &there);
+    if !missing.is_empty() {
+        let what = format!("give {} to {whose}", names(&missing));
+        run.change(&what, Method::POST, path, Some(&missing.into())).await?;
+    }
+    let extra = without(&there, wanted);
+    if !extra.is_empty() {
+        let what = format!("take {} from {whose}", names(&extra));
+        run.change(&what, Method::DELETE, path, Some(&extra.into())).await?;
+    }
+    Ok(())
+}
+
+fn without(roles: &[Value], others: &[Value]) -> Vec<Value> {
+    let known = |role: &Value| others.iter().any(|other| other["id"] == role["id"]);
+    roles.iter().filter(|role| !known(role)).cloned().collect()
+}
+
+fn names(roles: &[Value]) -> String {
+    roles.iter().map(|role| text(role, "name")).collect::<Vec<_>>().join(", ")
+}

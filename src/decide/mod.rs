@@ -1,0 +1,149 @@
+//! Any credential → a decision: who calls, or why not.
+//!
+//! 1. The header's `kid` says whose key it claims: ours, or one of the realm's own.
+//! 2. Under a key of ours only a personal access token is good; `typ` = `Bearer` there would be a forgery.
+//!    Its record must be known and valid, its owner enabled.
+//! 3. Under any other key only an access token for Hallpass, of a client that may call.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use crate::clock::Clock;
+use crate::error::{Code, Error};
+use crate::id::{PatId, UserId};
+use crate::keys::KeyRing;
+use crate::owner::Owners;
+use crate::principal::{Credential, Principal, Role};
+use crate::store::Store;
+use crate::verify::{self, Algorithm, CheckError, Claims, JwksCache, Rules, UnverifiedHeader};
+
+/// Finds out who calls. Clones share everything.
+#[derive(Clone)]
+pub struct Decider {
+    store: Store,
+    owners: Owners,
+    keys: KeyRing,
+    jwks: JwksCache,
+    clock: Clock,
+    access_token: Rules,
+    personal_access_token: Rules,
+    client_id: Arc<str>,
+    allowed_clients: Arc<[String]>,
+}
+
+/// The parts that a [`Decider`] is made of.
+pub struct DeciderParts {
+    /// The records of tokens.
+    pub store: Store,
+    /// The owners, as Keycloak sees them.
+    pub owners: Owners,
+    /// Our signing keys.
+    pub keys: KeyRing,
+    /// What the realm publishes.
+    pub jwks: JwksCache,
+    /// The time.
+    pub clock: Clock,
+}
+
+impl Decider {
+    /// Decides for the realm `issuer`; access tokens must be for `client_id`, from `allowed_clients`.
+    #[must_use]
+    pub fn new(
+        parts: DeciderParts,
+        issuer: &str,
+        client_id: &str,
+        allowed_clients: &[String],
+    ) -> Self {
+        let DeciderParts { store, owners, keys, jwks, clock } = parts;
+        Self {
+            store,
+            owners,
+            keys,
+            jwks,
+            clock,
+            access_token: Rules::new(issuer, "Bearer").audience(client_id),
+            personal_access_token: Rules::new(issuer, "PAT").algorithms(&[Algorithm::RS256]),
+            client_id: client_id.into(),
+            allowed_clients: allowed_clients.into(),
+        }
+    }
+
+    /// The caller behind a bearer token.
+    pub async fn principal(&self, token: &str) -> Result<Principal, Error> {
+        let header = UnverifiedHeader::parse(token, &self.access_token)
+            .map_err(|rejection| unauthenticated(rejection.code()))?;
+        if self.keys.is_ours(&header.kid) {
+            self.personal_access_token(token).await
+        } else {
+            self.access_token(token).await
+        }
+    }
+
+    async fn access_token(&self, token: &str) -> Result<Principal, Error> {
+        let claims = self.check(token, &self.access_token).await?;
+        let azp = claims.azp.as_deref().unwrap_or_default();
+        if !self.allowed_clients.iter().any(|allowed| allowed == azp) {
+            let detail = "The access token was issued to a client that may not call this API.";
+            return Err(Error::new(Code::ClientNotAllowed, detail));
+        }
+        Ok(Principal {
+            roles: roles_on(&claims, &self.client_id),
+            username: text(&claims, "preferred_username"),
+            credential: Credential::AccessToken {
+                impersonated: claims.rest.contains_key("impersonator"),
+            },
+            user_id: UserId::new(claims.sub),
+        })
+    }
+
+    async fn personal_access_token(&self, token: &str) -> Result<Principal, Error> {
+        let claims = self.check(token, &self.personal_access_token).await?;
+        let pat_id = PatId::parse(&claims.jti).ok_or_else(|| unauthenticated("unknown"))?;
+        let owner = UserId::new(claims.sub);
+        let record = self.store.find_token(&owner, pat_id).await?;
+        let record = record.ok_or_else(|| unauthenticated("unknown"))?;
+        if !record.status(self.clock.now()).is_valid() {
+            return Err(unauthenticated("not_valid"));
+        }
+        if !self.owners.is_enabled(&owner).await? {
+            return Err(unauthenticated("owner_disabled"));
+        }
+        let narrowed = record.is_narrowed();
+        Ok(Principal {
+            user_id: owner,
+            username: record.username,
+            roles: BTreeSet::new(),
+            credential: Credential::Pat { pat_id, narrowed },
+        })
+    }
+
+    async fn check(&self, token: &str, rules: &Rules) -> Result<Claims, Error> {
+        let now = self.clock.now().seconds();
+        verify::check(&self.jwks, token, rules, now).await.map_err(|error| match error {
+            CheckError::Rejected(rejection) => unauthenticated(rejection.code()),
+            CheckError::KeysUnavailable => Error::new(
+                Code::KeycloakUnavailable,
+                "Keycloak's keys are not available, so no credential can be checked; try again shortly.",
+            ),
+        })
+    }
+}
+
+/// The reason goes to the log; the answer is the same for all of them.
+fn unauthenticated(reason: &'static str) -> Error {
+    Error::new(Code::Unauthenticated, "The credential is not valid.").because(reason)
+}
+
+fn text(claims: &Claims, name: &str) -> String {
+    claims.rest.get(name).and_then(|value| value.as_str()).unwrap_or_default().to_owned()
+}
+
+fn roles_on(claims: &Claims, client_id: &str) -> BTreeSet<Role> {
+    let roles = claims
+        .rest
+        .get("resource_access")
+        .and_then(|access| access.get(client_id))
+        .and_then(|access| access.get("roles"))
+        .and_then(|roles| roles.as_array());
+    roles.into_iter().flatten().filter_map(|role| Role::find(role.as_str()?)).collect()
+}

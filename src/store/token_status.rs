@@ -1,0 +1,116 @@
+//! What a record says of its token at one moment: a pure rule, the same wherever it is asked.
+
+use std::time::Duration;
+
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::TokenRecord;
+use crate::clock::Timestamp;
+
+/// A token this close to its end is said to expire soon.
+const SOON: Duration = Duration::from_secs(7 * 24 * 3600);
+
+/// The status of a personal access token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum TokenStatus {
+    /// Valid, with more than seven days left.
+    Active,
+    /// Valid, with at most seven days left.
+    ExpiringSoon,
+    /// Past its end.
+    Expired,
+    /// Revoked, expired or not.
+    Revoked,
+    /// Refused for now: whether its owner is gone is not certain yet.
+    Suspended,
+}
+
+impl TokenStatus {
+    /// Whether the token is good.
+    #[must_use]
+    pub const fn is_valid(self) -> bool {
+        matches!(self, Self::Active | Self::ExpiringSoon)
+    }
+}
+
+impl TokenRecord {
+    /// The token's status at `now`.
+    #[must_use]
+    pub fn status(&self, now: Timestamp) -> TokenStatus {
+        if self.revoked_at.is_some() || self.grace_until.is_some_and(|end| end <= now) {
+            TokenStatus::Revoked
+        } else if self.expires_at <= now {
+            TokenStatus::Expired
+        } else if self.suspended_at.is_some() {
+            TokenStatus::Suspended
+        } else if self.expires_at <= now.plus(SOON) {
+            TokenStatus::ExpiringSoon
+        } else {
+            TokenStatus::Active
+        }
+    }
+
+    /// Whether the token was restricted below its owner's rights.
+    #[must_use]
+    pub fn is_narrowed(&self) -> bool {
+        [&self.scopes, &self.roles, &self.audience, &self.allowed_cidrs].iter().any(|list| list.is_some())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::id::{PatId, UserId};
+
+    const DAY: i64 = 24 * 3600;
+
+    fn record(expires_at: i64) -> TokenRecord {
+        TokenRecord {
+            pat_id: PatId::from(Uuid::from_u128(1)),
+            user_id: UserId::new("u"),
+            username: "u".to_owned(),
+            name: "n".to_owned(),
+            description: None,
+            created_at: Timestamp::from_seconds(0),
+            expires_at: Timestamp::from_seconds(expires_at),
+            revoked_at: None,
+            revoked_reason: None,
+            suspended_at: None,
+            last_used_at: None,
+            last_used_ip: None,
+            scopes: None,
+            roles: None,
+            audience: None,
+            allowed_cidrs: None,
+            rotated_from: None,
+            rotated_to: None,
+            grace_until: None,
+        }
+    }
+
+    #[test]
+    fn statuses() {
+        use TokenStatus::{Active, Expired, ExpiringSoon, Revoked, Suspended};
+        let now = Timestamp::from_seconds(100 * DAY);
+        let some = Some(Timestamp::from_seconds(1));
+        let table = [
+            (record(107 * DAY + 1), Active),
+            (record(107 * DAY), ExpiringSoon),
+            (record(100 * DAY + 1), ExpiringSoon),
+            (record(100 * DAY), Expired),
+            (TokenRecord { revoked_at: some, ..record(108 * DAY) }, Revoked),
+            (TokenRecord { revoked_at: some, ..record(99 * DAY) }, Revoked),
+            (TokenRecord { suspended_at: some, ..record(108 * DAY) }, Suspended),
+            (TokenRecord { suspended_at: some, ..record(99 * DAY) }, Expired),
+            (TokenRecord { grace_until: Some(now), ..record(108 * DAY) }, Revoked),
+        ];
+        for (record, status) in table {
+            assert_eq!(record.status(now), status, "{record:?}");
+            assert_eq!(status.is_valid(), matches!(status, Active | ExpiringSoon));
+        }
+    }
+}

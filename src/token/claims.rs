@@ -1,0 +1,164 @@
+//! The claims rule: what of Keycloak's evaluation goes into a token. Pure.
+//!
+//! Mappers shape every claim but the protocol's own: those are ours alone, since a mapper could forge them.
+
+use std::collections::BTreeSet;
+
+use serde_json::{Map, Value, json};
+
+use crate::clock::Timestamp;
+use crate::id::{PatId, UserId};
+use crate::owner::is_keycloaks_own_client;
+
+/// Claims that say who issued what to whom and for how long (RFC 7519 §4.1, OpenID Connect Core 1.0 §2),
+/// or bind a token to a session or another token. Never taken from an evaluation.
+const PROTOCOL: [&str; 18] = [
+    "iss", "sub", "aud", "exp", "iat", "nbf", "jti", "typ", "azp", "sid", "acr", "auth_time", "nonce",
+    "at_hash", "c_hash", "s_hash", "session_state", "cnf",
+];
+
+/// What is ours to say.
+#[derive(Clone, Debug)]
+pub(super) struct ProtocolClaims<'a> {
+    pub(super) issuer: &'a str,
+    pub(super) owner: &'a UserId,
+    pub(super) pat_id: PatId,
+    pub(super) authorized_party: &'a str,
+    pub(super) issued_at: Timestamp,
+    pub(super) expires_at: Timestamp,
+    pub(super) audience: Vec<String>,
+}
+
+/// All claims of a token.
+pub(super) fn compose(protocol: &ProtocolClaims<'_>, evaluated: Map<String, Value>) -> Value {
+    let mut claims = Map::new();
+    claims.insert("iss".to_owned(), json!(protocol.issuer));
+    claims.insert("sub".to_owned(), json!(protocol.owner));
+    claims.insert("aud".to_owned(), json!(protocol.audience));
+    claims.insert("azp".to_owned(), json!(protocol.authorized_party));
+    claims.insert("jti".to_owned(), json!(protocol.pat_id));
+    claims.insert("iat".to_owned(), json!(protocol.issued_at.seconds()));
+    claims.insert("exp".to_owned(), json!(protocol.expires_at.seconds()));
+    claims.insert("typ".to_owned(), json!("PAT"));
+    // It names no session, so that Keycloak's own endpoints refuse the token, introspection included.
+    claims.insert("sid".to_owned(), json!(protocol.pat_id));
+    for (name, value) in evaluated {
+        if PROTOCOL.contains(&name.as_str()) {
+            continue;
+        }
+        let value = if name == "resource_access" { without_keycloaks_own(value) } else { value };
+        claims.insert(name, value);
+    }
+    Value::Object(claims)
+}
+
+fn without_keycloaks_own(mut access: Value) -> Value {
+    if let Some(clients) = access.as_object_mut() {
+        clients.retain(|client, _| !is_keycloaks_own_client(client));
+    }
+    access
+}
+
+/// The audiences that mappers added, in the order of the evaluation.
+pub(super) fn evaluated_audience(evaluated: &Map<String, Value>) -> Vec<String> {
+    match evaluated.get("aud") {
+        Some(Value::String(one)) => vec![one.clone()],
+        Some(Value::Array(many)) => {
+            many.iter().filter_map(|one| one.as_str().map(str::to_owned)).collect()
+        }
+        _ => Vec::new(),
+    }
+}
+
+/// The token's audiences: the configured ones, and those from mappers that are not ids of the realm's
+/// clients (`is_client`), since Keycloak adds each client that the user has roles in. Never empty: without
+/// an audience some validators would take the token for their own.
+pub(super) fn audience(
+    configured: &[String],
+    evaluated: &[String],
+    is_client: &BTreeSet<String>,
+    designated_client: &str,
+) -> Vec<String> {
+    let mut seen = BTreeSet::new();
+    let from_mappers = evaluated.iter().filter(|audience| !is_client.contains(*audience));
+    let all: Vec<String> =
+        configured.iter().chain(from_mappers).filter(|one| seen.insert(*one)).cloned().collect();
+    if all.is_empty() { vec![designated_client.to_owned()] } else { all }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use uuid::Uuid;
+
+    use super::*;
+
+    fn composed(evaluated: Value) -> Map<String, Value> {
+        let owner = UserId::new("owner");
+        let protocol = ProtocolClaims {
+            issuer: "https://sso.example/realms/demo",
+            owner: &owner,
+            pat_id: PatId::from(Uuid::from_u128(7)),
+            authorized_party: "hallpass-pat",
+            issued_at: Timestamp::from_seconds(1_000),
+            expires_at: Timestamp::from_seconds(2_000),
+            audience: vec!["reports".to_owned()],
+        };
+        let Value::Object(evaluated) = evaluated else { panic!("no object") };
+        let Value::Object(claims) = compose(&protocol, evaluated) else { panic!("no object") };
+        claims
+    }
+
+    #[test]
+    fn mappers_forge_no_protocol_claim() {
+        let forged: Map<_, _> =
+            PROTOCOL.iter().map(|name| ((*name).to_owned(), json!("forged"))).collect();
+        let claims = composed(Value::Object(forged));
+        let expected = json!({
+            "iss": "https://sso.example/realms/demo", "sub": "owner", "aud": ["reports"],
+            "azp": "hallpass-pat", "jti": "00000000-0000-0000-0000-000000000007", "iat": 1000,
+            "exp": 2000, "typ": "PAT", "sid": "00000000-0000-0000-0000-000000000007",
+        });
+        assert_eq!(Value::Object(claims), expected);
+    }
+
+    #[test]
+    fn everything_else_comes_from_the_mappers() {
+        let claims = composed(json!({
+            "scope": "openid profile", "department": "r&d", "realm_access": {"roles": ["analyst"]},
+            "resource_access": {"account": {"roles": ["view-profile"]}, "reports": {"roles": ["read"]}},
+        }));
+        assert_eq!(claims["department"], "r&d");
+        assert_eq!(claims["realm_access"], json!({"roles": ["analyst"]}));
+        assert_eq!(claims["resource_access"], json!({"reports": {"roles": ["read"]}}));
+    }
+
+    #[test]
+    fn audiences() {
+        let list = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
+        let clients = BTreeSet::from(["account".to_owned(), "reports".to_owned()]);
+        let of = |configured: &[&str], evaluated: &[&str]| {
+            audience(&list(configured), &list(evaluated), &clients, "hallpass-pat")
+        };
+        assert_eq!(of(&[], &[]), ["hallpass-pat"]);
+        assert_eq!(of(&[], &["account"]), ["hallpass-pat"]);
+        assert_eq!(of(&["api"], &["account", "lake"]), ["api", "lake"]);
+        assert_eq!(of(&["reports"], &["reports", "account"]), ["reports"]);
+        assert_eq!(of(&["api"], &["api", "api"]), ["api"]);
+    }
+
+    proptest! {
+        #[test]
+        fn the_audience_is_never_empty_and_has_no_client_unless_configured(
+            configured in proptest::collection::vec("[a-d]", 0..3),
+            evaluated in proptest::collection::vec("[a-d]", 0..4),
+            clients in proptest::collection::btree_set("[a-d]", 0..4),
+        ) {
+            let found = audience(&configured, &evaluated, &clients, "designated");
+            prop_assert!(!found.is_empty());
+            for one in found {
+                prop_assert!(configured.contains(&one) || !clients.contains(&one));
+            }
+        }
+    }
+}

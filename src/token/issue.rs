@@ -1,0 +1,164 @@
+//! Issuing a token.
+//!
+//! 1. Policy: may the caller create tokens, is the signing key published?
+//! 2. The owner's state and effective roles, and then the claims: in this order, so that a change in between
+//!    shows in step 5.
+//! 3. The whole token is composed, and refused if it is too large.
+//! 4. Record and audit event are committed. A crash from here on leaves a record without a token.
+//! 5. The owner is looked at again: disabled or with other roles, the record is taken back.
+//! 6. Only now is the token signed and answered.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use secrecy::SecretString;
+
+use super::claims::{self, ProtocolClaims};
+use super::jwt::SigningInput;
+use super::{Description, TokenName, Tokens};
+use crate::audit::{self, Event};
+use crate::error::{Code, Error};
+use crate::id::{PatId, UserId};
+use crate::owner::Owner;
+use crate::principal::{Action, Origin, Principal};
+use crate::store::{self, TokenCreated, TokenRecord};
+
+/// What a caller asks for.
+#[derive(Clone, Debug)]
+pub struct NewToken {
+    /// Its name.
+    pub name: TokenName,
+    /// What it is for.
+    pub description: Option<Description>,
+    /// How long it lives, in whole seconds, within the allowed bounds.
+    pub lifetime: Duration,
+}
+
+/// A token and its record: the only place where the JWT is.
+#[derive(Debug)]
+pub struct IssuedToken {
+    /// The metadata.
+    pub record: TokenRecord,
+    /// The JWT, redacted in `Debug`.
+    pub token: SecretString,
+}
+
+impl Tokens {
+    /// Issues a token to the caller. See the module's steps.
+    pub async fn issue(
+        &self,
+        caller: &Principal,
+        origin: &Origin,
+        request: NewToken,
+    ) -> Result<IssuedToken, Error> {
+        caller.authorize(Action::CreateToken)?;
+        let signer = self.keys.get_published(&self.jwks).await?;
+        let owner = self.owners.get_enabled(&caller.user_id).await?;
+        let record = self.new_record(&request, caller, &owner, signer.kid())?;
+        let signing_input = self.compose(&record).await?;
+
+        let subject = (record.pat_id, record.name.as_str(), &record.user_id);
+        let created = audit::Action::TokenCreated;
+        let event = Event::of_token(created, subject, (caller, origin), record.created_at);
+        match self.store.create_token(&record, self.settings.max_per_user, &event).await? {
+            TokenCreated::Created => event.log(),
+            TokenCreated::NameTaken => return Err(name_taken(&request.name)),
+            TokenCreated::LimitReached => return Err(limit_reached(self.settings.max_per_user)),
+        }
+
+        if let Err(error) = self.compare_owner(&caller.user_id, &owner).await {
+            self.abandon(&record, caller, origin, &error).await?;
+            return Err(error);
+        }
+        let token = signing_input.sign(&signer)?;
+        Ok(IssuedToken { record: self.find_own(caller, record.pat_id).await?, token })
+    }
+
+    fn new_record(
+        &self,
+        request: &NewToken,
+        caller: &Principal,
+        owner: &Owner,
+        kid: &str,
+    ) -> Result<store::NewToken, Error> {
+        // A JWT says whole seconds; the record says the same.
+        let created_at = self.clock.now().floor_to_second();
+        Ok(store::NewToken {
+            pat_id: PatId::new(self.clock.now()),
+            user_id: caller.user_id.clone(),
+            username: owner.username.clone(),
+            name: request.name.as_str().to_owned(),
+            description: request.description.as_ref().map(|text| text.as_str().to_owned()),
+            kid: kid.to_owned(),
+            owner_roles: owner.roles.to_json().map_err(Error::internal)?,
+            created_at,
+            expires_at: created_at.plus(request.lifetime),
+        })
+    }
+
+    async fn compose(&self, record: &store::NewToken) -> Result<SigningInput, Error> {
+        let designated = self.settings.client_id.as_str();
+        let evaluated = self.owners.get_claims(designated, &record.user_id).await?;
+        let offered = claims::evaluated_audience(&evaluated);
+        let clients = self.clients_among(&offered).await?;
+        let protocol = ProtocolClaims {
+            issuer: &self.issuer,
+            owner: &record.user_id,
+            pat_id: record.pat_id,
+            authorized_party: designated,
+            issued_at: record.created_at,
+            expires_at: record.expires_at,
+            audience: claims::audience(&self.settings.audiences, &offered, &clients, designated),
+        };
+        SigningInput::new(&record.kid, &claims::compose(&protocol, evaluated))
+    }
+
+    /// Which of these audiences are ids of the realm's clients, but for the configured ones.
+    async fn clients_among(&self, audiences: &[String]) -> Result<BTreeSet<String>, Error> {
+        let mut clients = BTreeSet::new();
+        for audience in audiences {
+            if !self.settings.audiences.contains(audience)
+                && self.clients.find(audience).await?.is_some()
+            {
+                tracing::debug!(audience, "a client's id is left out of the token's audience");
+                clients.insert(audience.clone());
+            }
+        }
+        Ok(clients)
+    }
+
+    async fn compare_owner(&self, id: &UserId, before: &Owner) -> Result<(), Error> {
+        if self.owners.get_enabled(id).await?.roles == before.roles {
+            return Ok(());
+        }
+        let detail = "Your roles changed while the token was made; try again.";
+        Err(Error::new(Code::OwnerChanged, detail))
+    }
+
+    /// Takes the record back, so that its name is free again and nothing half-made is listed.
+    async fn abandon(
+        &self,
+        record: &store::NewToken,
+        caller: &Principal,
+        origin: &Origin,
+        error: &Error,
+    ) -> Result<(), Error> {
+        let subject = (record.pat_id, record.name.as_str(), &record.user_id);
+        let abandoned = audit::Action::TokenAbandoned;
+        let event = Event::of_token(abandoned, subject, (caller, origin), self.clock.now())
+            .because(error.code().name());
+        self.store.delete_token(record.pat_id, &event).await?;
+        event.log();
+        Ok(())
+    }
+}
+
+fn name_taken(name: &TokenName) -> Error {
+    let detail = format!("You have another token named `{}`.", name.as_str());
+    Error::new(Code::NameTaken, detail)
+}
+
+fn limit_reached(limit: u32) -> Error {
+    let detail = format!("You have {limit} live tokens, the most that one user may have.");
+    Error::new(Code::LimitReached, detail)
+}
