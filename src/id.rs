@@ -81,7 +81,9 @@ mod tests {
         let id = PatId::new(Timestamp::from_seconds(1_700_000_000));
         let text = id.to_string();
         assert_eq!(PatId::parse(&text), Some(id));
-        for other in [text.to_uppercase(), text.replace('-', ""), format!("{{{text}}}"), String::new()] {
+        for other in
+            [text.to_uppercase(), text.replace('-', ""), format!("{{{text}}}"), String::new()]
+        {
             assert_eq!(PatId::parse(&other), None, "{other}");
         }
     }

@@ -1,11 +1,14 @@
 //! Hallpass: personal access tokens and self-service API clients beside a Keycloak realm.
 
+pub mod app;
 pub mod audit;
 pub mod bootstrap;
+pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod decide;
 pub mod error;
+pub mod http;
 pub mod id;
 pub mod keycloak;
 pub mod keys;
@@ -13,6 +16,7 @@ pub mod owner;
 pub mod page;
 pub mod principal;
 pub mod seal;
+pub mod serve;
 pub mod store;
 pub mod token;
 

@@ -1,3 +1,8 @@
 //! The `hallpass` command.
 
-fn main() {}
+use std::process::ExitCode;
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    hallpass::cli::run().await
+}

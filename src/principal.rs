@@ -130,7 +130,9 @@ impl Principal {
     /// Whether the caller may do this. What belongs to somebody else is not decided here: it is not found.
     pub fn authorize(&self, action: Action) -> Result<(), Error> {
         match &self.credential {
-            Credential::AccessToken { impersonated } => self.authorize_person(action, *impersonated),
+            Credential::AccessToken { impersonated } => {
+                self.authorize_person(action, *impersonated)
+            }
             Credential::Pat { pat_id, narrowed } => authorize_pat(action, *pat_id, *narrowed),
         }
     }

@@ -23,7 +23,9 @@ pub enum SealError {
     #[error("the sealed text is malformed")]
     Malformed,
     /// Neither key opens it in this context.
-    #[error("the sealed text does not open: is `store.encryption_key` the one that it was made with?")]
+    #[error(
+        "the sealed text does not open: is `store.encryption_key` the one that it was made with?"
+    )]
     Closed,
     /// The cryptographic library refused; it does so only without randomness.
     #[error("sealing failed")]

@@ -47,7 +47,8 @@ pub(super) async fn prepare(
     grantable: &[String],
 ) -> Result<Option<String>, BootstrapError> {
     let existing = scope_names(run).await?;
-    let missing = PERSON_SCOPES.into_iter().chain([ROLES_SCOPE]).find(|name| !existing.contains(*name));
+    let missing =
+        PERSON_SCOPES.into_iter().chain([ROLES_SCOPE]).find(|name| !existing.contains(*name));
     if let Some(missing) = missing {
         return Err(BootstrapError::MissingScope(missing));
     }
@@ -144,7 +145,8 @@ async fn mappers(
     }
     let wanted = |found: &Value| wanted.iter().any(|wanted| wanted["name"] == found["name"]);
     for mapper in found.iter().filter(|found| extra == Extra::Remove && !wanted(found)) {
-        let what = format!("remove mapper {} from client {}", text(mapper, "name"), client.client_id);
+        let what =
+            format!("remove mapper {} from client {}", text(mapper, "name"), client.client_id);
         let path = format!("{path}/{}", text(mapper, "id"));
         run.change(&what, Method::DELETE, &path, None).await?;
     }
@@ -154,7 +156,8 @@ async fn mappers(
 async fn no_default_scopes(run: &mut Run<'_>, client: &Client) -> Result<(), KeycloakError> {
     let path = format!("/clients/{}/default-client-scopes", client.uuid);
     for scope in run.list(&path).await? {
-        let what = format!("remove scope {} from client {}", text(&scope, "name"), client.client_id);
+        let what =
+            format!("remove scope {} from client {}", text(&scope, "name"), client.client_id);
         let path = format!("{path}/{}", text(&scope, "id"));
         run.change(&what, Method::DELETE, &path, None).await?;
     }

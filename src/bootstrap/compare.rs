@@ -57,7 +57,10 @@ mod tests {
         assert!(differences(&json!({"a": 1, "list": ["y", "x"]}), &found).is_empty());
         assert!(differences(&json!({"attributes": {"p": "q"}, "gone": []}), &found).is_empty());
         assert_eq!(
-            differences(&json!({"a": 2, "attributes": {"p": "r", "new": "s"}, "list": ["x"]}), &found),
+            differences(
+                &json!({"a": 2, "attributes": {"p": "r", "new": "s"}, "list": ["x"]}),
+                &found
+            ),
             ["a", "attributes.new", "attributes.p", "list"]
         );
     }

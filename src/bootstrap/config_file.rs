@@ -17,10 +17,11 @@ use crate::config::{BootstrapSettings, SealingKey, StoreUrl};
 pub fn write_config(
     path: &Path,
     settings: &BootstrapSettings,
-    client_secret: &SecretString,
+    client_secret: Option<&SecretString>,
     encryption_key: &SealingKey,
 ) -> Result<bool, BootstrapError> {
-    let failed = |reason: String| BootstrapError::ConfigFile { path: path.display().to_string(), reason };
+    let failed =
+        |reason: String| BootstrapError::ConfigFile { path: path.display().to_string(), reason };
     let before = match fs::read_to_string(path) {
         Ok(text) => text,
         Err(error) if error.kind() == ErrorKind::NotFound => String::new(),
@@ -47,7 +48,7 @@ pub fn write_config(
 
 fn entries(
     settings: &BootstrapSettings,
-    client_secret: &SecretString,
+    client_secret: Option<&SecretString>,
     encryption_key: &SealingKey,
 ) -> Vec<(&'static str, &'static str, SecretString)> {
     let (url, public_url) = settings.realm.base_urls();
@@ -55,18 +56,19 @@ fn entries(
         StoreUrl::Sqlite(path) => SecretString::from(format!("sqlite://{}", path.display())),
         StoreUrl::Postgres(url) => url.clone(),
     };
-    vec![
+    let mut entries: Vec<(&str, &str, SecretString)> = vec![
         ("server", "public_url", settings.server.public_url.as_str().into()),
         ("keycloak", "url", url.into()),
         ("keycloak", "public_url", public_url.into()),
         ("keycloak", "realm", settings.realm.name().into()),
         ("keycloak", "client_id", settings.client_id.as_str().into()),
-        ("keycloak", "client_secret", client_secret.clone()),
         ("store", "url", store_url),
         ("store", "encryption_key", encryption_key.to_base64()),
         ("tokens", "client_id", settings.tokens.client_id.as_str().into()),
         ("accounts", "claim", settings.account_claim.as_str().into()),
-    ]
+    ];
+    entries.extend(client_secret.map(|secret| ("keycloak", "client_secret", secret.clone())));
+    entries
 }
 
 fn replace(path: &Path, text: &str) -> std::io::Result<()> {

@@ -91,7 +91,11 @@ pub(super) fn probe() -> Value {
 pub(super) fn interactive_mappers(settings: &BootstrapSettings) -> Vec<Value> {
     let service = settings.client_id.as_str();
     vec![
-        mapper("hallpass audience", "oidc-audience-mapper", json!({"included.client.audience": service})),
+        mapper(
+            "hallpass audience",
+            "oidc-audience-mapper",
+            json!({"included.client.audience": service}),
+        ),
         mapper(
             "hallpass roles",
             "oidc-usermodel-client-role-mapper",

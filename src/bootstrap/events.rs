@@ -52,7 +52,13 @@ pub(super) async fn remove(run: &mut Run<'_>, service: &Value) -> Result<(), Key
     if restored == found {
         return Ok(());
     }
-    run.change("give back the event settings", Method::PUT, "", Some(&with_settings(&realm, &restored))).await
+    run.change(
+        "give back the event settings",
+        Method::PUT,
+        "",
+        Some(&with_settings(&realm, &restored)),
+    )
+    .await
 }
 
 /// The note is made once: a second run would note our own settings.
@@ -135,7 +141,10 @@ mod tests {
             ADMIN_RETENTION: "90"});
         let wanted = wanted(&found);
         assert_eq!(wanted["enabledEventTypes"], json!(["LOGIN", USER_EVENTS[0], USER_EVENTS[1]]));
-        assert_eq!((wanted["eventsExpiration"].clone(), text(&wanted, ADMIN_RETENTION)), (json!(60), "90"));
+        assert_eq!(
+            (wanted["eventsExpiration"].clone(), text(&wanted, ADMIN_RETENTION)),
+            (json!(60), "90")
+        );
         assert_eq!(super::wanted(&wanted), wanted);
     }
 }

@@ -67,7 +67,9 @@ pub struct Outcome {
 #[derive(Debug, thiserror::Error)]
 pub enum BootstrapError {
     /// The realm `master` rules all others.
-    #[error("the realm `master` administers every other realm: use another one, or `--allow-master`")]
+    #[error(
+        "the realm `master` administers every other realm: use another one, or `--allow-master`"
+    )]
     Master,
     /// Names that somebody else uses.
     #[error(
@@ -76,7 +78,9 @@ pub enum BootstrapError {
     )]
     ForeignClients(String),
     /// The realm lacks what every new realm has.
-    #[error("the realm has no client scope `{0}`, which Keycloak makes in every realm: restore it first")]
+    #[error(
+        "the realm has no client scope `{0}`, which Keycloak makes in every realm: restore it first"
+    )]
     MissingScope(&'static str),
     /// There is no such realm, or the administrator may not see it.
     #[error("there is no realm of this name, or the administrator cannot see it")]

@@ -9,7 +9,7 @@ use crate::keycloak::KeycloakError;
 use crate::principal::Role;
 
 /// What Hallpass may do in the realm at run time: these three, and nothing else.
-pub const RUN_TIME_ROLES: [&str; 3] = ["manage-clients", "view-events", "view-users"];
+const RUN_TIME_ROLES: [&str; 3] = ["manage-clients", "view-events", "view-users"];
 
 const ADMINISTRATOR: &str = "administrator";
 /// What an administrator is. Introspection is for machines.
@@ -71,7 +71,8 @@ async fn prepare_command_line_scope(run: &mut Run<'_>, service: &str) -> Result<
     let path = format!("/clients/{}/scope-mappings/clients/{service}", text(&cli, "id"));
     let wanted = run.list(&format!("/clients/{service}/roles")).await?;
     let there = run.list(&path).await?;
-    add_missing(run, "put Hallpass's roles in the scope of hallpass-cli", &path, &wanted, &there).await
+    add_missing(run, "put Hallpass's roles in the scope of hallpass-cli", &path, &wanted, &there)
+        .await
 }
 
 /// The service account has exactly the run-time roles, assigned and in its client's scope.
@@ -85,7 +86,8 @@ async fn prepare_service_account(run: &mut Run<'_>, service: &str) -> Result<(),
     exactly(run, "the scope of client hallpass", &scope, &wanted).await?;
     let account = run.get(&format!("/clients/{service}/service-account-user")).await?;
     let mappings = format!("/users/{}/role-mappings", text(&account, "id"));
-    exactly(run, "the service account", &format!("{mappings}/clients/{management}"), &wanted).await?;
+    exactly(run, "the service account", &format!("{mappings}/clients/{management}"), &wanted)
+        .await?;
     // Every user gets the realm's default roles; a service needs none of them.
     exactly(run, "the service account", &format!("{mappings}/realm"), &[]).await
 }

@@ -63,7 +63,10 @@ impl<'a> Run<'a> {
     }
 
     /// The client of exactly this id, whole.
-    pub(super) async fn find_client(&self, client_id: &str) -> Result<Option<Value>, KeycloakError> {
+    pub(super) async fn find_client(
+        &self,
+        client_id: &str,
+    ) -> Result<Option<Value>, KeycloakError> {
         let found: Vec<Value> = self.keycloak.get("/clients", &[("clientId", client_id)]).await?;
         Ok(found.into_iter().find(|client| client["clientId"] == client_id))
     }

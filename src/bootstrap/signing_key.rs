@@ -102,7 +102,8 @@ async fn publish(run: &mut Run<'_>, key: &SigningKey) -> Result<(), BootstrapErr
 
 async fn wait_until_shown(run: &Run<'_>, kid: &str) -> Result<(), BootstrapError> {
     let url = run.settings.realm.jwks_url();
-    let url = Url::parse(&url).map_err(|error| BootstrapError::Jwks(Box::new(Error::internal(error))))?;
+    let url =
+        Url::parse(&url).map_err(|error| BootstrapError::Jwks(Box::new(Error::internal(error))))?;
     let jwks = JwksCache::new(run.keycloak().http().clone(), url);
     let deadline = Instant::now() + SHOWN_WITHIN;
     while Instant::now() < deadline {

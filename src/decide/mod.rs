@@ -61,8 +61,8 @@ impl Decider {
             keys,
             jwks,
             clock,
-            access_token: Rules::new(issuer, "Bearer").audience(client_id),
-            personal_access_token: Rules::new(issuer, "PAT").algorithms(&[Algorithm::RS256]),
+            access_token: Rules::new(issuer, "Bearer").with_audience(client_id),
+            personal_access_token: Rules::new(issuer, "PAT").with_algorithms(&[Algorithm::RS256]),
             client_id: client_id.into(),
             allowed_clients: allowed_clients.into(),
         }
@@ -70,7 +70,7 @@ impl Decider {
 
     /// The caller behind a bearer token.
     pub async fn principal(&self, token: &str) -> Result<Principal, Error> {
-        let header = UnverifiedHeader::parse(token, &self.access_token)
+        let header = UnverifiedHeader::parse(token, self.access_token.max_bytes)
             .map_err(|rejection| unauthenticated(rejection.code()))?;
         if self.keys.is_ours(&header.kid) {
             self.personal_access_token(token).await

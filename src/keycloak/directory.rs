@@ -20,8 +20,7 @@ impl ClientDirectory {
     /// A directory of the realm that `keycloak` speaks to.
     #[must_use]
     pub fn new(keycloak: Keycloak) -> Self {
-        let known =
-            Cache::builder().max_capacity(MAX_REMEMBERED).time_to_live(REMEMBERED).build();
+        let known = Cache::builder().max_capacity(MAX_REMEMBERED).time_to_live(REMEMBERED).build();
         Self { keycloak, known }
     }
 

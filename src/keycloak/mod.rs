@@ -7,12 +7,14 @@
 
 mod directory;
 mod error;
+mod jwks;
 mod realm;
 mod transport;
 mod users;
 
 pub use directory::ClientDirectory;
 pub use error::KeycloakError;
+pub use jwks::fetch_jwks;
 pub use realm::{ClientId, NewKeyProvider, Scope};
 pub use transport::{Credentials, Keycloak, http_client};
 pub use users::User;

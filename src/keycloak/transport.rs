@@ -96,9 +96,8 @@ impl Keycloak {
         path: &str,
         query: &[(&str, &str)],
     ) -> Result<T, KeycloakError> {
-        let request = |token: &str| {
-            self.http.get(self.admin_url(path)).query(query).bearer_auth(token)
-        };
+        let request =
+            |token: &str| self.http.get(self.admin_url(path)).query(query).bearer_auth(token);
         let answer = match self.send(&format!("GET {path}"), &request).await {
             // A connection that Keycloak closed while idle fails on first use; a read is safe to repeat.
             Err(KeycloakError::Unavailable(_)) => {
@@ -130,7 +129,8 @@ impl Keycloak {
         body: Option<&Value>,
     ) -> Result<(), KeycloakError> {
         let request = |token: &str| {
-            let request = self.http.request(method.clone(), self.admin_url(path)).bearer_auth(token);
+            let request =
+                self.http.request(method.clone(), self.admin_url(path)).bearer_auth(token);
             match body {
                 Some(body) => request.json(body),
                 None => request,
@@ -227,11 +227,17 @@ impl Keycloak {
     }
 }
 
-async fn send_once(call: &str, request: RequestBuilder) -> Result<Response, KeycloakError> {
+pub(super) async fn send_once(
+    call: &str,
+    request: RequestBuilder,
+) -> Result<Response, KeycloakError> {
     request.send().await.map_err(|error| KeycloakError::from_transport(call, error))
 }
 
-async fn decode<T: DeserializeOwned>(call: &str, answer: Response) -> Result<T, KeycloakError> {
+pub(super) async fn decode<T: DeserializeOwned>(
+    call: &str,
+    answer: Response,
+) -> Result<T, KeycloakError> {
     let body = read(call, answer).await?;
     serde_json::from_slice(&body).map_err(|error| KeycloakError::Protocol {
         call: call.to_owned(),

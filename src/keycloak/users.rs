@@ -36,10 +36,8 @@ impl Keycloak {
         user: &UserId,
         scope: &str,
     ) -> Result<Option<Map<String, Value>>, KeycloakError> {
-        let path = format!(
-            "/clients/{}/evaluate-scopes/generate-example-access-token",
-            client.uuid()
-        );
+        let path =
+            format!("/clients/{}/evaluate-scopes/generate-example-access-token", client.uuid());
         self.find(&path, &[("userId", user.as_str()), ("scope", scope)]).await
     }
 }

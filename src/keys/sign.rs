@@ -8,12 +8,13 @@ use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::rsa::KeyPair;
 use aws_lc_rs::signature::{KeyPair as _, RSA_PKCS1_SHA256};
 use base64::Engine as _;
-use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+
+use super::pem::pem_of_der;
 
 /// A private key that signs.
 pub struct Signer {
     kid: String,
-    modulus: String,
     public_key: Vec<u8>,
     key: KeyPair,
 }
@@ -25,13 +26,7 @@ impl Signer {
         let key = KeyPair::from_pkcs8(pkcs8).ok()?;
         let public: PublicKeyX509Der<'_> = key.public_key().as_der().ok()?;
         let public_key = public.as_ref().to_vec();
-        let modulus = key.public_key().modulus().big_endian_without_leading_zero().to_vec();
-        Some(Self {
-            kid: kid_of(&public_key),
-            modulus: URL_SAFE_NO_PAD.encode(modulus),
-            public_key,
-            key,
-        })
+        Some(Self { kid: kid_of(&public_key), public_key, key })
     }
 
     /// The key's id in the realm's JWKS.
@@ -40,23 +35,10 @@ impl Signer {
         &self.kid
     }
 
-    /// The modulus as a JWK writes it (`n`, RFC 7518 §6.3.1.1).
-    #[must_use]
-    pub fn modulus(&self) -> &str {
-        &self.modulus
-    }
-
     /// The public key as PEM (RFC 7468 §13).
     #[must_use]
     pub fn public_key_pem(&self) -> String {
-        let base64 = STANDARD.encode(&self.public_key);
-        let mut pem = String::from("-----BEGIN PUBLIC KEY-----\n");
-        for line in base64.as_bytes().chunks(64) {
-            pem.push_str(&String::from_utf8_lossy(line));
-            pem.push('\n');
-        }
-        pem.push_str("-----END PUBLIC KEY-----\n");
-        pem
+        pem_of_der(&self.public_key)
     }
 
     /// The signature over `signing_input`, in base64url.
@@ -88,8 +70,6 @@ fn kid_of(public_key: &[u8]) -> String {
 mod tests {
     use super::*;
 
-    /// Made with `openssl genpkey`; the `kid` is what `openssl pkey -pubout -outform DER | openssl dgst
-    /// -sha256 -binary | basenc --base64url` says of it.
     #[test]
     fn garbage_is_no_key() {
         assert!(Signer::from_pkcs8(b"garbage").is_none());

@@ -6,8 +6,14 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 /// Clients that every realm has from the start: their roles concern Keycloak, not those who accept tokens.
-const KEYCLOAKS_OWN: [&str; 6] =
-    ["account", "account-console", "admin-cli", "broker", "realm-management", "security-admin-console"];
+const KEYCLOAKS_OWN: [&str; 6] = [
+    "account",
+    "account-console",
+    "admin-cli",
+    "broker",
+    "realm-management",
+    "security-admin-console",
+];
 
 /// Whether this is one of Keycloak's own clients. In the realm `master` each other realm has one too.
 #[must_use]
@@ -72,7 +78,10 @@ mod tests {
             {"y": {"roles": ["q"]}, "x": {"roles": ["p", "r"]}}});
         let two = json!({"resource_access": {"x": {"roles": ["r", "p"]}, "y": {"roles": ["q"]}},
             "realm_access": {"roles": ["a", "b"]}});
-        assert_eq!(roles(&one).unwrap().to_json().unwrap(), roles(&two).unwrap().to_json().unwrap());
+        assert_eq!(
+            roles(&one).unwrap().to_json().unwrap(),
+            roles(&two).unwrap().to_json().unwrap()
+        );
         assert_eq!(
             roles(&one).unwrap().to_json().unwrap(),
             r#"{"realm":["a","b"],"clients":{"x":["p","r"],"y":["q"]}}"#

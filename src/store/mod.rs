@@ -29,7 +29,7 @@ use crate::error::{Code, Error};
 pub struct Store {
     pool: AnyPool,
     dialect: Dialect,
-    /// Held by the process that serves, so that no second one does.
+    #[expect(dead_code, reason = "held, so that no second process serves; never read")]
     serve_lock: Option<Arc<ServeLock>>,
 }
 
@@ -90,8 +90,10 @@ impl From<StoreError> for Error {
                 | sqlx::Error::ColumnNotFound(_)
                 | sqlx::Error::TypeNotFound { .. },
             ) => Self::internal(error),
-            _ => Self::new(Code::StoreUnavailable, "The store is not available; try again shortly.")
-                .because(error),
+            _ => {
+                Self::new(Code::StoreUnavailable, "The store is not available; try again shortly.")
+                    .because(error)
+            }
         }
     }
 }

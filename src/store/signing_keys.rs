@@ -1,7 +1,7 @@
 //! The signing keys: sealed private parts and which one is in use.
 
-use sqlx::any::AnyRow;
 use sqlx::Row as _;
+use sqlx::any::AnyRow;
 
 use super::changes::{self, ChangeKind};
 use super::{Store, StoreError};
@@ -19,7 +19,8 @@ pub struct SealedKey {
 impl Store {
     /// The key that signs now.
     pub async fn find_active_key(&self) -> Result<Option<SealedKey>, StoreError> {
-        self.find_key("SELECT kid, sealed_private_key FROM signing_keys WHERE state = 'active'").await
+        self.find_key("SELECT kid, sealed_private_key FROM signing_keys WHERE state = 'active'")
+            .await
     }
 
     /// A key that was made but is not in use yet: bootstrap was interrupted before it was published.
@@ -44,7 +45,11 @@ impl Store {
     }
 
     /// Records a new key, before it is published anywhere.
-    pub async fn insert_pending_key(&self, key: &SealedKey, now: Timestamp) -> Result<(), StoreError> {
+    pub async fn insert_pending_key(
+        &self,
+        key: &SealedKey,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
         sqlx::query(
             "INSERT INTO signing_keys (kid, state, sealed_private_key, created_at) \
              VALUES ($1, 'pending', $2, $3)",
@@ -81,10 +86,11 @@ impl Store {
     /// Takes every key out of use: the realm no longer publishes them. Answers how many there were.
     pub async fn retire_all_keys(&self, now: Timestamp) -> Result<u64, StoreError> {
         let mut tx = self.begin().await?;
-        let kids: Vec<String> =
-            sqlx::query_scalar("SELECT kid FROM signing_keys WHERE state <> 'retired' ORDER BY kid")
-                .fetch_all(&mut *tx)
-                .await?;
+        let kids: Vec<String> = sqlx::query_scalar(
+            "SELECT kid FROM signing_keys WHERE state <> 'retired' ORDER BY kid",
+        )
+        .fetch_all(&mut *tx)
+        .await?;
         for kid in &kids {
             // The private part goes too: a key that is taken back must not sign again.
             sqlx::query(

@@ -55,7 +55,9 @@ impl TokenRecord {
     /// Whether the token was restricted below its owner's rights.
     #[must_use]
     pub fn is_narrowed(&self) -> bool {
-        [&self.scopes, &self.roles, &self.audience, &self.allowed_cidrs].iter().any(|list| list.is_some())
+        [&self.scopes, &self.roles, &self.audience, &self.allowed_cidrs]
+            .iter()
+            .any(|list| list.is_some())
     }
 }
 

@@ -13,8 +13,24 @@ use crate::owner::is_keycloaks_own_client;
 /// Claims that say who issued what to whom and for how long (RFC 7519 §4.1, OpenID Connect Core 1.0 §2),
 /// or bind a token to a session or another token. Never taken from an evaluation.
 const PROTOCOL: [&str; 18] = [
-    "iss", "sub", "aud", "exp", "iat", "nbf", "jti", "typ", "azp", "sid", "acr", "auth_time", "nonce",
-    "at_hash", "c_hash", "s_hash", "session_state", "cnf",
+    "iss",
+    "sub",
+    "aud",
+    "exp",
+    "iat",
+    "nbf",
+    "jti",
+    "typ",
+    "azp",
+    "sid",
+    "acr",
+    "auth_time",
+    "nonce",
+    "at_hash",
+    "c_hash",
+    "s_hash",
+    "session_state",
+    "cnf",
 ];
 
 /// What is ours to say.

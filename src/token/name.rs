@@ -8,7 +8,8 @@ impl TokenName {
     /// Reads a name; the error is for the caller.
     pub fn parse(text: &str) -> Result<Self, String> {
         let name = text.trim().to_ascii_lowercase();
-        let allowed = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '.' | '-');
+        let allowed =
+            |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '.' | '-');
         if (1..=64).contains(&name.len()) && name.chars().all(allowed) {
             return Ok(Self(name));
         }

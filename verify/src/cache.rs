@@ -1,195 +1,251 @@
-//! The realm's keys, kept: fetched when they are needed, at most once a cool-down.
+//! The realm's keys, kept fresh without letting callers flood the realm.
 //!
-//! 1. A known `kid` is answered from memory and never waits.
-//! 2. An unknown one asks for a fetch. All who wait share the one under way, and after it nobody fetches
-//!    again until the cool-down is over: a flood of invented `kid`s costs one fetch.
-//! 3. A failed fetch leaves the last good set in place.
-//! 4. A set past its age is renewed in the background while it still serves, so that a key which the
-//!    realm withdrew goes away.
+//! 1. A known `kid` is answered from memory, whatever else goes on.
+//! 2. An unknown `kid` may be a new key: it causes one fetch per cool-down; whoever else asks
+//!    meanwhile waits for it.
+//! 3. A set older than the maximum age is still used, and fetched anew in the background: so a
+//!    removed key vanishes.
+//! 4. While the endpoint is away or answers rubbish, the last good set stays.
+//!
+//! A fetch runs in a task of its own: a caller who hangs up neither stops it nor spends the
+//! cool-down for nothing.
 
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
-use reqwest::Url;
-use tokio::sync::Mutex;
+use reqwest::{Response, StatusCode};
+use tokio::sync::{Mutex, OwnedMutexGuard};
+use tokio::task::JoinHandle;
 use tokio::time::Instant;
+use url::Url;
 
-use crate::{KeySet, KeySetError, VerificationKey};
+use crate::key_set::{KeySet, KeySetError, VerificationKey};
 
-const COOLDOWN: Duration = Duration::from_secs(10);
-const MAX_AGE: Duration = Duration::from_secs(600);
-const FETCH_TIMEOUT: Duration = Duration::from_secs(3);
+const DEFAULT_COOLDOWN: Duration = Duration::from_secs(10);
+const DEFAULT_MAX_AGE: Duration = Duration::from_mins(10);
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(3);
 const MAX_BODY: usize = 256 * 1024;
 
-/// The verification keys of one realm. Clones share everything.
-///
-/// Give it an HTTP client that follows no redirect: a JWK Set from elsewhere is not the realm's.
-#[derive(Clone, Debug)]
+/// Why there is no key to check with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum KeyError {
+    /// The realm publishes no such key.
+    #[error("the realm publishes no such key")]
+    UnknownKid,
+    /// No key set is at hand, or the key is not in it and the latest fetch failed: it may exist.
+    #[error("the realm's keys could not be fetched")]
+    Unavailable,
+}
+
+/// Why a fetch gave no key set. Names no address.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum FetchError {
+    /// The endpoint could not be reached, or not in time.
+    #[error("the key endpoint could not be reached")]
+    Request(#[source] reqwest::Error),
+    /// The endpoint answered with another status than 200.
+    #[error("the key endpoint answered {0}")]
+    Status(StatusCode),
+    /// The answer is longer than 256 KiB.
+    #[error("the key endpoint's answer is too large")]
+    TooLarge,
+    /// The answer is not a key set.
+    #[error("the key endpoint's answer is not a key set")]
+    KeySet(#[source] KeySetError),
+    /// The runtime is shutting down.
+    #[error("the fetch of the keys was interrupted")]
+    Interrupted,
+}
+
+impl From<reqwest::Error> for FetchError {
+    fn from(error: reqwest::Error) -> Self {
+        Self::Request(error.without_url())
+    }
+}
+
+/// The keys that a realm publishes at an address. Clones share them. Needs a Tokio runtime.
+#[derive(Debug, Clone)]
 pub struct JwksCache {
     shared: Arc<Shared>,
+    cooldown: Duration,
+    max_age: Duration,
 }
 
 #[derive(Debug)]
 struct Shared {
     http: reqwest::Client,
     url: Url,
-    cooldown: Duration,
-    max_age: Duration,
-    known: RwLock<Option<Known>>,
-    /// When the last fetch began; held while one is under way.
-    fetching: Mutex<Option<Instant>>,
+    state: RwLock<State>,
+    /// Held while a fetch is under way.
+    flight: Arc<Mutex<()>>,
 }
 
-#[derive(Clone, Debug)]
-struct Known {
+#[derive(Debug, Default)]
+struct State {
+    good: Option<Good>,
+    last_attempt: Option<Instant>,
+    last_attempt_failed: bool,
+}
+
+#[derive(Debug, Clone)]
+struct Good {
     set: Arc<KeySet>,
-    fetched_at: Instant,
-}
-
-/// Why there is no key for a `kid`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum KeyError {
-    /// The realm does not publish it, as far as we may ask.
-    #[error("the key is unknown")]
-    UnknownKid,
-    /// No good set was ever seen.
-    #[error("the realm's keys are not available")]
-    Unavailable,
-}
-
-/// Why a fetch brought no good set.
-#[derive(Debug, thiserror::Error)]
-pub enum FetchError {
-    /// No answer, or not in time.
-    #[error("the JWK Set cannot be fetched")]
-    Transport(#[from] reqwest::Error),
-    /// An answer with this status.
-    #[error("the JWK Set's address answers {0}")]
-    Status(u16),
-    /// Longer than any realm's set.
-    #[error("the JWK Set is over {MAX_BODY} bytes")]
-    TooLarge,
-    /// Not a JWK Set.
-    #[error(transparent)]
-    Malformed(#[from] KeySetError),
-    /// No key in it can verify a signature.
-    #[error("the JWK Set has no usable key")]
-    Empty,
+    since: Instant,
 }
 
 impl JwksCache {
-    /// A cache of the set at `url`; nothing is fetched yet.
+    /// An empty cache of the key set at `url`. Nothing is fetched until a key is asked for. Each
+    /// request is bounded to 3 s and 256 KiB; whether redirects and proxies are followed is up to
+    /// `http`.
     #[must_use]
     pub fn new(http: reqwest::Client, url: Url) -> Self {
-        Self::with_times(http, url, COOLDOWN, MAX_AGE)
+        let flight = Arc::new(Mutex::new(()));
+        let shared = Shared { http, url, state: RwLock::default(), flight };
+        Self { shared: Arc::new(shared), cooldown: DEFAULT_COOLDOWN, max_age: DEFAULT_MAX_AGE }
     }
 
-    /// As [`JwksCache::new`], with another cool-down between fetches (10 seconds where nothing is said)
-    /// and another age at which a set is renewed (10 minutes).
+    /// The time from the end of a fetch in which callers cause no other; 10 s unless set. Set it
+    /// before cloning.
     #[must_use]
-    pub fn with_times(
-        http: reqwest::Client,
-        url: Url,
-        cooldown: Duration,
-        max_age: Duration,
-    ) -> Self {
-        let known = RwLock::new(None);
-        let fetching = Mutex::new(None);
-        Self { shared: Arc::new(Shared { http, url, cooldown, max_age, known, fetching }) }
+    pub fn with_cooldown(mut self, cooldown: Duration) -> Self {
+        self.cooldown = cooldown;
+        self
     }
 
-    /// The key of this `kid`.
+    /// The age from which a set is fetched anew when used; 10 min unless set. Set it before
+    /// cloning.
+    #[must_use]
+    pub fn with_max_age(mut self, max_age: Duration) -> Self {
+        self.max_age = max_age;
+        self
+    }
+
+    /// The key that `kid` names. A known one is returned without waiting; an unknown one waits for
+    /// at most one fetch.
     pub async fn key(&self, kid: &str) -> Result<VerificationKey, KeyError> {
-        if let Some(known) = self.known() {
-            if known.fetched_at.elapsed() > self.shared.max_age {
-                self.renew_in_background();
-            }
-            if let Some(key) = known.set.find(kid) {
-                return Ok(key.clone());
-            }
+        if let Some(key) = self.known(kid) {
+            return Ok(key);
         }
-        self.fetch_unless_cooling(kid).await;
-        let known = self.known().ok_or(KeyError::Unavailable)?;
-        known.set.find(kid).cloned().ok_or(KeyError::UnknownKid)
+        let flight = self.shared.clone_flight().lock_owned().await;
+        // The fetch that was under way may have brought the key, or have begun the cool-down.
+        if let Some(key) = self.known(kid) {
+            return Ok(key);
+        }
+        if self.is_cooling_down() {
+            return Err(self.shared.missing());
+        }
+        // Its failure is logged there and shows in `missing`.
+        let _ = self.spawn_fetch(flight).await;
+        self.known(kid).ok_or_else(|| self.shared.missing())
     }
 
-    /// Fetches now, whatever the cool-down says: for a caller who waits for a key to appear.
+    /// Fetches the keys now, whatever the cool-down: for a caller who knows that they changed. On
+    /// failure the last good set stays.
     pub async fn refresh(&self) -> Result<Arc<KeySet>, FetchError> {
-        let mut began = self.shared.fetching.lock().await;
-        *began = Some(Instant::now());
-        self.fetch().await
+        let flight = self.shared.clone_flight().lock_owned().await;
+        self.spawn_fetch(flight).await.unwrap_or(Err(FetchError::Interrupted))
     }
 
-    /// The last good set, where there is one.
+    /// The last good set, however old; `None` before the first. Causes no fetch.
     #[must_use]
     pub fn current(&self) -> Option<Arc<KeySet>> {
-        self.known().map(|known| known.set)
+        self.shared.read(|state| state.good.as_ref().map(|good| Arc::clone(&good.set)))
     }
 
-    fn known(&self) -> Option<Known> {
-        self.shared.known.read().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
-    async fn fetch_unless_cooling(&self, kid: &str) {
-        let mut began = self.shared.fetching.lock().await;
-        // Whoever held the lock may have fetched what we came for.
-        let arrived = self.known().is_some_and(|known| known.set.find(kid).is_some());
-        let cooling = began.is_some_and(|began| began.elapsed() < self.shared.cooldown);
-        if arrived || cooling {
-            return;
+    fn known(&self, kid: &str) -> Option<VerificationKey> {
+        let good = self.shared.read(|state| state.good.clone())?;
+        if good.since.elapsed() >= self.max_age {
+            self.renew();
         }
-        *began = Some(Instant::now());
-        self.fetch_or_warn().await;
+        good.set.find(kid).cloned()
     }
 
-    fn renew_in_background(&self) {
-        let cache = self.clone();
+    fn renew(&self) {
+        // Taken: a fetch is under way.
+        if let Ok(flight) = self.shared.clone_flight().try_lock_owned() {
+            // Looked at with the lock held, or a fetch that ended just now would be followed by a
+            // second.
+            if !self.is_cooling_down() {
+                self.spawn_fetch(flight);
+            }
+        }
+    }
+
+    fn is_cooling_down(&self) -> bool {
+        let last = self.shared.read(|state| state.last_attempt);
+        last.is_some_and(|last| last.elapsed() < self.cooldown)
+    }
+
+    fn spawn_fetch(
+        &self,
+        flight: OwnedMutexGuard<()>,
+    ) -> JoinHandle<Result<Arc<KeySet>, FetchError>> {
+        let shared = Arc::clone(&self.shared);
         tokio::spawn(async move {
-            // Not waiting: a fetch under way will do.
-            let Ok(mut began) = cache.shared.fetching.try_lock() else { return };
-            if began.is_some_and(|began| began.elapsed() < cache.shared.cooldown) {
-                return;
+            let outcome = shared.fetch().await.map(Arc::new);
+            shared.record(&outcome);
+            drop(flight);
+            outcome
+        })
+    }
+}
+
+impl Shared {
+    async fn fetch(&self) -> Result<KeySet, FetchError> {
+        let request = self.http.get(self.url.clone()).timeout(REQUEST_TIMEOUT);
+        let answer = request.send().await?;
+        if answer.status() != StatusCode::OK {
+            return Err(FetchError::Status(answer.status()));
+        }
+        let body = read_body(answer).await?;
+        KeySet::from_json(&body).map_err(FetchError::KeySet)
+    }
+
+    /// The cool-down begins at the end of a fetch: callers who waited for a slow one must not start
+    /// the next.
+    fn record(&self, outcome: &Result<Arc<KeySet>, FetchError>) {
+        let now = Instant::now();
+        let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
+        state.last_attempt = Some(now);
+        state.last_attempt_failed = outcome.is_err();
+        match outcome {
+            Ok(set) => state.good = Some(Good { set: Arc::clone(set), since: now }),
+            Err(error) => {
+                let kept = state.good.is_some();
+                drop(state);
+                let error: &dyn std::error::Error = error;
+                tracing::warn!(error, kept, "the realm's keys could not be fetched");
             }
-            *began = Some(Instant::now());
-            cache.fetch_or_warn().await;
-        });
-    }
-
-    async fn fetch_or_warn(&self) {
-        if let Err(error) = self.fetch().await {
-            tracing::warn!(
-                error = &error as &dyn std::error::Error,
-                "the realm's keys could not be fetched; the last good ones stay"
-            );
         }
     }
 
-    async fn fetch(&self) -> Result<Arc<KeySet>, FetchError> {
-        let fetched_at = Instant::now();
-        let body = self.download().await?;
-        let set = KeySet::from_json(&body)?;
-        if set.is_empty() {
-            return Err(FetchError::Empty);
-        }
-        let set = Arc::new(set);
-        let known = Known { set: Arc::clone(&set), fetched_at };
-        *self.shared.known.write().unwrap_or_else(PoisonError::into_inner) = Some(known);
-        Ok(set)
-    }
-
-    async fn download(&self) -> Result<Vec<u8>, FetchError> {
-        let request = self.shared.http.get(self.shared.url.clone()).timeout(FETCH_TIMEOUT);
-        let mut answer = request.send().await.map_err(reqwest::Error::without_url)?;
-        if answer.status() != reqwest::StatusCode::OK {
-            return Err(FetchError::Status(answer.status().as_u16()));
-        }
-        let mut body = Vec::new();
-        while let Some(chunk) = answer.chunk().await.map_err(reqwest::Error::without_url)? {
-            if body.len() + chunk.len() > MAX_BODY {
-                return Err(FetchError::TooLarge);
+    fn missing(&self) -> KeyError {
+        self.read(|state| {
+            if state.good.is_none() || state.last_attempt_failed {
+                KeyError::Unavailable
+            } else {
+                KeyError::UnknownKid
             }
-            body.extend_from_slice(&chunk);
-        }
-        Ok(body)
+        })
     }
+
+    fn read<T>(&self, look: impl FnOnce(&State) -> T) -> T {
+        look(&self.state.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn clone_flight(&self) -> Arc<Mutex<()>> {
+        Arc::clone(&self.flight)
+    }
+}
+
+async fn read_body(mut answer: Response) -> Result<Vec<u8>, FetchError> {
+    let mut body = Vec::new();
+    while let Some(chunk) = answer.chunk().await? {
+        if body.len() + chunk.len() > MAX_BODY {
+            return Err(FetchError::TooLarge);
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(body)
 }

@@ -1,71 +1,63 @@
-//! The claims of a token whose signature holds.
-
-use std::fmt;
+//! What a token says once its signature holds (RFC 7519 §4).
 
 use serde_json::{Map, Value};
 
 use crate::Rejection;
+use crate::json;
 
-/// The end of the year 9999: what RFC 3339 can still say.
+/// 9999-12-31T23:59:59Z, the last second that RFC 3339 can write.
 const LAST_SECOND: i64 = 253_402_300_799;
 
-/// A token's claims: the protocol's own by type, all others as they came.
-#[derive(Clone, PartialEq)]
+/// The claims of a token whose signature holds. Times are Unix seconds.
+#[derive(Debug, Clone, PartialEq)]
 pub struct Claims {
-    /// Who issued it: the realm.
+    /// The realm that the token is from.
     pub iss: String,
-    /// Whom it is about: the user's id in Keycloak.
+    /// Id of the user or the service account.
     pub sub: String,
-    /// Whom it is for; one string or a list in the token.
+    /// Whom the token is for; empty when the token does not say.
     pub aud: Vec<String>,
-    /// When it ends, in seconds since the Unix epoch.
+    /// The first second in which the token is no longer good.
     pub exp: i64,
-    /// When it was issued, likewise.
+    /// When the token was made.
     pub iat: i64,
-    /// When it begins, likewise.
+    /// When the token begins to be good.
     pub nbf: Option<i64>,
-    /// Its id.
+    /// Id of the token.
     pub jti: String,
-    /// What kind of token it is: `Bearer` or `PAT`.
+    /// `Bearer`, `PAT`, …: Keycloak tells kinds of tokens apart here, not in the header.
     pub typ: String,
-    /// The client that it was issued to.
+    /// The client that the token was issued to.
     pub azp: Option<String>,
-    /// The session that it belongs to.
+    /// The session that the token belongs to.
     pub sid: Option<String>,
-    /// All other claims.
+    /// All other claims, as they stand in the token.
     pub rest: Map<String, Value>,
 }
 
 impl Claims {
-    pub(crate) fn parse(mut claims: Map<String, Value>) -> Result<Self, Rejection> {
+    /// Reads the payload of a token. The values are well formed, but not yet compared with any
+    /// rule.
+    pub(crate) fn from_json(json: &[u8]) -> Result<Self, Rejection> {
+        let mut rest = json::parse_object(json).ok_or(Rejection::Malformed)?;
         Ok(Self {
-            iss: text(&mut claims, "iss")?.ok_or(Rejection::Claims)?,
-            sub: text(&mut claims, "sub")?.ok_or(Rejection::Claims)?,
-            aud: audiences(&mut claims)?,
-            exp: seconds(&mut claims, "exp")?.ok_or(Rejection::Claims)?,
-            iat: seconds(&mut claims, "iat")?.ok_or(Rejection::Claims)?,
-            nbf: seconds(&mut claims, "nbf")?,
-            jti: text(&mut claims, "jti")?.ok_or(Rejection::Claims)?,
-            typ: text(&mut claims, "typ")?.ok_or(Rejection::Claims)?,
-            azp: text(&mut claims, "azp")?,
-            sid: text(&mut claims, "sid")?,
-            rest: claims,
+            iss: required(text(&mut rest, "iss")?)?,
+            sub: required(text(&mut rest, "sub")?)?,
+            aud: audience(&mut rest)?,
+            exp: required(seconds(&mut rest, "exp")?)?,
+            iat: required(seconds(&mut rest, "iat")?)?,
+            nbf: seconds(&mut rest, "nbf")?,
+            jti: required(text(&mut rest, "jti")?)?,
+            typ: required(text(&mut rest, "typ")?)?,
+            azp: text(&mut rest, "azp")?,
+            sid: text(&mut rest, "sid")?,
+            rest,
         })
     }
 }
 
-/// Names and ids only: what a person's claims say stays out of logs.
-impl fmt::Debug for Claims {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let rest: Vec<_> = self.rest.keys().collect();
-        f.debug_struct("Claims")
-            .field("sub", &self.sub)
-            .field("jti", &self.jti)
-            .field("typ", &self.typ)
-            .field("exp", &self.exp)
-            .field("rest", &rest)
-            .finish_non_exhaustive()
-    }
+fn required<T>(claim: Option<T>) -> Result<T, Rejection> {
+    claim.ok_or(Rejection::Claims)
 }
 
 fn text(claims: &mut Map<String, Value>, name: &str) -> Result<Option<String>, Rejection> {
@@ -76,29 +68,26 @@ fn text(claims: &mut Map<String, Value>, name: &str) -> Result<Option<String>, R
     }
 }
 
-/// RFC 7519 allows fractions; no issuer of ours writes them, so they are refused.
+/// RFC 7519 allows fractions; Keycloak and Hallpass never write them, and rounding would move the
+/// end of a token.
 fn seconds(claims: &mut Map<String, Value>, name: &str) -> Result<Option<i64>, Rejection> {
     match claims.remove(name) {
         None => Ok(None),
-        Some(value) => value
-            .as_i64()
-            .filter(|seconds| (0..=LAST_SECOND).contains(seconds))
-            .map(Some)
-            .ok_or(Rejection::Claims),
+        Some(value) => match value.as_i64() {
+            Some(seconds) if (0..=LAST_SECOND).contains(&seconds) => Ok(Some(seconds)),
+            _ => Err(Rejection::Claims),
+        },
     }
 }
 
-fn audiences(claims: &mut Map<String, Value>) -> Result<Vec<String>, Rejection> {
+fn audience(claims: &mut Map<String, Value>) -> Result<Vec<String>, Rejection> {
+    let one = |value| match value {
+        Value::String(text) => Ok(text),
+        _ => Err(Rejection::Claims),
+    };
     match claims.remove("aud") {
         None => Ok(Vec::new()),
-        Some(Value::String(one)) => Ok(vec![one]),
-        Some(Value::Array(many)) => many
-            .into_iter()
-            .map(|one| match one {
-                Value::String(one) => Ok(one),
-                _ => Err(Rejection::Claims),
-            })
-            .collect(),
-        Some(_) => Err(Rejection::Claims),
+        Some(Value::Array(values)) => values.into_iter().map(one).collect(),
+        Some(value) => one(value).map(|text| vec![text]),
     }
 }

@@ -1,143 +1,251 @@
-//! A realm's verification keys, each with the algorithms that its type allows.
+//! The keys that a realm publishes: which of them may check a signature, and with which algorithms.
+//!
+//! 1. [`KeySet::from_json`] reads a JWK set (RFC 7517 §5) and passes over each key that cannot
+//!    check signatures here.
+//! 2. The algorithms are pinned by the key's type, and by its `alg` where it says one (RFC 8725
+//!    §3.1, §3.2).
+//! 3. A `kid` that names two different keys names neither.
 
-use std::collections::HashMap;
-use std::fmt;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use jsonwebtoken::jwk::{AlgorithmParameters, EllipticCurve, Jwk, PublicKeyUse};
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use jsonwebtoken::crypto::aws_lc;
 use jsonwebtoken::{Algorithm, DecodingKey};
-use serde::Deserialize;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
-/// RFC 8725 §3.2 asks for strong keys; NIST allows no RSA under 2048 bits.
-const MIN_RSA_BYTES: usize = 256;
+use crate::compact::{Compact, is_kid};
+use crate::json;
 
-/// The keys of a JWK Set (RFC 7517 §5) that can verify a signature, by `kid`. It does not change.
-#[derive(Clone, Debug, Default)]
+/// Algorithms that a token may name: all of public-key type.
+pub(crate) const PERMITTED: &[Algorithm] = &[
+    Algorithm::RS256,
+    Algorithm::RS384,
+    Algorithm::RS512,
+    Algorithm::PS256,
+    Algorithm::PS384,
+    Algorithm::PS512,
+    Algorithm::ES256,
+    Algorithm::ES384,
+    Algorithm::EdDSA,
+];
+
+/// Modulus lengths in bits. Below, RSA is weak (RFC 7518 §3.3); above, one check costs too much.
+const RSA_BITS: std::ops::RangeInclusive<usize> = 2048..=8192;
+
+/// Why a document is not a key set.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum KeySetError {
+    /// Not a JSON object, or an object in it repeats a member.
+    #[error("the key set is not a JSON object")]
+    NotAnObject,
+    /// There is no array `keys`.
+    #[error("the key set has no array `keys`")]
+    NoKeys,
+}
+
+/// The usable keys of a JWK set, by `kid`.
+#[derive(Debug, Clone, Default)]
 pub struct KeySet {
-    keys: HashMap<String, VerificationKey>,
-}
-
-/// A public key and the algorithms that may be used with it. Cheap to clone.
-#[derive(Clone)]
-pub struct VerificationKey {
-    inner: Arc<Inner>,
-}
-
-struct Inner {
-    key: DecodingKey,
-    algorithms: Vec<Algorithm>,
-    jwk: Value,
-}
-
-/// The text is no JWK Set.
-#[derive(Debug, thiserror::Error)]
-#[error("not a JWK Set")]
-pub struct KeySetError(#[source] serde_json::Error);
-
-#[derive(Deserialize)]
-struct Document {
-    keys: Vec<Value>,
+    keys: BTreeMap<String, VerificationKey>,
 }
 
 impl KeySet {
-    /// Reads a JWK Set. Keys that cannot verify our tokens are left out: symmetric ones, those for
-    /// encryption, without a `kid`, of an unknown type or too weak. A `kid` that two different keys
-    /// claim names neither.
+    /// Reads a JWK set. Keys that cannot check a signature here are passed over: for encryption,
+    /// symmetric, with a private part, without `kid`, of an unsupported type, RSA outside 2048 to
+    /// 8192 bits. A set without any usable key is a valid set: it says that no signature holds.
     pub fn from_json(json: &[u8]) -> Result<Self, KeySetError> {
-        let document: Document = serde_json::from_slice(json).map_err(KeySetError)?;
-        let mut keys: HashMap<String, Option<VerificationKey>> = HashMap::new();
-        for value in document.keys {
-            let Some((kid, key)) = verification_key(value) else { continue };
-            keys.entry(kid)
+        let document = json::parse_object(json).ok_or(KeySetError::NotAnObject)?;
+        let Some(Value::Array(jwks)) = document.get("keys") else {
+            return Err(KeySetError::NoKeys);
+        };
+        // `None` marks a `kid` that two different keys claim.
+        let mut found: BTreeMap<String, Option<PublicKey>> = BTreeMap::new();
+        for (kid, key) in jwks.iter().filter_map(|jwk| PublicKey::from_jwk(jwk.as_object()?)) {
+            found
+                .entry(kid)
                 .and_modify(|known| {
-                    if known.as_ref().is_some_and(|known| known.inner.jwk != key.inner.jwk) {
+                    if known.as_ref() != Some(&key) {
                         *known = None;
                     }
                 })
                 .or_insert(Some(key));
         }
-        let keys = keys.into_iter().filter_map(|(kid, key)| Some((kid, key?))).collect();
-        Ok(Self { keys })
+        let keys = found.into_iter().filter_map(|(kid, key)| {
+            let key = VerificationKey::new(&kid, &key?);
+            Some((kid, key))
+        });
+        Ok(Self { keys: keys.collect() })
     }
 
-    /// The key of this `kid`.
+    /// The key that `kid` names, compared octet by octet.
     #[must_use]
     pub fn find(&self, kid: &str) -> Option<&VerificationKey> {
         self.keys.get(kid)
     }
 
-    /// The ids of all keys, in no order.
+    /// The `kid` of each usable key, in order.
     pub fn kids(&self) -> impl Iterator<Item = &str> {
         self.keys.keys().map(String::as_str)
     }
+}
 
-    /// Whether there is no usable key.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.keys.is_empty()
-    }
+/// A public key and the algorithms that it may be used with. A clone shares the key.
+#[derive(Debug, Clone)]
+pub struct VerificationKey(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    kid: String,
+    algorithms: Vec<Algorithm>,
+    key: DecodingKey,
 }
 
 impl VerificationKey {
-    /// Whether `algorithm` may be used with this key.
+    fn new(kid: &str, key: &PublicKey) -> Self {
+        let algorithms = key.algorithms.clone();
+        Self(Arc::new(Inner { kid: kid.to_owned(), algorithms, key: key.material.decoding_key() }))
+    }
+
+    /// The name under which the realm publishes the key.
     #[must_use]
-    pub fn allows(&self, algorithm: Algorithm) -> bool {
-        self.inner.algorithms.contains(&algorithm)
+    pub fn kid(&self) -> &str {
+        &self.0.kid
     }
 
-    pub(crate) fn decoding_key(&self) -> &DecodingKey {
-        &self.inner.key
-    }
-
-    /// The key as it stood in the set: its public members only.
+    /// The algorithms that the key's type and its `alg` allow.
     #[must_use]
-    pub fn jwk(&self) -> &Value {
-        &self.inner.jwk
+    pub fn algorithms(&self) -> &[Algorithm] {
+        &self.0.algorithms
     }
-}
 
-impl fmt::Debug for VerificationKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("VerificationKey").field("algorithms", &self.inner.algorithms).finish()
-    }
-}
-
-fn verification_key(value: Value) -> Option<(String, VerificationKey)> {
-    let jwk: Jwk = serde_json::from_value(value.clone()).ok()?;
-    if matches!(jwk.common.public_key_use, Some(PublicKeyUse::Encryption)) {
-        return None;
-    }
-    let kid = jwk.common.key_id.clone()?;
-    let mut algorithms = algorithms_of(&jwk)?.to_vec();
-    if let Some(named) = jwk.common.key_algorithm {
-        algorithms.retain(|algorithm| named.to_string() == format!("{algorithm:?}"));
-    }
-    if algorithms.is_empty() {
-        return None;
-    }
-    let key = DecodingKey::from_jwk(&jwk).ok()?;
-    Some((kid, VerificationKey { inner: Arc::new(Inner { key, algorithms, jwk: value }) }))
-}
-
-/// What a key of this type may be used with: never decided by the token.
-fn algorithms_of(jwk: &Jwk) -> Option<&'static [Algorithm]> {
-    use Algorithm::{ES256, ES384, EdDSA, PS256, PS384, PS512, RS256, RS384, RS512};
-    match &jwk.algorithm {
-        AlgorithmParameters::RSA(rsa) => {
-            let modulus = crate::compact::decode_base64url(rsa.n.as_bytes())?;
-            let length = modulus.iter().skip_while(|byte| **byte == 0).count();
-            (length >= MIN_RSA_BYTES).then_some(&[RS256, RS384, RS512, PS256, PS384, PS512])
+    /// Whether the token's signature is this key's. False for an algorithm that the key does not
+    /// allow.
+    pub(crate) fn signed(&self, token: &Compact<'_>) -> bool {
+        let algorithm = token.header.alg;
+        if !self.0.algorithms.contains(&algorithm) {
+            return false;
         }
-        AlgorithmParameters::EllipticCurve(ec) => match ec.curve {
-            EllipticCurve::P256 => Some(&[ES256]),
-            EllipticCurve::P384 => Some(&[ES384]),
-            _ => None,
-        },
-        AlgorithmParameters::OctetKeyPair(okp) => match okp.curve {
-            EllipticCurve::Ed25519 => Some(&[EdDSA]),
-            _ => None,
-        },
-        _ => None,
+        // Asked for by name: the process-wide default could be replaced by another crate, and
+        // panics when two cryptography features of `jsonwebtoken` are on.
+        let verifier = (aws_lc::DEFAULT_PROVIDER.verifier_factory)(&algorithm, &self.0.key);
+        verifier
+            .is_ok_and(|verifier| verifier.verify(token.signing_input, &token.signature).is_ok())
     }
+}
+
+#[derive(PartialEq)]
+struct PublicKey {
+    algorithms: Vec<Algorithm>,
+    material: Material,
+}
+
+impl PublicKey {
+    fn from_jwk(jwk: &Map<String, Value>) -> Option<(String, Self)> {
+        let kid = text(jwk, "kid").filter(|kid| is_kid(kid))?;
+        // A private part that is published makes signatures that prove nothing.
+        if jwk.contains_key("d") || !is_for_signatures(jwk) {
+            return None;
+        }
+        let material = Material::from_jwk(jwk)?;
+        let mut algorithms = material.algorithms().to_vec();
+        if let Some(named) = jwk.get("alg") {
+            let named: Algorithm = named.as_str()?.parse().ok()?;
+            algorithms.retain(|algorithm| *algorithm == named);
+        }
+        (!algorithms.is_empty()).then(|| (kid.to_owned(), Self { algorithms, material }))
+    }
+}
+
+/// `use` and `key_ops` (RFC 7517 §4.2, §4.3); a key without either serves for anything.
+fn is_for_signatures(jwk: &Map<String, Value>) -> bool {
+    let by_use = jwk.get("use").is_none_or(|usage| usage == "sig");
+    let by_operation = match jwk.get("key_ops") {
+        None => true,
+        Some(Value::Array(operations)) => operations.iter().any(|operation| operation == "verify"),
+        Some(_) => false,
+    };
+    by_use && by_operation
+}
+
+#[derive(PartialEq)]
+enum Material {
+    Rsa {
+        n: Vec<u8>,
+        e: Vec<u8>,
+    },
+    /// The uncompressed point.
+    P256(Vec<u8>),
+    /// The uncompressed point.
+    P384(Vec<u8>),
+    Ed25519(Vec<u8>),
+}
+
+impl Material {
+    fn from_jwk(jwk: &Map<String, Value>) -> Option<Self> {
+        match (text(jwk, "kty")?, text(jwk, "crv")) {
+            ("RSA", _) => Self::rsa(jwk),
+            ("EC", Some("P-256")) => point(jwk, 32).map(Self::P256),
+            ("EC", Some("P-384")) => point(jwk, 48).map(Self::P384),
+            ("OKP", Some("Ed25519")) => sized(jwk, "x", 32).map(Self::Ed25519),
+            _ => None,
+        }
+    }
+
+    fn rsa(jwk: &Map<String, Value>) -> Option<Self> {
+        let n = without_leading_zeros(&octets(jwk, "n")?);
+        let e = without_leading_zeros(&octets(jwk, "e")?);
+        let bits = n.len() * 8 - n.first()?.leading_zeros() as usize;
+        // With the exponent 1 every message is its own signature.
+        let e_is_sound = e.len() <= 4 && e.last()? % 2 == 1 && e != [1];
+        (RSA_BITS.contains(&bits) && e_is_sound).then_some(Self::Rsa { n, e })
+    }
+
+    fn algorithms(&self) -> &'static [Algorithm] {
+        match self {
+            Self::Rsa { .. } => &[
+                Algorithm::RS256,
+                Algorithm::RS384,
+                Algorithm::RS512,
+                Algorithm::PS256,
+                Algorithm::PS384,
+                Algorithm::PS512,
+            ],
+            Self::P256(_) => &[Algorithm::ES256],
+            Self::P384(_) => &[Algorithm::ES384],
+            Self::Ed25519(_) => &[Algorithm::EdDSA],
+        }
+    }
+
+    fn decoding_key(&self) -> DecodingKey {
+        match self {
+            Self::Rsa { n, e } => DecodingKey::from_rsa_raw_components(n, e),
+            // Despite their names these two take the bare point and the bare key.
+            Self::P256(point) | Self::P384(point) => DecodingKey::from_ec_der(point),
+            Self::Ed25519(x) => DecodingKey::from_ed_der(x),
+        }
+    }
+}
+
+fn text<'a>(jwk: &'a Map<String, Value>, name: &str) -> Option<&'a str> {
+    jwk.get(name)?.as_str()
+}
+
+fn octets(jwk: &Map<String, Value>, name: &str) -> Option<Vec<u8>> {
+    URL_SAFE_NO_PAD.decode(text(jwk, name)?).ok()
+}
+
+fn sized(jwk: &Map<String, Value>, name: &str, length: usize) -> Option<Vec<u8>> {
+    octets(jwk, name).filter(|octets| octets.len() == length)
+}
+
+fn point(jwk: &Map<String, Value>, length: usize) -> Option<Vec<u8>> {
+    const UNCOMPRESSED: u8 = 4;
+    Some([vec![UNCOMPRESSED], sized(jwk, "x", length)?, sized(jwk, "y", length)?].concat())
+}
+
+fn without_leading_zeros(octets: &[u8]) -> Vec<u8> {
+    octets.iter().copied().skip_while(|octet| *octet == 0).collect()
 }

@@ -1,0 +1,113 @@
+//! The parts, put together. It knows no router.
+
+use std::sync::Arc;
+
+use url::Url;
+
+use crate::clock::Clock;
+use crate::config::{SealingKey, Settings};
+use crate::decide::{Decider, DeciderParts};
+use crate::keycloak::{ClientDirectory, Credentials, Keycloak, http_client};
+use crate::keys::{KeyError, KeyRing};
+use crate::owner::Owners;
+use crate::seal::{SealError, Sealer};
+use crate::store::{Store, StoreError};
+use crate::token::Tokens;
+use crate::verify::JwksCache;
+
+/// Everything that a request can need. Clones share it.
+#[derive(Clone)]
+pub struct App {
+    /// The settings.
+    pub settings: Arc<Settings>,
+    /// The time.
+    pub clock: Clock,
+    /// The database.
+    pub store: Store,
+    /// The signing keys.
+    pub keys: KeyRing,
+    /// What the realm publishes.
+    pub jwks: JwksCache,
+    /// Who calls.
+    pub decider: Decider,
+    /// Personal access tokens.
+    pub tokens: Tokens,
+}
+
+/// Why the parts could not be put together.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The store cannot be used.
+    #[error("the store cannot be used")]
+    Store(#[from] StoreError),
+    /// The sealing key cannot be used.
+    #[error("the encryption key cannot be used")]
+    Seal(#[from] SealError),
+    /// The signing key cannot be read.
+    #[error("the signing key cannot be read")]
+    Key(#[from] KeyError),
+    /// There is no signing key.
+    #[error("the store has no signing key for {issuer}: run `hallpass bootstrap` first")]
+    NoSigningKey {
+        /// The realm.
+        issuer: String,
+    },
+    /// The HTTP client cannot be made.
+    #[error("the HTTP client cannot be made")]
+    Http(#[from] reqwest::Error),
+    /// The realm's address is no URL.
+    #[error("the address of the realm's keys is no URL")]
+    Url(#[from] url::ParseError),
+}
+
+impl App {
+    /// Opens the store, reads the keys, and connects the parts. Keycloak need not be there yet.
+    pub async fn build(settings: Settings, clock: Clock) -> Result<Self, StartError> {
+        let realm = settings.keycloak.realm.clone();
+        let issuer = realm.issuer();
+        let store = Store::open_to_serve(&settings.store.url).await?;
+        store.claim_issuer(&issuer).await?;
+        let previous = settings.store.encryption_key_previous.as_ref().map(SealingKey::bytes);
+        let sealer = Sealer::new(settings.store.encryption_key.bytes(), previous)?;
+        let keys = KeyRing::new(store.clone(), sealer, &issuer);
+        keys.reload().await?;
+        if keys.active().is_none() {
+            return Err(StartError::NoSigningKey { issuer });
+        }
+
+        let http = http_client()?;
+        let jwks = JwksCache::new(http.clone(), Url::parse(&realm.jwks_url())?);
+        let credentials = Credentials::Client {
+            realm: realm.name().to_owned(),
+            client_id: settings.keycloak.client_id.clone(),
+            client_secret: settings.keycloak.client_secret.clone(),
+        };
+        let keycloak = Keycloak::new(http, realm, credentials);
+        let clients = ClientDirectory::new(keycloak.clone());
+        let owners = Owners::new(keycloak, clients.clone());
+
+        let decider = Decider::new(
+            DeciderParts {
+                store: store.clone(),
+                owners: owners.clone(),
+                keys: keys.clone(),
+                jwks: jwks.clone(),
+                clock: clock.clone(),
+            },
+            &issuer,
+            &settings.keycloak.client_id,
+            &settings.server.allowed_clients,
+        );
+        let tokens = Tokens {
+            store: store.clone(),
+            owners,
+            clients,
+            keys: keys.clone(),
+            jwks: jwks.clone(),
+            clock: clock.clone(),
+            issuer: issuer.into(),
+            settings: Arc::new(settings.tokens.clone()),
+        };
+        Ok(Self { settings: Arc::new(settings), clock, store, keys, jwks, decider, tokens })
+    }
+}

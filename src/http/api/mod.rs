@@ -1,0 +1,3 @@
+//! The JSON API: one file for each group of endpoints, with its request and response types.
+
+pub(super) mod pat;

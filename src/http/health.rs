@@ -1,0 +1,51 @@
+//! `/livez` and `/readyz`.
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::StatusCode;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::openapi::TAG_OPERATION;
+use crate::app::App;
+use crate::verify::KeyError;
+
+/// How the process is.
+#[derive(Serialize, ToSchema)]
+pub(super) struct Health {
+    /// `ok`, `degraded` (Keycloak is away: validation goes on, nothing is minted) or `unavailable`.
+    status: &'static str,
+    /// The store answers.
+    store: bool,
+    /// A signing key is held.
+    signing_key: bool,
+    /// The realm's JWKS, as last seen, has that key.
+    jwks: bool,
+}
+
+/// Whether the process runs
+#[utoipa::path(get, path = "/livez", tag = TAG_OPERATION, operation_id = "livez", security(()),
+    responses((status = 200, body = String)))]
+pub(super) async fn livez() -> &'static str {
+    "ok"
+}
+
+/// Whether the service can do its work
+#[utoipa::path(get, path = "/readyz", tag = TAG_OPERATION, operation_id = "readyz", security(()),
+    responses((status = 200, body = Health), (status = 503, body = Health)))]
+pub(super) async fn readyz(State(app): State<App>) -> (StatusCode, Json<Health>) {
+    let store = app.store.ping().await.is_ok();
+    let signer = app.keys.active();
+    // A known key costs nothing; an unknown one at most one fetch a cool-down, whoever asks.
+    let key = match &signer {
+        Some(signer) => app.jwks.key(signer.kid()).await.map(|_| ()),
+        None => Err(KeyError::UnknownKid),
+    };
+    let (status, text) = match (store && signer.is_some(), key) {
+        (true, Ok(())) => (StatusCode::OK, "ok"),
+        (true, Err(KeyError::Unavailable)) => (StatusCode::OK, "degraded"),
+        _ => (StatusCode::SERVICE_UNAVAILABLE, "unavailable"),
+    };
+    let health = Health { status: text, store, signing_key: signer.is_some(), jwks: key.is_ok() };
+    (status, Json(health))
+}

@@ -1,0 +1,55 @@
+//! HTTP: every route in one list, and what each request goes through.
+//!
+//! 1. [`trace`] gives the request an id, finds the caller's address, and logs one line at its end.
+//! 2. The extractors of [`extract`] find the caller and check what was sent, all fields at once.
+//! 3. A handler calls one use case and renders its result; an error becomes a [`problem`] document.
+
+mod api;
+mod extract;
+mod health;
+mod openapi;
+mod problem;
+mod public_keys;
+mod trace;
+
+use axum::Router;
+use axum::middleware;
+use tower_http::catch_panic::CatchPanicLayer;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+pub use openapi::document;
+
+use crate::app::App;
+use crate::error::{Code, Error};
+use problem::Problem;
+
+/// The largest body of a request, in bytes.
+const MAX_BODY: usize = 64 * 1024;
+
+/// Every operation of the API, with its documentation.
+fn operations() -> OpenApiRouter<App> {
+    OpenApiRouter::with_openapi(openapi::base())
+        .routes(routes!(api::pat::create, api::pat::list))
+        .routes(routes!(api::pat::get_self))
+        .routes(routes!(api::pat::get, api::pat::delete))
+        .routes(routes!(api::pat::invalidate))
+        .routes(routes!(public_keys::get))
+        .routes(routes!(health::livez))
+        .routes(routes!(health::readyz))
+}
+
+/// The whole service.
+pub fn router(app: App) -> Router {
+    let (router, document) = operations().split_for_parts();
+    router
+        .merge(openapi::pages(document))
+        .merge(problem::pages())
+        .fallback(async || Problem(Error::not_found("path")))
+        .method_not_allowed_fallback(async || {
+            Problem(Error::new(Code::MethodNotAllowed, "This path does not take this method."))
+        })
+        .layer(CatchPanicLayer::custom(problem::panicked))
+        .layer(middleware::from_fn_with_state(app.clone(), trace::trace))
+        .with_state(app)
+}

@@ -1,0 +1,156 @@
+//! Around every request: its id, the caller's address, one log line, and the rendering of errors.
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use axum::extract::{ConnectInfo, MatchedPath, Request, State};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use axum::middleware::Next;
+use axum::response::Response;
+use ipnet::IpNet;
+use tokio::time::Instant;
+
+use super::problem;
+use crate::app::App;
+use crate::error::Error;
+use crate::id::{UserId, uuid_at};
+use crate::principal::Origin;
+
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+
+/// What is known of a request before its handler runs.
+#[derive(Clone)]
+pub(super) struct RequestContext {
+    pub(super) origin: Origin,
+    /// Filled in when the caller is known.
+    pub(super) caller: Arc<OnceLock<UserId>>,
+}
+
+/// The outermost layer.
+pub(super) async fn trace(State(app): State<App>, mut request: Request, next: Next) -> Response {
+    let started = Instant::now();
+    let request_id = uuid_at(app.clock.now()).to_string();
+    let address = caller_address(&request, &app.settings.server.trusted_proxies);
+    let context = RequestContext {
+        origin: Origin { address, request_id: request_id.clone() },
+        caller: Arc::default(),
+    };
+    request.extensions_mut().insert(context.clone());
+    let method = request.method().clone();
+    // The pattern, not the path: a path may hold what somebody pasted by mistake.
+    let route = request.extensions().get::<MatchedPath>().map(|route| route.as_str().to_owned());
+
+    let mut response = next.run(request).await;
+    let error = response.extensions_mut().remove::<Arc<Error>>();
+    if let Some(error) = &error {
+        response = problem::render(error, app.settings.server.public_url.as_str());
+    }
+    log(
+        &context,
+        &method,
+        route.as_deref(),
+        response.status(),
+        error.as_deref(),
+        started.elapsed(),
+    );
+    if let Ok(value) = HeaderValue::from_str(&request_id) {
+        response.headers_mut().insert(REQUEST_ID, value);
+    }
+    response
+}
+
+fn log(
+    context: &RequestContext,
+    method: &axum::http::Method,
+    route: Option<&str>,
+    status: StatusCode,
+    error: Option<&Error>,
+    duration: Duration,
+) {
+    let code = error.map(|error| error.code().name());
+    let cause = error.map(Error::chain).filter(|chain| !chain.is_empty());
+    let duration_ms = duration.as_micros() as f64 / 1000.0;
+    macro_rules! line {
+        ($level:ident) => {
+            tracing::$level!(
+                target: "hallpass::request",
+                request_id = %context.origin.request_id,
+                %method,
+                route,
+                status = status.as_u16(),
+                duration_ms,
+                address = %context.origin.address,
+                user_id = context.caller.get().map(UserId::as_str),
+                code,
+                cause,
+            )
+        };
+    }
+    if status.is_server_error() { line!(error) } else { line!(info) }
+}
+
+/// The peer's address; behind a trusted proxy, the nearest address in `X-Forwarded-For` that is not one.
+fn caller_address(request: &Request, trusted: &[IpNet]) -> IpAddr {
+    let peer = request
+        .extensions()
+        .get::<ConnectInfo<SocketAddr>>()
+        .map_or(IpAddr::from([0, 0, 0, 0]), |ConnectInfo(peer)| peer.ip().to_canonical());
+    let is_trusted = |address: IpAddr| trusted.iter().any(|network| network.contains(&address));
+    if is_trusted(peer) {
+        forwarded_for(request.headers(), is_trusted).unwrap_or(peer)
+    } else {
+        peer
+    }
+}
+
+/// From right to left, as proxies append: what stands left of a stranger, the stranger may have written.
+fn forwarded_for(headers: &HeaderMap, is_trusted: impl Fn(IpAddr) -> bool) -> Option<IpAddr> {
+    let mut nearest = None;
+    let values: Vec<_> = headers.get_all(FORWARDED_FOR).iter().collect();
+    for entry in values
+        .iter()
+        .rev()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.rsplit(','))
+    {
+        let address: IpAddr = entry.trim().parse().ok()?;
+        nearest = Some(address.to_canonical());
+        if !is_trusted(address.to_canonical()) {
+            break;
+        }
+    }
+    nearest
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn address(peer: &str, forwarded: &[&str]) -> String {
+        let mut request = Request::new(axum::body::Body::empty());
+        let peer: SocketAddr = peer.parse().unwrap();
+        request.extensions_mut().insert(ConnectInfo(peer));
+        for value in forwarded {
+            request.headers_mut().append(FORWARDED_FOR, HeaderValue::from_str(value).unwrap());
+        }
+        caller_address(&request, &["10.0.0.0/8".parse().unwrap()]).to_string()
+    }
+
+    #[test]
+    fn only_trusted_proxies_are_believed() {
+        let table: [(&str, &[&str], &str); 7] = [
+            ("192.0.2.1:1", &["198.51.100.1"], "192.0.2.1"),
+            ("10.0.0.1:1", &["198.51.100.1"], "198.51.100.1"),
+            ("10.0.0.1:1", &["203.0.113.9, 198.51.100.1, 10.0.0.2"], "198.51.100.1"),
+            ("10.0.0.1:1", &["203.0.113.9", "198.51.100.1"], "198.51.100.1"),
+            ("10.0.0.1:1", &[], "10.0.0.1"),
+            ("10.0.0.1:1", &["garbage"], "10.0.0.1"),
+            ("[::ffff:10.0.0.1]:1", &["198.51.100.1"], "198.51.100.1"),
+        ];
+        for (peer, forwarded, expected) in table {
+            assert_eq!(address(peer, forwarded), expected, "{peer} {forwarded:?}");
+        }
+    }
+}

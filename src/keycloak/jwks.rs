@@ -1,0 +1,27 @@
+//! The realm's JWK Set as it is published, for people who take it away.
+
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::KeycloakError;
+use super::transport::{decode, send_once};
+use crate::config::Realm;
+
+#[derive(Deserialize)]
+struct Document {
+    keys: Vec<Value>,
+}
+
+/// The keys with which the realm's tokens are verified; those for encryption are left out.
+pub async fn fetch_jwks(
+    http: &reqwest::Client,
+    realm: &Realm,
+) -> Result<Vec<Value>, KeycloakError> {
+    const CALL: &str = "GET certs";
+    let answer = send_once(CALL, http.get(realm.jwks_url())).await?;
+    if !answer.status().is_success() {
+        return Err(KeycloakError::from_status(CALL.to_owned(), answer.status(), ""));
+    }
+    let document: Document = decode(CALL, answer).await?;
+    Ok(document.keys.into_iter().filter(|key| key["use"] != "enc").collect())
+}

@@ -1,0 +1,132 @@
+//! The running service: built, listening, watching for changes, ended in order.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use tokio::time::{MissedTickBehavior, interval, timeout};
+
+use crate::app::{App, StartError};
+use crate::clock::Clock;
+use crate::config::Settings;
+use crate::http;
+use crate::store::ChangeKind;
+
+/// How often the store is asked what other processes changed.
+const POLL_INTERVAL: Duration = Duration::from_millis(250);
+/// How long requests under way have to finish.
+const DRAIN: Duration = Duration::from_secs(8);
+
+/// A service that accepts requests.
+pub struct Server {
+    address: SocketAddr,
+    app: App,
+    stop: watch::Sender<bool>,
+    listening: JoinHandle<std::io::Result<()>>,
+    watching: JoinHandle<()>,
+}
+
+/// Why the service could not start.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    /// A part could not be made.
+    #[error(transparent)]
+    Start(#[from] StartError),
+    /// The address is taken, or not ours.
+    #[error("cannot listen on {address}")]
+    Listen {
+        /// `server.listen`.
+        address: SocketAddr,
+        /// Why.
+        source: std::io::Error,
+    },
+}
+
+impl Server {
+    /// Builds the parts and starts to listen; requests are accepted when this returns.
+    pub async fn start(settings: Settings, clock: Clock) -> Result<Self, ServeError> {
+        let address = settings.server.listen;
+        let app = App::build(settings, clock).await?;
+        let listen = |source| ServeError::Listen { address, source };
+        let listener = TcpListener::bind(address).await.map_err(listen)?;
+        let address = listener.local_addr().map_err(listen)?;
+
+        let (stop, stopped) = watch::channel(false);
+        let service = http::router(app.clone()).into_make_service_with_connect_info::<SocketAddr>();
+        let server = axum::serve(listener, service).with_graceful_shutdown(until(stopped.clone()));
+        let listening = tokio::spawn(server.into_future());
+        let watching = tokio::spawn(watch_changes(app.clone(), stopped));
+        Ok(Self { address, app, stop, listening, watching })
+    }
+
+    /// Where it listens: the port that the system chose, where 0 was asked for.
+    #[must_use]
+    pub const fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Stops accepting, lets requests under way finish, and closes the store. Within ten seconds.
+    pub async fn stop(self) {
+        let _ = self.stop.send(true);
+        let abort = self.listening.abort_handle();
+        if timeout(DRAIN, self.listening).await.is_err() {
+            tracing::warn!("requests were still under way after {DRAIN:?}; they are cut off");
+            abort.abort();
+        }
+        let _ = self.watching.await;
+        self.app.store.close().await;
+    }
+}
+
+async fn until(mut stopped: watch::Receiver<bool>) {
+    // An error says that the sender is gone, which also ends the service.
+    let _ = stopped.wait_for(|stopped| *stopped).await;
+}
+
+/// Reads the changes that this and other processes number, and follows them.
+async fn watch_changes(app: App, stopped: watch::Receiver<bool>) {
+    let mut ticks = interval(POLL_INTERVAL);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    // `None`: not known yet; then everything is read again once it is.
+    let mut seen = None;
+    let mut failing = false;
+    let end = until(stopped);
+    tokio::pin!(end);
+    loop {
+        tokio::select! {
+            () = &mut end => return,
+            _ = ticks.tick() => {}
+        }
+        match follow(&app, &mut seen).await {
+            Ok(()) => failing = false,
+            Err(error) if !failing => {
+                failing = true;
+                tracing::error!(
+                    error = &error as &dyn std::error::Error,
+                    "changes cannot be followed"
+                );
+            }
+            Err(_) => {}
+        }
+    }
+}
+
+async fn follow(app: &App, seen: &mut Option<i64>) -> Result<(), StartError> {
+    let Some(last) = *seen else {
+        let last = app.store.last_change().await?;
+        app.keys.reload().await?;
+        *seen = Some(last);
+        return Ok(());
+    };
+    for change in app.store.list_changes_after(last).await? {
+        match change.kind {
+            Some(ChangeKind::KeySwitched) => app.keys.reload().await?,
+            // Records are read from the store for each request.
+            Some(ChangeKind::TokenEnded) | None => {}
+        }
+        *seen = Some(change.number);
+    }
+    Ok(())
+}

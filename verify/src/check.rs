@@ -1,0 +1,208 @@
+//! The decision on one token.
+//!
+//! 1. Form and header, see [`UnverifiedHeader`](crate::UnverifiedHeader).
+//! 2. Algorithm: named by the header, allowed by the rules and by the key (RFC 8725 §3.1).
+//! 3. Signature.
+//! 4. Claims: issuer, type, audience, times (RFC 7519 §4.1).
+
+use jsonwebtoken::Algorithm;
+
+use crate::cache::{JwksCache, KeyError};
+use crate::claims::Claims;
+use crate::compact::{Compact, DEFAULT_MAX_BYTES};
+use crate::key_set::{PERMITTED, VerificationKey};
+
+/// How far, in seconds, the clock of the issuer may be ahead of ours. `exp` has no such allowance.
+const LEEWAY: i64 = 30;
+
+/// What a token must satisfy beyond its signature.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rules {
+    /// The claim `iss`, octet by octet.
+    pub issuer: String,
+    /// The claim `typ`: `Bearer` for access tokens of the realm, `PAT` for personal access tokens.
+    pub typ: &'static str,
+    /// Must be among `aud`; `None`: anybody's token is taken.
+    pub audience: Option<String>,
+    /// The algorithms to take, out of those that the key allows.
+    pub algorithms: &'static [Algorithm],
+    /// Longest token, in bytes.
+    pub max_bytes: usize,
+}
+
+impl Rules {
+    /// Rules for tokens of kind `typ` from `issuer`: any audience, any algorithm of public-key
+    /// type, at most [`DEFAULT_MAX_BYTES`].
+    pub fn new(issuer: impl Into<String>, typ: &'static str) -> Self {
+        Self {
+            issuer: issuer.into(),
+            typ,
+            audience: None,
+            algorithms: PERMITTED,
+            max_bytes: DEFAULT_MAX_BYTES,
+        }
+    }
+
+    /// Requires `audience` among the token's `aud`.
+    #[must_use]
+    pub fn with_audience(mut self, audience: impl Into<String>) -> Self {
+        self.audience = Some(audience.into());
+        self
+    }
+
+    /// Takes only these algorithms. One that the key does not allow stays refused.
+    #[must_use]
+    pub fn with_algorithms(mut self, algorithms: &'static [Algorithm]) -> Self {
+        self.algorithms = algorithms;
+        self
+    }
+
+    /// Takes tokens of at most `max_bytes` bytes.
+    #[must_use]
+    pub fn with_max_bytes(mut self, max_bytes: usize) -> Self {
+        self.max_bytes = max_bytes;
+        self
+    }
+}
+
+/// Why a token is refused. Nothing of the token is in it, so that it may be logged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, thiserror::Error)]
+#[non_exhaustive]
+pub enum Rejection {
+    /// Not a token of the compact form, or a segment, the header or the JSON in it is not well
+    /// formed.
+    #[error("the token is malformed")]
+    Malformed,
+    /// Longer than the rules allow.
+    #[error("the token is too large")]
+    TooLarge,
+    /// An algorithm that is not of public-key type, or that the rules or the key do not allow.
+    #[error("the signature algorithm is not allowed")]
+    Algorithm,
+    /// The header names a key that the realm does not publish.
+    #[error("the key is unknown")]
+    UnknownKey,
+    /// The signature is not the key's.
+    #[error("the signature does not hold")]
+    Signature,
+    /// From another issuer.
+    #[error("the issuer is another")]
+    Issuer,
+    /// For somebody else.
+    #[error("the audience is another")]
+    Audience,
+    /// Another kind of token.
+    #[error("the token is of another type")]
+    Type,
+    /// `exp` has come.
+    #[error("the token has expired")]
+    Expired,
+    /// `nbf` or `iat` lies ahead.
+    #[error("the token is not valid yet")]
+    NotYetValid,
+    /// A claim is missing, or of the wrong form.
+    #[error("a claim is missing or malformed")]
+    Claims,
+}
+
+impl Rejection {
+    /// A stable word for logs, metrics and answers.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Malformed => "malformed",
+            Self::TooLarge => "too_large",
+            Self::Algorithm => "algorithm",
+            Self::UnknownKey => "unknown_key",
+            Self::Signature => "signature",
+            Self::Issuer => "issuer",
+            Self::Audience => "audience",
+            Self::Type => "type",
+            Self::Expired => "expired",
+            Self::NotYetValid => "not_yet_valid",
+            Self::Claims => "claims",
+        }
+    }
+}
+
+/// Why a check against the realm's keys gave no claims.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum CheckError {
+    /// The token is refused.
+    #[error(transparent)]
+    Rejected(#[from] Rejection),
+    /// The token's key is not at hand and the realm does not answer: nobody can tell now.
+    #[error("the realm's keys are unavailable")]
+    KeysUnavailable,
+}
+
+/// Checks `token` with a key that is at hand. `now` is in Unix seconds.
+pub fn verify(
+    token: &str,
+    key: &VerificationKey,
+    rules: &Rules,
+    now: i64,
+) -> Result<Claims, Rejection> {
+    decide(&parse(token, rules)?, key, rules, now)
+}
+
+/// Checks `token` with the key of the realm that it names. `now` is in Unix seconds.
+pub async fn check(
+    keys: &JwksCache,
+    token: &str,
+    rules: &Rules,
+    now: i64,
+) -> Result<Claims, CheckError> {
+    let compact = parse(token, rules)?;
+    let key = keys.key(&compact.header.kid).await.map_err(|error| match error {
+        KeyError::UnknownKid => Rejection::UnknownKey.into(),
+        KeyError::Unavailable => CheckError::KeysUnavailable,
+    })?;
+    Ok(decide(&compact, &key, rules, now)?)
+}
+
+/// Applies the rules for which no key is needed, so that a hopeless token causes no fetch.
+fn parse<'a>(token: &'a str, rules: &Rules) -> Result<Compact<'a>, Rejection> {
+    let compact = Compact::parse(token, rules.max_bytes)?;
+    if !rules.algorithms.contains(&compact.header.alg) {
+        return Err(Rejection::Algorithm);
+    }
+    Ok(compact)
+}
+
+fn decide(
+    token: &Compact<'_>,
+    key: &VerificationKey,
+    rules: &Rules,
+    now: i64,
+) -> Result<Claims, Rejection> {
+    if token.header.kid != key.kid() {
+        return Err(Rejection::UnknownKey);
+    }
+    if !key.algorithms().contains(&token.header.alg) {
+        return Err(Rejection::Algorithm);
+    }
+    if !key.signed(token) {
+        return Err(Rejection::Signature);
+    }
+    let claims = Claims::from_json(&token.payload)?;
+    apply(&claims, rules, now)?;
+    Ok(claims)
+}
+
+fn apply(claims: &Claims, rules: &Rules, now: i64) -> Result<(), Rejection> {
+    let latest_start = now.saturating_add(LEEWAY);
+    if claims.iss != rules.issuer {
+        Err(Rejection::Issuer)
+    } else if claims.typ != rules.typ {
+        Err(Rejection::Type)
+    } else if rules.audience.as_ref().is_some_and(|audience| !claims.aud.contains(audience)) {
+        Err(Rejection::Audience)
+    } else if claims.exp <= now {
+        Err(Rejection::Expired)
+    } else if claims.iat > latest_start || claims.nbf.is_some_and(|nbf| nbf > latest_start) {
+        Err(Rejection::NotYetValid)
+    } else {
+        Ok(())
+    }
+}
