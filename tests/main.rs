@@ -1,1 +1,10 @@
-//! Integration tests, against a real Keycloak and real databases.
+//! Integration tests, against a real Keycloak and real databases: run by `make test`.
+//!
+//! `dev/with-services` starts the services and exports their URLs. Tests share these URLs and nothing that
+//! lives in a runtime. The folders mirror the paths of the API.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, unreachable_pub)]
+
+mod support;
+
+mod smoke;

@@ -1,0 +1,310 @@
+//! Realms of the throwaway Keycloak, prepared by the product's own bootstrap.
+
+use std::sync::OnceLock;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use hallpass::bootstrap::{Mode, Options, ScopeRequest, bootstrap};
+use hallpass::clock::Clock;
+use hallpass::config::{BootstrapSettings, SealingKey, Settings, Sources};
+use hallpass::keycloak::{Credentials, Keycloak, http_client};
+use hallpass::keys::SigningKey;
+use hallpass::seal::Sealer;
+use hallpass::store::{SealedKey, Store};
+use reqwest::Method;
+use secrecy::{ExposeSecret as _, SecretString};
+use serde_json::{Value, json};
+use tokio::sync::{Mutex, OnceCell};
+
+use super::{Admin, Database, http, service, unique};
+
+/// A client by which tests log in with a password: the product's own clients allow no such grant.
+pub const LOGIN_CLIENT: &str = "test-login";
+const PASSWORD: &str = "correct horse battery staple";
+
+/// Keycloak makes realms one at a time faster than several at once.
+static ONE_AT_A_TIME: Mutex<()> = Mutex::const_new(());
+
+/// A realm that was bootstrapped.
+#[derive(Clone)]
+pub struct TestRealm {
+    pub name: String,
+    client_secret: SecretString,
+    encryption_key: SealingKey,
+    signing_key: SealedKey,
+    /// Deletes the realm at its end, but for the shared one.
+    guard: Option<std::sync::Arc<RealmGuard>>,
+}
+
+/// Somebody in the realm.
+#[derive(Clone, Debug)]
+pub struct Person {
+    pub id: String,
+    pub username: String,
+}
+
+impl TestRealm {
+    /// The realm of the tests that change nothing in it but their own people.
+    pub async fn shared() -> Self {
+        static SHARED: OnceCell<TestRealm> = OnceCell::const_new();
+        SHARED.get_or_init(|| Self::make(unique("shared"), false)).await.clone()
+    }
+
+    /// A realm for one test that changes it.
+    pub async fn own() -> Self {
+        Self::make(unique("own"), true).await
+    }
+
+    async fn make(name: String, delete: bool) -> Self {
+        let guard = create_realm(&name).await;
+        let folder = tempfile::tempdir().unwrap();
+        let database = Database::Sqlite(folder.path().join("bootstrap.db"));
+        let encryption_key = SealingKey::generate().unwrap();
+        let settings = bootstrap_settings(&name, &database);
+        let keycloak = administrator(&settings);
+        let outcome = bootstrap(
+            &keycloak,
+            &settings,
+            &encryption_key,
+            &Clock::system(),
+            &options(),
+            Box::new(|_| {}),
+        )
+        .await
+        .unwrap();
+        let store = Store::open(&database.url()).await.unwrap();
+        let signing_key = store.find_active_key().await.unwrap().unwrap();
+        store.close().await;
+        create_login_client(&name).await;
+        Self {
+            name,
+            client_secret: outcome.client_secret.unwrap(),
+            encryption_key,
+            signing_key,
+            guard: if delete { Some(std::sync::Arc::new(guard)) } else { std::mem::forget(guard); None },
+        }
+    }
+
+    /// The settings of a server in this realm, on this database.
+    pub fn settings(&self, database: &Database, extra: &[(&str, &str)]) -> Settings {
+        let mut environment = vec![
+            ("HALLPASS_SERVER__LISTEN", "127.0.0.1:0".to_owned()),
+            ("HALLPASS_SERVER__ALLOWED_CLIENTS", format!("hallpass,hallpass-cli,{LOGIN_CLIENT}")),
+            ("HALLPASS_KEYCLOAK__URL", service("HALLPASS_TEST_KEYCLOAK_URL")),
+            ("HALLPASS_KEYCLOAK__PUBLIC_URL", service("HALLPASS_TEST_KEYCLOAK_URL")),
+            ("HALLPASS_KEYCLOAK__REALM", self.name.clone()),
+            ("HALLPASS_KEYCLOAK__CLIENT_SECRET", self.client_secret.expose_secret().to_owned()),
+            ("HALLPASS_STORE__URL", database.url_text()),
+            ("HALLPASS_STORE__ENCRYPTION_KEY", self.encryption_key.to_base64().expose_secret().to_owned()),
+        ];
+        for (name, value) in extra {
+            environment.retain(|(known, _)| known != name);
+            environment.push((name, (*value).to_owned()));
+        }
+        let environment =
+            environment.into_iter().map(|(name, value)| (name.into(), value.into())).collect();
+        Settings::load(&Sources { environment, ..Sources::default() }).unwrap()
+    }
+
+    /// Gives a fresh store this realm's signing key.
+    pub async fn put_signing_key(&self, store: &Store) {
+        let now = Clock::system().now();
+        store.claim_issuer(&self.issuer()).await.unwrap();
+        store.insert_pending_key(&self.signing_key, now).await.unwrap();
+        assert!(store.activate_key(&self.signing_key.kid, now).await.unwrap());
+    }
+
+    /// The private signing key: what an attacker who stole it would hold.
+    pub fn signing_key(&self) -> SigningKey {
+        let sealer = Sealer::new(self.encryption_key.bytes(), None).unwrap();
+        SigningKey::from_sealed(&sealer, &self.issuer(), &self.signing_key).unwrap()
+    }
+
+    pub fn issuer(&self) -> String {
+        format!("{}/realms/{}", service("HALLPASS_TEST_KEYCLOAK_URL"), self.name)
+    }
+
+    pub fn jwks_url(&self) -> String {
+        format!("{}/protocol/openid-connect/certs", self.issuer())
+    }
+
+    /// A new person with an account of their own; everybody has the default role `create-tokens`.
+    pub async fn person(&self) -> Person {
+        let username = unique("person");
+        let account = username.replace('-', "");
+        self.person_with(&username, json!({"attributes": {"account_id": [account]}})).await
+    }
+
+    pub async fn person_with(&self, username: &str, extra: Value) -> Person {
+        let mut user = json!({
+            "username": username, "enabled": true, "firstName": "Test", "lastName": "Person",
+            "email": format!("{username}@example.org"), "emailVerified": true,
+            "credentials": [{"type": "password", "value": PASSWORD, "temporary": false}],
+        });
+        user.as_object_mut().unwrap().extend(extra.as_object().unwrap().clone());
+        let admin = Admin::log_in().await;
+        admin.post(&format!("/{}/users", self.name), &user).await;
+        let found = admin.get(&format!("/{}/users?username={username}&exact=true", self.name)).await;
+        let id = found[0]["id"].as_str().unwrap().to_owned();
+        Person { id, username: username.to_owned() }
+    }
+
+    /// An access token of this person, as the login client gets it.
+    pub async fn access_token(&self, person: &Person) -> String {
+        self.access_token_from(person, LOGIN_CLIENT).await
+    }
+
+    pub async fn access_token_from(&self, person: &Person, client_id: &str) -> String {
+        let form = [
+            ("grant_type", "password"),
+            ("client_id", client_id),
+            ("username", person.username.as_str()),
+            ("password", PASSWORD),
+            ("scope", "openid"),
+        ];
+        let url = format!("{}/protocol/openid-connect/token", self.issuer());
+        let answer = http().post(url).form(&form).send().await.unwrap();
+        let answer: Value = answer.json().await.unwrap();
+        answer["access_token"].as_str().unwrap_or_else(|| panic!("{answer}")).to_owned()
+    }
+
+    /// Gives roles of a client to a person.
+    pub async fn give_roles(&self, person: &Person, client_id: &str, names: &[&str]) {
+        self.change_roles(Method::POST, person, client_id, names).await;
+    }
+
+    pub async fn take_roles(&self, person: &Person, client_id: &str, names: &[&str]) {
+        self.change_roles(Method::DELETE, person, client_id, names).await;
+    }
+
+    async fn change_roles(&self, method: Method, person: &Person, client_id: &str, names: &[&str]) {
+        let admin = Admin::log_in().await;
+        let client = admin.client_uuid(&self.name, client_id).await;
+        let mut roles = Vec::new();
+        for name in names {
+            roles.push(admin.get(&format!("/{}/clients/{client}/roles/{name}", self.name)).await);
+        }
+        let path = format!("/{}/users/{}/role-mappings/clients/{client}", self.name, person.id);
+        admin.call(method, &path, Some(&roles.into())).await;
+    }
+}
+
+/// Deletes the realm when the last test lets go of it.
+struct RealmGuard {
+    name: String,
+}
+
+impl Drop for RealmGuard {
+    fn drop(&mut self) {
+        let name = std::mem::take(&mut self.name);
+        // A runtime of its own: the test's may be at its end.
+        let deleted = std::thread::spawn(move || {
+            tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+                Admin::log_in().await.delete(&format!("/{name}")).await;
+            });
+        });
+        if deleted.join().is_err() && !std::thread::panicking() {
+            panic!("the realm could not be deleted");
+        }
+    }
+}
+
+async fn create_realm(name: &str) -> RealmGuard {
+    let _one = ONE_AT_A_TIME.lock().await;
+    let realm = json!({
+        "realm": name,
+        "enabled": true,
+        // Passwords are hashed once: logins are not what is tested.
+        "passwordPolicy": "hashIterations(1)",
+        "accessTokenLifespan": 36_000,
+        "ssoSessionIdleTimeout": 36_000,
+        "ssoSessionMaxLifespan": 36_000,
+        "components": {"org.keycloak.keys.KeyProvider": [
+            {"name": "rsa", "providerId": "rsa", "config": {
+                "priority": ["100"], "algorithm": ["RS256"], "privateKey": [realm_key()]}},
+            {"name": "hmac", "providerId": "hmac-generated", "config": {"priority": ["100"], "algorithm": ["HS512"]}},
+            {"name": "aes", "providerId": "aes-generated", "config": {"priority": ["100"]}},
+        ]},
+    });
+    Admin::log_in().await.post("", &realm).await;
+    RealmGuard { name: name.to_owned() }
+}
+
+/// One RSA key for all realms of the run: Keycloak would look for new primes for each.
+fn realm_key() -> &'static str {
+    static KEY: OnceLock<String> = OnceLock::new();
+    KEY.get_or_init(|| {
+        use aws_lc_rs::encoding::{AsDer as _, Pkcs8V1Der};
+        let pair = aws_lc_rs::rsa::KeyPair::generate(aws_lc_rs::rsa::KeySize::Rsa2048).unwrap();
+        let der: Pkcs8V1Der<'_> = pair.as_der().unwrap();
+        STANDARD.encode(der.as_ref())
+    })
+}
+
+async fn create_login_client(realm: &str) {
+    let access = json!({"access.token.claim": "true", "jsonType.label": "String"});
+    let mapper = |name: &str, kind: &str, config: Value| {
+        let mut all = access.clone();
+        all.as_object_mut().unwrap().extend(config.as_object().unwrap().clone());
+        json!({"name": name, "protocol": "openid-connect", "protocolMapper": kind, "config": all})
+    };
+    let client = json!({
+        "clientId": LOGIN_CLIENT, "publicClient": true, "directAccessGrantsEnabled": true,
+        "standardFlowEnabled": false, "fullScopeAllowed": true,
+        "defaultClientScopes": ["basic", "profile", "email"], "optionalClientScopes": [],
+        "protocolMappers": [
+            mapper("audience", "oidc-audience-mapper", json!({"included.client.audience": "hallpass"})),
+            mapper("roles", "oidc-usermodel-client-role-mapper", json!({
+                "usermodel.clientRoleMapping.clientId": "hallpass", "multivalued": "true",
+                "claim.name": "resource_access.${client_id}.roles"})),
+            mapper("account", "oidc-usermodel-attribute-mapper", json!({
+                "user.attribute": "account_id", "claim.name": "account_id"})),
+        ],
+    });
+    Admin::log_in().await.post(&format!("/{realm}/clients"), &client).await;
+}
+
+/// The settings of a bootstrap of this realm.
+pub fn bootstrap_settings(realm: &str, database: &Database) -> BootstrapSettings {
+    let environment = [
+        ("HALLPASS_KEYCLOAK__URL", service("HALLPASS_TEST_KEYCLOAK_URL")),
+        ("HALLPASS_KEYCLOAK__REALM", realm.to_owned()),
+        ("HALLPASS_STORE__URL", database.url_text()),
+    ];
+    let environment =
+        environment.into_iter().map(|(name, value)| (name.into(), value.into())).collect();
+    BootstrapSettings::load(&Sources { environment, ..Sources::default() }).unwrap()
+}
+
+/// Keycloak with an administrator's credentials.
+pub fn administrator(settings: &BootstrapSettings) -> Keycloak {
+    let credentials = Credentials::Administrator {
+        realm: "master".to_owned(),
+        username: service("HALLPASS_TEST_KEYCLOAK_ADMIN"),
+        password: service("HALLPASS_TEST_KEYCLOAK_ADMIN_PASSWORD").into(),
+    };
+    Keycloak::new(http_client().unwrap(), settings.realm.clone(), credentials)
+}
+
+/// What an operator gets who chooses nothing.
+pub fn options() -> Options {
+    Options {
+        scopes: ScopeRequest::defaults(),
+        default_role: true,
+        events: true,
+        allow_master: false,
+        mode: Mode::Apply,
+    }
+}
+
+/// An empty realm, not bootstrapped.
+pub async fn bare_realm() -> BareRealm {
+    let name = unique("bare");
+    let guard = create_realm(&name).await;
+    BareRealm { name, _guard: guard }
+}
+
+pub struct BareRealm {
+    pub name: String,
+    _guard: RealmGuard,
+}

@@ -1,0 +1,74 @@
+//! The service, in process, with a clock that tests can move.
+
+use hallpass::clock::Clock;
+use hallpass::serve::Server;
+use hallpass::store::Store;
+
+use super::{Api, Database, Person, TestRealm};
+
+pub struct TestServer {
+    pub realm: TestRealm,
+    pub clock: Clock,
+    pub database: Database,
+    pub folder: tempfile::TempDir,
+    server: Option<Server>,
+    base: String,
+}
+
+impl TestServer {
+    /// A server in the shared realm, on SQLite.
+    pub async fn start() -> Self {
+        Self::in_realm(TestRealm::shared().await).await
+    }
+
+    pub async fn in_realm(realm: TestRealm) -> Self {
+        Self::start_with(realm, Database::sqlite, &[]).await
+    }
+
+    /// A server with other settings than usual, as environment variables.
+    pub async fn start_with(
+        realm: TestRealm,
+        database: fn(&tempfile::TempDir) -> Database,
+        extra: &[(&str, &str)],
+    ) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let database = database(&folder);
+        database.create().await;
+        let store = Store::open(&database.url()).await.unwrap();
+        realm.put_signing_key(&store).await;
+        store.close().await;
+        let clock = Clock::system();
+        let settings = realm.settings(&database, extra);
+        let server = Server::start(settings, clock.clone()).await.unwrap();
+        let base = format!("http://{}", server.address());
+        Self { realm, clock, database, folder, server: Some(server), base }
+    }
+
+    /// The service's own view of its store, for what no answer shows.
+    pub async fn store(&self) -> Store {
+        Store::open(&self.database.url()).await.unwrap()
+    }
+
+    pub fn anonymous(&self) -> Api {
+        Api::new(&self.base, None)
+    }
+
+    pub async fn user(&self, person: &Person) -> Api {
+        self.with_token(&self.realm.access_token(person).await)
+    }
+
+    pub fn with_token(&self, token: &str) -> Api {
+        Api::new(&self.base, Some(token))
+    }
+
+    pub fn base(&self) -> &str {
+        &self.base
+    }
+
+    /// Ends the service in order.
+    pub async fn stop(mut self) {
+        if let Some(server) = self.server.take() {
+            server.stop().await;
+        }
+    }
+}
