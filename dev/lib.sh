@@ -50,6 +50,11 @@ java_major() {
     "$1/bin/java" -version 2>&1 | sed -n 's/.*version "\([0-9]*\).*/\1/p'
 }
 
+# wanted_port PORT: that one when it is free, else any.
+wanted_port() {
+    if (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null; then free_port; else echo "$1"; fi
+}
+
 # A port that nobody uses now. Somebody may take it before we do: callers try again.
 free_port() {
     python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'

@@ -132,7 +132,7 @@ mod tests {
         let clock = Clock::system();
         let twin = clock.clone();
         let before = twin.now();
-        clock.advance(Duration::from_secs(3600));
-        assert!(twin.now() >= before.plus(Duration::from_secs(3600)));
+        clock.advance(Duration::from_hours(1));
+        assert!(twin.now() >= before.plus(Duration::from_hours(1)));
     }
 }

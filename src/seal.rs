@@ -91,23 +91,23 @@ mod tests {
     #[test]
     fn what_is_sealed_opens_in_its_own_context_only() {
         let sealer = Sealer::new(&OLD, None).unwrap();
-        let sealed = sealer.seal(b"secret", "key a").unwrap();
-        assert_eq!(&**sealer.open(&sealed, "key a").unwrap(), b"secret");
-        assert!(matches!(sealer.open(&sealed, "key b"), Err(SealError::Closed)));
+        let text = sealer.seal(b"secret", "key a").unwrap();
+        assert_eq!(&**sealer.open(&text, "key a").unwrap(), b"secret");
+        assert!(matches!(sealer.open(&text, "key b"), Err(SealError::Closed)));
     }
 
     #[test]
     fn the_previous_key_opens_and_a_third_does_not() {
-        let sealed = Sealer::new(&OLD, None).unwrap().seal(b"secret", "").unwrap();
-        assert!(Sealer::new(&NEW, Some(&OLD)).unwrap().open(&sealed, "").is_ok());
-        assert!(Sealer::new(&NEW, None).unwrap().open(&sealed, "").is_err());
+        let text = Sealer::new(&OLD, None).unwrap().seal(b"secret", "").unwrap();
+        assert!(Sealer::new(&NEW, Some(&OLD)).unwrap().open(&text, "").is_ok());
+        assert!(Sealer::new(&NEW, None).unwrap().open(&text, "").is_err());
     }
 
     #[test]
     fn altered_and_malformed_texts_do_not_open() {
         let sealer = Sealer::new(&OLD, None).unwrap();
-        let sealed = sealer.seal(b"secret", "").unwrap();
-        let mut altered = sealed.into_bytes();
+        let text = sealer.seal(b"secret", "").unwrap();
+        let mut altered = text.into_bytes();
         altered[10] = if altered[10] == b'A' { b'B' } else { b'A' };
         let altered = String::from_utf8(altered).unwrap();
         assert!(matches!(sealer.open(&altered, ""), Err(SealError::Closed)));

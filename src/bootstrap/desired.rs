@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::MANAGED;
+use super::compare::merge;
 use crate::config::BootstrapSettings;
 use crate::owner::PROBE_CLIENT;
 
@@ -37,16 +38,11 @@ fn inert(client_id: &str, name: &str, description: &str) -> Value {
     })
 }
 
-fn with(mut base: Value, changes: &Value) -> Value {
-    base = super::compare::merge(changes, &base);
-    base
-}
-
 /// Hallpass's own client: a service account, and the web UI's login.
 pub(super) fn service(settings: &BootstrapSettings) -> Value {
     let public_url = settings.server.public_url.as_str();
-    with(
-        inert(&settings.client_id, "Hallpass", "Personal access tokens and API clients"),
+    let base = inert(&settings.client_id, "Hallpass", "Personal access tokens and API clients");
+    merge(
         &json!({
             "serviceAccountsEnabled": true,
             "standardFlowEnabled": true,
@@ -55,35 +51,34 @@ pub(super) fn service(settings: &BootstrapSettings) -> Value {
             "redirectUris": [format!("{public_url}/auth/callback")],
             "attributes": {PKCE: "S256", "post.logout.redirect.uris": format!("{public_url}/")},
         }),
+        &base,
     )
 }
 
 /// The command line's client: device login (RFC 8628), nothing else, and the user is asked.
 pub(super) fn command_line() -> Value {
-    with(
-        inert(CLI_CLIENT, "Hallpass command line", "Device login of the command hallpass"),
+    let base = inert(CLI_CLIENT, "Hallpass command line", "Device login of the command hallpass");
+    merge(
         &json!({"publicClient": true, "consentRequired": true, "attributes": {DEVICE_GRANT: "true"}}),
+        &base,
     )
 }
 
 /// The designated client: no flows and disabled, so that Keycloak finds no token of its `azp` active.
 pub(super) fn designated(settings: &BootstrapSettings) -> Value {
-    with(
-        inert(
-            &settings.tokens.client_id,
-            "Personal access tokens",
-            "Its mappers shape the claims of Hallpass's personal access tokens",
-        ),
-        &json!({"enabled": false, "fullScopeAllowed": true}),
-    )
+    let base = inert(
+        &settings.tokens.client_id,
+        "Personal access tokens",
+        "Its mappers shape the claims of Hallpass's personal access tokens",
+    );
+    merge(&json!({"enabled": false, "fullScopeAllowed": true}), &base)
 }
 
 /// The probe: its evaluation shows a user's effective roles.
 pub(super) fn probe() -> Value {
-    with(
-        inert(PROBE_CLIENT, "Hallpass probe", "Shows Hallpass the effective roles of a user"),
-        &json!({"enabled": false, "fullScopeAllowed": true}),
-    )
+    let base =
+        inert(PROBE_CLIENT, "Hallpass probe", "Shows Hallpass the effective roles of a user");
+    merge(&json!({"enabled": false, "fullScopeAllowed": true}), &base)
 }
 
 /// The mappers of the interactive clients: Hallpass in `aud`, only Hallpass's roles, the account, and who
@@ -94,12 +89,12 @@ pub(super) fn interactive_mappers(settings: &BootstrapSettings) -> Vec<Value> {
         mapper(
             "hallpass audience",
             "oidc-audience-mapper",
-            json!({"included.client.audience": service}),
+            &json!({"included.client.audience": service}),
         ),
         mapper(
             "hallpass roles",
             "oidc-usermodel-client-role-mapper",
-            json!({
+            &json!({
                 "usermodel.clientRoleMapping.clientId": service,
                 "claim.name": "resource_access.${client_id}.roles",
                 "jsonType.label": "String",
@@ -109,7 +104,7 @@ pub(super) fn interactive_mappers(settings: &BootstrapSettings) -> Vec<Value> {
         mapper(
             "hallpass account",
             "oidc-usermodel-attribute-mapper",
-            json!({
+            &json!({
                 "user.attribute": super::profile::ACCOUNT_ATTRIBUTE,
                 "claim.name": settings.account_claim.as_str(),
                 "jsonType.label": "String",
@@ -118,7 +113,7 @@ pub(super) fn interactive_mappers(settings: &BootstrapSettings) -> Vec<Value> {
         mapper(
             "hallpass impersonator",
             "oidc-usersessionmodel-note-mapper",
-            json!({
+            &json!({
                 "user.session.note": "IMPERSONATOR_ID",
                 "claim.name": "impersonator",
                 "jsonType.label": "String",
@@ -131,16 +126,16 @@ pub(super) fn interactive_mappers(settings: &BootstrapSettings) -> Vec<Value> {
 pub(super) fn probe_mappers() -> Vec<Value> {
     let roles = |claim: &str| json!({"claim.name": claim, "jsonType.label": "String", "multivalued": "true"});
     vec![
-        mapper("realm roles", "oidc-usermodel-realm-role-mapper", roles("realm_access.roles")),
+        mapper("realm roles", "oidc-usermodel-realm-role-mapper", &roles("realm_access.roles")),
         mapper(
             "client roles",
             "oidc-usermodel-client-role-mapper",
-            roles("resource_access.${client_id}.roles"),
+            &roles("resource_access.${client_id}.roles"),
         ),
     ]
 }
 
-fn mapper(name: &str, kind: &str, config: Value) -> Value {
+fn mapper(name: &str, kind: &str, config: &Value) -> Value {
     let base = json!({
         "access.token.claim": "true",
         "id.token.claim": "false",
@@ -151,6 +146,6 @@ fn mapper(name: &str, kind: &str, config: Value) -> Value {
         "name": name,
         "protocol": "openid-connect",
         "protocolMapper": kind,
-        "config": super::compare::merge(&config, &base),
+        "config": merge(config, &base),
     })
 }

@@ -43,13 +43,13 @@ pub(super) async fn prepare(
         Some(active) => Some(active),
         None => store.find_pending_key().await?,
     };
-    let Some(sealed) = made(run, &store, known, (&sealer, &issuer), clock).await? else {
+    let Some(key) = made(run, &store, known, (&sealer, &issuer), clock).await? else {
         return Ok(());
     };
-    publish(run, &SigningKey::from_sealed(&sealer, &issuer, &sealed)?).await?;
-    if active.is_none() && run.announce(&format!("take signing key {} into use", sealed.kid)) {
-        wait_until_shown(run, &sealed.kid).await?;
-        if !store.activate_key(&sealed.kid, clock.now()).await? {
+    publish(run, &SigningKey::from_sealed(&sealer, &issuer, &key)?).await?;
+    if active.is_none() && run.announce(&format!("take signing key {} into use", key.kid)) {
+        wait_until_shown(run, &key.kid).await?;
+        if !store.activate_key(&key.kid, clock.now()).await? {
             return Err(BootstrapError::Raced);
         }
     }
@@ -76,9 +76,9 @@ async fn made(
         .ok()
         .and_then(Result::ok)
         .ok_or(BootstrapError::Generate)?;
-    let sealed = key.seal(sealer, issuer)?;
-    store.insert_pending_key(&sealed, clock.now()).await?;
-    Ok(Some(sealed))
+    let new = key.seal(sealer, issuer)?;
+    store.insert_pending_key(&new, clock.now()).await?;
+    Ok(Some(new))
 }
 
 async fn publish(run: &mut Run<'_>, key: &SigningKey) -> Result<(), BootstrapError> {

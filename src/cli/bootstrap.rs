@@ -17,6 +17,7 @@ use crate::keycloak::{Credentials, Keycloak, http_client};
 const PASSWORD_VARIABLE: &str = "HALLPASS_ADMIN_PASSWORD";
 
 #[derive(Args, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "independent switches of a command line")]
 pub(super) struct Bootstrap {
     #[command(flatten)]
     settings: SettingsArgs,

@@ -68,7 +68,7 @@ fn pem(keys: &[Value]) -> anyhow::Result<String> {
     for key in keys {
         let kid = key["kid"].as_str().unwrap_or_default();
         match pem_of_jwk(key) {
-            Some(pem) => text.push_str(&format!("kid: {kid}\n{pem}")),
+            Some(pem) => text = format!("{text}kid: {kid}\n{pem}"),
             None => eprintln!("left out: the key {kid} is not an RSA key"),
         }
     }

@@ -8,6 +8,7 @@ mod logging;
 mod serve;
 mod settings;
 
+use std::fmt::Write as _;
 use std::process::ExitCode;
 
 use clap::{CommandFactory as _, Parser, Subcommand};
@@ -64,7 +65,7 @@ fn describe(mut command: clap::Command, path: &str, text: &mut String) {
     let path = format!("{path} {}", command.get_name()).trim().to_owned();
     let help = command.render_long_help().to_string();
     let help = help.replacen("Usage: ", &format!("Usage of `{path}`: "), 1);
-    text.push_str(&format!("\n## `{path}`\n\n```text\n{}\n```\n", help.trim_end()));
+    let _ = write!(text, "\n## `{path}`\n\n```text\n{}\n```\n", help.trim_end());
     for child in command.get_subcommands().filter(|child| child.get_name() != "help") {
         describe(child.clone().term_width(100), &path, text);
     }

@@ -110,6 +110,7 @@ const fn status(kind: Kind) -> StatusCode {
 }
 
 /// A panic ends its request, not the process; its message stays out of the answer.
+#[expect(clippy::needless_pass_by_value, reason = "the layer's signature")]
 pub(super) fn panicked(panic: Box<dyn Any + Send + 'static>) -> Response {
     let text = panic
         .downcast_ref::<&str>()

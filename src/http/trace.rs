@@ -71,7 +71,7 @@ fn log(
 ) {
     let code = error.map(|error| error.code().name());
     let cause = error.map(Error::chain).filter(|chain| !chain.is_empty());
-    let duration_ms = duration.as_micros() as f64 / 1000.0;
+    let duration_ms = duration.as_secs_f64() * 1000.0;
     macro_rules! line {
         ($level:ident) => {
             tracing::$level!(

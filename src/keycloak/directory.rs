@@ -6,7 +6,7 @@ use moka::future::Cache;
 
 use super::{ClientId, Keycloak, KeycloakError};
 
-const REMEMBERED: Duration = Duration::from_secs(60);
+const REMEMBERED: Duration = Duration::from_mins(1);
 const MAX_REMEMBERED: u64 = 10_000;
 
 /// Looks up clients by their `client_id`.

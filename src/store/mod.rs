@@ -84,8 +84,8 @@ pub enum StoreError {
 impl From<StoreError> for Error {
     fn from(error: StoreError) -> Self {
         match error {
-            StoreError::Corrupt(_) => Self::internal(error),
-            StoreError::Database(
+            StoreError::Corrupt(_)
+            | StoreError::Database(
                 sqlx::Error::ColumnDecode { .. }
                 | sqlx::Error::ColumnNotFound(_)
                 | sqlx::Error::TypeNotFound { .. },

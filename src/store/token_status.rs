@@ -9,7 +9,7 @@ use super::TokenRecord;
 use crate::clock::Timestamp;
 
 /// A token this close to its end is said to expire soon.
-const SOON: Duration = Duration::from_secs(7 * 24 * 3600);
+const SOON: Duration = Duration::from_hours(7 * 24);
 
 /// The status of a personal access token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]

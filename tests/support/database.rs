@@ -7,7 +7,8 @@ use hallpass::config::StoreUrl;
 use super::{service, unique};
 
 /// Both kinds, for tests that run on each.
-pub const DATABASES: [fn(&tempfile::TempDir) -> Database; 2] = [Database::sqlite, Database::postgres];
+pub const DATABASES: [fn(&tempfile::TempDir) -> Database; 2] =
+    [Database::sqlite, Database::postgres];
 
 #[derive(Clone, Debug)]
 pub enum Database {

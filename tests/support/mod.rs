@@ -8,13 +8,14 @@ mod server;
 
 pub use admin::Admin;
 pub use api::{Answer, Api};
-pub use database::{Database, DATABASES};
+pub use database::{DATABASES, Database};
 pub use realm::{Person, TestRealm};
 pub use server::TestServer;
 
 /// A variable that `dev/with-services` exports.
 pub fn service(name: &str) -> String {
-    std::env::var(name).unwrap_or_else(|_| panic!("{name} is not set: run the tests by `make test`"))
+    std::env::var(name)
+        .unwrap_or_else(|_| panic!("{name} is not set: run the tests by `make test`"))
 }
 
 /// A name that no other test has.
@@ -28,5 +29,9 @@ pub fn unique(prefix: &str) -> String {
 /// An HTTP client of the calling test's own: one that is shared across runtimes is a classic flake.
 #[expect(clippy::disallowed_methods, reason = "a test's client needs none of the product's bounds")]
 pub fn http() -> reqwest::Client {
-    reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).no_proxy().build().unwrap()
+    reqwest::Client::builder()
+        .redirect(reqwest::redirect::Policy::none())
+        .no_proxy()
+        .build()
+        .unwrap()
 }

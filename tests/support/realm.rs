@@ -81,7 +81,12 @@ impl TestRealm {
             client_secret: outcome.client_secret.unwrap(),
             encryption_key,
             signing_key,
-            guard: if delete { Some(std::sync::Arc::new(guard)) } else { std::mem::forget(guard); None },
+            guard: if delete {
+                Some(std::sync::Arc::new(guard))
+            } else {
+                std::mem::forget(guard);
+                None
+            },
         }
     }
 
@@ -95,7 +100,10 @@ impl TestRealm {
             ("HALLPASS_KEYCLOAK__REALM", self.name.clone()),
             ("HALLPASS_KEYCLOAK__CLIENT_SECRET", self.client_secret.expose_secret().to_owned()),
             ("HALLPASS_STORE__URL", database.url_text()),
-            ("HALLPASS_STORE__ENCRYPTION_KEY", self.encryption_key.to_base64().expose_secret().to_owned()),
+            (
+                "HALLPASS_STORE__ENCRYPTION_KEY",
+                self.encryption_key.to_base64().expose_secret().to_owned(),
+            ),
         ];
         for (name, value) in extra {
             environment.retain(|(known, _)| known != name);
@@ -144,7 +152,8 @@ impl TestRealm {
         user.as_object_mut().unwrap().extend(extra.as_object().unwrap().clone());
         let admin = Admin::log_in().await;
         admin.post(&format!("/{}/users", self.name), &user).await;
-        let found = admin.get(&format!("/{}/users?username={username}&exact=true", self.name)).await;
+        let found =
+            admin.get(&format!("/{}/users?username={username}&exact=true", self.name)).await;
         let id = found[0]["id"].as_str().unwrap().to_owned();
         Person { id, username: username.to_owned() }
     }
@@ -199,9 +208,11 @@ impl Drop for RealmGuard {
         let name = std::mem::take(&mut self.name);
         // A runtime of its own: the test's may be at its end.
         let deleted = std::thread::spawn(move || {
-            tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
-                Admin::log_in().await.delete(&format!("/{name}")).await;
-            });
+            tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(
+                async {
+                    Admin::log_in().await.delete(&format!("/{name}")).await;
+                },
+            );
         });
         if deleted.join().is_err() && !std::thread::panicking() {
             panic!("the realm could not be deleted");

@@ -1,0 +1,36 @@
+# The two commands of the README are `make up` and `make test`.
+
+.DEFAULT_GOAL := help
+.PHONY: help up down test check fmt clippy unit deny audit generate
+
+help: ## Show this list
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
+
+up: ## Start Keycloak and Hallpass with demonstration users
+	@dev/up
+
+down: ## Stop what `make up` started
+	@dev/down
+
+test: ## Run all tests, against a real Keycloak and real databases
+	@dev/test
+
+check: fmt clippy unit ## The quick loop: formatting, lints, unit tests
+
+fmt:
+	cargo fmt --all --check
+
+clippy:
+	cargo clippy --workspace --all-targets --locked -- -D warnings
+
+unit:
+	cargo test --workspace --lib --locked
+
+deny: ## Check licences, bans and sources of all dependencies
+	@dev/deny bans licenses sources
+
+audit: ## Check for known vulnerabilities; needs the advisory database
+	@dev/deny advisories
+
+generate: ## Write the committed files that are generated from the code
+	@dev/generate
