@@ -5,6 +5,9 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, unreachable_pub)]
 
+#[allow(dead_code, unused_imports)]
 mod support;
 
+mod documents;
 mod smoke;
+mod validators;

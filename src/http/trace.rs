@@ -71,7 +71,7 @@ fn log(
 ) {
     let code = error.map(|error| error.code().name());
     let cause = error.map(Error::chain).filter(|chain| !chain.is_empty());
-    let duration_ms = duration.as_secs_f64() * 1000.0;
+    let duration_us = u64::try_from(duration.as_micros()).unwrap_or(u64::MAX);
     macro_rules! line {
         ($level:ident) => {
             tracing::$level!(
@@ -80,7 +80,7 @@ fn log(
                 %method,
                 route,
                 status = status.as_u16(),
-                duration_ms,
+                duration_us,
                 address = %context.origin.address,
                 user_id = context.caller.get().map(UserId::as_str),
                 code,

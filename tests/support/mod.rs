@@ -9,7 +9,7 @@ mod server;
 pub use admin::Admin;
 pub use api::{Answer, Api};
 pub use database::{DATABASES, Database};
-pub use realm::{Person, TestRealm};
+pub use realm::{LOGIN_CLIENT, Person, TestRealm};
 pub use server::TestServer;
 
 /// A variable that `dev/with-services` exports.
