@@ -61,12 +61,11 @@ async fn the_tour_of_the_readme_runs() {
 fn the_readmes_python_is_what_the_stock_validator_does() {
     // The snippet is run by giving it the names that it uses; a wrong token must be its own error.
     let snippet = block(include_str!("../README.md"), "python");
-    let snippet: String = snippet.lines().map(|line| line.trim_start().to_owned() + "\n").collect();
+    let lines: Vec<_> = snippet.lines().map(|line| format!("    {}", line.trim_start())).collect();
     let names = "token = 'a.b.c'\nJWKS_URL = 'http://127.0.0.1:1/'\nISSUER = AUDIENCE = 'x'\n";
-    let program = format!(
-        "{names}try:\n{}\nexcept __import__('jwt').PyJWTError:\n    print('refused')\n",
-        snippet.lines().map(|line| format!("    {line}\n")).collect::<String>()
-    );
+    let body = lines.join("\n");
+    let refused = "except __import__('jwt').PyJWTError:\n    print('refused')\n";
+    let program = format!("{names}try:\n{body}\n{refused}");
     let clients = crate::support::service("HALLPASS_TEST_CLIENTS");
     let output = Command::new("python3")
         .args(["-c", &program])

@@ -9,14 +9,15 @@ use serde_json::{Value, json};
 use crate::support::{Api, TestRealm, TestServer, service};
 
 /// `PyJWT` and `jose`, as installed by `dev/test-clients-install`.
-const VALIDATORS: [&str; 2] = ["validate.py", "validate.mjs"];
+const VALIDATORS: [(&str, &str); 2] = [("python3", "validate.py"), ("node", "validate.mjs")];
 
-fn run(validator: &str, token: &str, arguments: &[&str]) -> Output {
+type Validator = (&'static str, &'static str);
+
+fn run((interpreter, script): Validator, token: &str, arguments: &[&str]) -> Output {
     let installed = service("HALLPASS_TEST_CLIENTS");
     let folder = Path::new(&installed);
-    let interpreter = if validator.ends_with(".py") { "python3" } else { "node" };
     let mut child = Command::new(interpreter)
-        .arg(folder.join(validator))
+        .arg(folder.join(script))
         .args(arguments)
         .env("PYTHONPATH", folder.join("python"))
         .stdin(Stdio::piped())
@@ -28,15 +29,15 @@ fn run(validator: &str, token: &str, arguments: &[&str]) -> Output {
     child.wait_with_output().unwrap()
 }
 
-fn accept(validator: &str, token: &str, arguments: &[&str]) -> Value {
+fn accept(validator: Validator, token: &str, arguments: &[&str]) -> Value {
     let output = run(validator, token, arguments);
-    assert!(output.status.success(), "{validator} {arguments:?}: {output:?}");
+    assert!(output.status.success(), "{validator:?} {arguments:?}: {output:?}");
     serde_json::from_slice(&output.stdout).unwrap()
 }
 
-fn refuse(validator: &str, token: &str, arguments: &[&str]) {
+fn refuse(validator: Validator, token: &str, arguments: &[&str]) {
     let output = run(validator, token, arguments);
-    assert_eq!(output.status.code(), Some(1), "{validator} {arguments:?}: {output:?}");
+    assert_eq!(output.status.code(), Some(1), "{validator:?} {arguments:?}: {output:?}");
 }
 
 /// The signature with one character in its middle replaced.

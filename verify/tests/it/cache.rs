@@ -14,6 +14,7 @@ const COOLDOWN: Duration = Duration::from_secs(10);
 const MAX_AGE: Duration = Duration::from_mins(10);
 
 fn cache(endpoint: &Endpoint) -> JwksCache {
+    #[expect(clippy::disallowed_methods, reason = "a test needs none of the bounds of the product")]
     let http = reqwest::Client::builder().no_proxy().build().unwrap();
     JwksCache::new(http, endpoint.url.parse().unwrap())
 }
