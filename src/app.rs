@@ -8,7 +8,7 @@ use crate::clock::Clock;
 use crate::config::{SealingKey, Settings};
 use crate::decide::{Decider, DeciderParts};
 use crate::keycloak::{ClientDirectory, Credentials, Keycloak, http_client};
-use crate::keys::{KeyError, KeyRing};
+use crate::keys::{KeyError, KeyRing, PublishedKeys};
 use crate::owner::Owners;
 use crate::seal::{SealError, Sealer};
 use crate::store::{Store, StoreError};
@@ -27,7 +27,7 @@ pub struct App {
     /// The signing keys.
     pub keys: KeyRing,
     /// What the realm publishes.
-    pub jwks: JwksCache,
+    pub published: PublishedKeys,
     /// Who calls.
     pub decider: Decider,
     /// Personal access tokens.
@@ -98,16 +98,17 @@ impl App {
             &settings.keycloak.client_id,
             &settings.server.allowed_clients,
         );
+        let published = PublishedKeys::new(jwks);
         let tokens = Tokens {
             store: store.clone(),
             owners,
             clients,
             keys: keys.clone(),
-            jwks: jwks.clone(),
+            published: published.clone(),
             clock: clock.clone(),
             issuer: issuer.into(),
             settings: Arc::new(settings.tokens.clone()),
         };
-        Ok(Self { settings: Arc::new(settings), clock, store, keys, jwks, decider, tokens })
+        Ok(Self { settings: Arc::new(settings), clock, store, keys, published, decider, tokens })
     }
 }

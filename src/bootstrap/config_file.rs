@@ -2,7 +2,7 @@
 
 use std::fs::{self, OpenOptions};
 use std::io::{ErrorKind, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::Path;
 
 use secrecy::{ExposeSecret as _, SecretString};
@@ -39,7 +39,7 @@ pub fn write_config(
         }
     }
     let after = document.to_string();
-    if after == before {
+    if after == before && is_private(path) {
         return Ok(false);
     }
     replace(path, &after).map_err(|error| failed(error.to_string()))?;
@@ -69,6 +69,10 @@ fn entries(
     ];
     entries.extend(client_secret.map(|secret| ("keycloak", "client_secret", secret.clone())));
     entries
+}
+
+fn is_private(path: &Path) -> bool {
+    path.metadata().is_ok_and(|metadata| metadata.mode() & 0o077 == 0)
 }
 
 fn replace(path: &Path, text: &str) -> std::io::Result<()> {

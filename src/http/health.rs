@@ -8,7 +8,7 @@ use utoipa::ToSchema;
 
 use super::openapi::TAG_OPERATION;
 use crate::app::App;
-use crate::verify::KeyError;
+use crate::keys::Publication;
 
 /// How the process is.
 #[derive(Serialize, ToSchema)]
@@ -21,6 +21,8 @@ pub(super) struct Health {
     signing_key: bool,
     /// The realm's JWKS, as last seen, has that key.
     jwks: bool,
+    /// Keycloak answers.
+    keycloak: bool,
 }
 
 /// Whether the process runs
@@ -36,16 +38,21 @@ pub(super) async fn livez() -> &'static str {
 pub(super) async fn readyz(State(app): State<App>) -> (StatusCode, Json<Health>) {
     let store = app.store.ping().await.is_ok();
     let signer = app.keys.active();
-    // A known key costs nothing; an unknown one at most one fetch a cool-down, whoever asks.
-    let key = match &signer {
-        Some(signer) => app.jwks.key(signer.kid()).await.map(|_| ()),
-        None => Err(KeyError::UnknownKid),
+    let publication = match &signer {
+        Some(signer) => app.published.look_for(signer.kid()).await,
+        None => Publication::Missing,
     };
-    let (status, text) = match (store && signer.is_some(), key) {
-        (true, Ok(())) => (StatusCode::OK, "ok"),
-        (true, Err(KeyError::Unavailable)) => (StatusCode::OK, "degraded"),
+    let (status, text) = match (store, publication) {
+        (true, Publication::Shown) => (StatusCode::OK, "ok"),
+        (true, Publication::Away { .. }) => (StatusCode::OK, "degraded"),
         _ => (StatusCode::SERVICE_UNAVAILABLE, "unavailable"),
     };
-    let health = Health { status: text, store, signing_key: signer.is_some(), jwks: key.is_ok() };
+    let health = Health {
+        status: text,
+        store,
+        signing_key: signer.is_some(),
+        jwks: matches!(publication, Publication::Shown | Publication::Away { shown_before: true }),
+        keycloak: !matches!(publication, Publication::Away { .. }),
+    };
     (status, Json(health))
 }

@@ -5,6 +5,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use axum::extract::{ConnectInfo, MatchedPath, Request, State};
+use axum::http::header::ALLOW;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use axum::middleware::Next;
 use axum::response::Response;
@@ -45,7 +46,10 @@ pub(super) async fn trace(State(app): State<App>, mut request: Request, next: Ne
     let mut response = next.run(request).await;
     let error = response.extensions_mut().remove::<Arc<Error>>();
     if let Some(error) = &error {
+        // RFC 9110 §15.5.6: a 405 says which methods are allowed; the router knows.
+        let allow = response.headers_mut().remove(ALLOW);
         response = problem::render(error, app.settings.server.public_url.as_str());
+        response.headers_mut().extend(allow.map(|allow| (ALLOW, allow)));
     }
     log(
         &context,

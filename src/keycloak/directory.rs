@@ -34,6 +34,11 @@ impl ClientDirectory {
         Ok(found)
     }
 
+    /// Looks again the next time: what is known led nowhere.
+    pub async fn forget(&self, client_id: &str) {
+        self.known.invalidate(client_id).await;
+    }
+
     /// As [`ClientDirectory::find`], for a client that bootstrap made.
     pub async fn get(&self, client_id: &str) -> Result<ClientId, KeycloakError> {
         let found = self.find(client_id).await?;

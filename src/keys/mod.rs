@@ -4,18 +4,19 @@
 
 mod make;
 mod pem;
+mod published;
 mod sign;
 
 use std::sync::{Arc, PoisonError, RwLock};
 
 pub use make::{PROVIDER_PREFIX, SigningKey, provider_name};
 pub use pem::pem_of_jwk;
+pub use published::{Publication, PublishedKeys};
 pub use sign::Signer;
 
 use crate::error::{Code, Error};
 use crate::seal::{SealError, Sealer};
 use crate::store::{Store, StoreError};
-use crate::verify::JwksCache;
 
 /// The keys in use, as the store last said. Clones share them.
 #[derive(Clone)]
@@ -29,7 +30,7 @@ pub struct KeyRing {
 #[derive(Default)]
 struct Held {
     active: Option<Arc<Signer>>,
-    /// All kids under which the realm may still publish a key of ours.
+    /// All kids that a key of ours ever had: even a retired one must never pass for the realm's own.
     kids: Vec<String>,
 }
 
@@ -87,19 +88,19 @@ impl KeyRing {
         held.kids.iter().any(|own| own == kid)
     }
 
-    /// The key to sign with, which the realm publishes: else what it signs would be refused everywhere,
-    /// and nothing is minted. (A `kid` is a digest of its key, so the same `kid` is the same key.)
-    pub async fn get_published(&self, jwks: &JwksCache) -> Result<Arc<Signer>, Error> {
+    /// The key to sign with, which the realm publishes now: else what it signs would be refused
+    /// everywhere, and nothing is minted. (A `kid` is a digest of its key: the same `kid`, the same key.)
+    pub async fn get_published(&self, published: &PublishedKeys) -> Result<Arc<Signer>, Error> {
         let signer =
             self.active().ok_or_else(|| not_published("there is no active signing key"))?;
-        jwks.key(signer.kid()).await.map_err(|error| match error {
-            crate::verify::KeyError::UnknownKid => not_published("the realm's JWKS lacks it"),
-            crate::verify::KeyError::Unavailable => Error::new(
+        match published.look_for(signer.kid()).await {
+            Publication::Shown => Ok(signer),
+            Publication::Missing => Err(not_published("the realm's JWKS lacks it")),
+            Publication::Away { .. } => Err(Error::new(
                 Code::KeycloakUnavailable,
                 "Keycloak is not available; nothing was changed. Try again shortly.",
-            ),
-        })?;
-        Ok(signer)
+            )),
+        }
     }
 }
 

@@ -46,9 +46,8 @@ impl Owners {
     pub async fn get_enabled(&self, id: &UserId) -> Result<Owner, Error> {
         let user = self.keycloak.find_user(id).await?.filter(|user| user.enabled);
         let user = user.ok_or_else(disabled)?;
-        let probe = self.clients.get(PROBE_CLIENT).await?;
-        let claims = self.keycloak.evaluate_claims(&probe, id, BASE_SCOPE).await?;
-        let roles = Roles::from_claims(&claims.ok_or_else(disabled)?).map_err(protocol)?;
+        let claims = self.get_claims(PROBE_CLIENT, id).await?;
+        let roles = Roles::from_claims(&claims).map_err(protocol)?;
         Ok(Owner { username: user.username, roles })
     }
 
@@ -57,15 +56,22 @@ impl Owners {
         Ok(self.keycloak.find_user(id).await?.is_some_and(|user| user.enabled))
     }
 
-    /// The claims that the designated client's mappers give for this owner.
+    /// The claims that this client's mappers give for the owner.
     pub async fn get_claims(
         &self,
-        designated_client: &str,
+        client_id: &str,
         id: &UserId,
     ) -> Result<Map<String, Value>, Error> {
-        let client = self.clients.get(designated_client).await?;
-        let claims = self.keycloak.evaluate_claims(&client, id, BASE_SCOPE).await?;
-        claims.ok_or_else(disabled)
+        let client = self.clients.get(client_id).await?;
+        if let Some(claims) = self.keycloak.evaluate_claims(&client, id, BASE_SCOPE).await? {
+            return Ok(claims);
+        }
+        // Keycloak says the same when the user is gone and when the client is: it may have been made anew.
+        self.clients.forget(client_id).await;
+        if self.is_enabled(id).await? {
+            return Err(KeycloakError::NotFound(format!("the client {client_id}")).into());
+        }
+        Err(disabled())
     }
 }
 

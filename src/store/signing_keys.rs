@@ -37,9 +37,9 @@ impl Store {
         Ok(row.as_ref().map(sealed_key).transpose()?)
     }
 
-    /// The ids of all keys under which tokens may still be valid: pending, active, and those before.
+    /// The ids of all keys that there ever were.
     pub async fn list_kids(&self) -> Result<Vec<String>, StoreError> {
-        Ok(sqlx::query_scalar("SELECT kid FROM signing_keys WHERE state <> 'retired' ORDER BY kid")
+        Ok(sqlx::query_scalar("SELECT kid FROM signing_keys ORDER BY kid")
             .fetch_all(&self.pool)
             .await?)
     }

@@ -19,7 +19,7 @@ use super::{Description, TokenName, Tokens};
 use crate::audit::{self, Event};
 use crate::error::{Code, Error};
 use crate::id::{PatId, UserId};
-use crate::owner::Owner;
+use crate::owner::{Owner, is_keycloaks_own_client};
 use crate::principal::{Action, Origin, Principal};
 use crate::store::{self, TokenCreated, TokenRecord};
 
@@ -52,7 +52,7 @@ impl Tokens {
         request: NewToken,
     ) -> Result<IssuedToken, Error> {
         caller.authorize(Action::CreateToken)?;
-        let signer = self.keys.get_published(&self.jwks).await?;
+        let signer = self.keys.get_published(&self.published).await?;
         let owner = self.owners.get_enabled(&caller.user_id).await?;
         let record = self.new_record(&request, caller, &owner, signer.kid())?;
         let signing_input = self.compose(&record).await?;
@@ -120,9 +120,12 @@ impl Tokens {
             if !self.settings.audiences.contains(audience)
                 && self.clients.find(audience).await?.is_some()
             {
-                tracing::debug!(audience, "a client's id is left out of the token's audience");
                 clients.insert(audience.clone());
             }
+        }
+        let dropped: Vec<_> = clients.iter().filter(|id| !is_keycloaks_own_client(id)).collect();
+        if !dropped.is_empty() {
+            tracing::info!(?dropped, "clients' ids are left out of the token's audience");
         }
         Ok(clients)
     }

@@ -19,12 +19,11 @@ use crate::config;
 use crate::error::Error;
 use crate::id::PatId;
 use crate::keycloak::ClientDirectory;
-use crate::keys::KeyRing;
+use crate::keys::{KeyRing, PublishedKeys};
 use crate::owner::Owners;
 use crate::page::{Page, PageRequest};
 use crate::principal::{Action, Credential, Origin, Principal};
 use crate::store::{Store, TokenDeleted, TokenRecord};
-use crate::verify::JwksCache;
 
 /// The use cases of personal access tokens. Clones share everything.
 #[derive(Clone)]
@@ -38,7 +37,7 @@ pub struct Tokens {
     /// The signing keys.
     pub keys: KeyRing,
     /// What the realm publishes.
-    pub jwks: JwksCache,
+    pub published: PublishedKeys,
     /// The time.
     pub clock: Clock,
     /// The realm's issuer.
