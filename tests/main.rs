@@ -8,6 +8,13 @@
 #[allow(dead_code, unused_imports)]
 mod support;
 
+mod api;
+mod architecture;
+mod bootstrap;
+mod command_line;
 mod documents;
+mod faults;
+mod keycloak_facts;
 mod smoke;
+mod store;
 mod validators;

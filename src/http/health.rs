@@ -12,17 +12,34 @@ use crate::keys::Publication;
 
 /// How the process is.
 #[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
 pub(super) struct Health {
     /// `ok`, `degraded` (Keycloak is away: validation goes on, nothing is minted) or `unavailable`.
     status: &'static str,
     /// The store answers.
-    store: bool,
+    store: Part,
     /// A signing key is held.
-    signing_key: bool,
+    signing_key: Part,
     /// The realm's JWKS, as last seen, has that key.
-    jwks: bool,
+    jwks: Part,
     /// Keycloak answers.
-    keycloak: bool,
+    keycloak: Part,
+}
+
+/// Whether one part can do its work.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+enum Part {
+    /// It can.
+    Ok,
+    /// It cannot.
+    Failed,
+}
+
+impl From<bool> for Part {
+    fn from(good: bool) -> Self {
+        if good { Self::Ok } else { Self::Failed }
+    }
 }
 
 /// Whether the process runs
@@ -49,10 +66,11 @@ pub(super) async fn readyz(State(app): State<App>) -> (StatusCode, Json<Health>)
     };
     let health = Health {
         status: text,
-        store,
-        signing_key: signer.is_some(),
-        jwks: matches!(publication, Publication::Shown | Publication::Away { shown_before: true }),
-        keycloak: !matches!(publication, Publication::Away { .. }),
+        store: store.into(),
+        signing_key: signer.is_some().into(),
+        jwks: matches!(publication, Publication::Shown | Publication::Away { shown_before: true })
+            .into(),
+        keycloak: (!matches!(publication, Publication::Away { .. })).into(),
     };
     (status, Json(health))
 }

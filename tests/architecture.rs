@@ -1,0 +1,1 @@
+//! Imports point down, and no file outgrows its room.

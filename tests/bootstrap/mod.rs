@@ -1,0 +1,1 @@
+//! `hallpass bootstrap`, on real realms.

@@ -1,0 +1,1 @@
+//! The command `hallpass`, as a child process.

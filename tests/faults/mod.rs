@@ -1,0 +1,1 @@
+//! What holds when Keycloak or the process itself fails, at the worst moment.

@@ -1,0 +1,1 @@
+//! What Keycloak really does: facts that the code leans on.
