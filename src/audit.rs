@@ -20,6 +20,22 @@ pub enum Action {
     TokenRevoked,
     /// It was deleted with its metadata.
     TokenDeleted,
+    /// An API client was created.
+    ClientCreated,
+    /// It was changed.
+    ClientUpdated,
+    /// It was deleted in Keycloak and here.
+    ClientDeleted,
+    /// Its creation was interrupted and taken back.
+    ClientAbandoned,
+    /// Somebody read its secret.
+    ClientSecretRead,
+    /// It got a new secret.
+    ClientSecretRegenerated,
+    /// It got another owner, and a new secret.
+    ClientTransferred,
+    /// An account may have more or fewer API clients; the credential is the account.
+    QuotaSet,
 }
 
 impl Action {
@@ -31,6 +47,14 @@ impl Action {
             Self::TokenAbandoned => "token_abandoned",
             Self::TokenRevoked => "token_revoked",
             Self::TokenDeleted => "token_deleted",
+            Self::ClientCreated => "client_created",
+            Self::ClientUpdated => "client_updated",
+            Self::ClientDeleted => "client_deleted",
+            Self::ClientAbandoned => "client_abandoned",
+            Self::ClientSecretRead => "client_secret_read",
+            Self::ClientSecretRegenerated => "client_secret_regenerated",
+            Self::ClientTransferred => "client_transferred",
+            Self::QuotaSet => "quota_set",
         }
     }
 }
@@ -64,7 +88,72 @@ pub struct Event {
     pub reason: Option<String>,
 }
 
+/// Who acts: somebody with a credential, or Hallpass itself when it finishes what was interrupted.
+#[derive(Clone, Debug)]
+pub struct Actor {
+    id: UserId,
+    name: String,
+    credential: String,
+    address: String,
+    request_id: String,
+}
+
+impl Actor {
+    /// A caller.
+    #[must_use]
+    pub fn caller(principal: &Principal, origin: &Origin) -> Self {
+        Self {
+            id: principal.user_id.clone(),
+            name: principal.username.clone(),
+            credential: match &principal.credential {
+                Credential::AccessToken { .. } => "access_token".to_owned(),
+                Credential::Pat { pat_id, .. } => format!("pat:{pat_id}"),
+            },
+            address: origin.address.to_string(),
+            request_id: origin.request_id.clone(),
+        }
+    }
+
+    /// Hallpass itself.
+    #[must_use]
+    pub fn hallpass() -> Self {
+        let name = "hallpass".to_owned();
+        Self {
+            id: UserId::new(&*name),
+            name,
+            credential: "none".to_owned(),
+            address: String::new(),
+            request_id: String::new(),
+        }
+    }
+}
+
 impl Event {
+    /// What `actor` does now to the credential of this id and name, which belongs to `owner`.
+    #[must_use]
+    pub fn new(
+        action: Action,
+        (credential_id, credential_name): (String, String),
+        owner: &UserId,
+        actor: &Actor,
+        at: Timestamp,
+    ) -> Self {
+        Self {
+            id: uuid_at(at),
+            at,
+            action,
+            credential_id,
+            credential_name,
+            owner_id: owner.clone(),
+            actor_id: actor.id.clone(),
+            actor_name: actor.name.clone(),
+            actor_credential: actor.credential.clone(),
+            address: actor.address.clone(),
+            request_id: actor.request_id.clone(),
+            reason: None,
+        }
+    }
+
     /// What `actor` does now to a personal access token.
     #[must_use]
     pub fn of_token(
@@ -74,23 +163,8 @@ impl Event {
         at: Timestamp,
     ) -> Self {
         let (pat_id, name, owner_id) = token;
-        Self {
-            id: uuid_at(at),
-            at,
-            action,
-            credential_id: pat_id.to_string(),
-            credential_name: name.to_owned(),
-            owner_id: owner_id.clone(),
-            actor_id: actor.user_id.clone(),
-            actor_name: actor.username.clone(),
-            actor_credential: match &actor.credential {
-                Credential::AccessToken { .. } => "access_token".to_owned(),
-                Credential::Pat { pat_id, .. } => format!("pat:{pat_id}"),
-            },
-            address: origin.address.to_string(),
-            request_id: origin.request_id.clone(),
-            reason: None,
-        }
+        let subject = (pat_id.to_string(), name.to_owned());
+        Self::new(action, subject, owner_id, &Actor::caller(actor, origin), at)
     }
 
     /// Says why.

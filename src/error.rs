@@ -93,6 +93,27 @@ codes! {
     NameTaken = "name-taken", Conflict, "The name is taken";
     /// The owner has as many live tokens as `tokens.max_per_user` allows. Revoke or delete one first.
     LimitReached = "limit-reached", Conflict, "The limit of live tokens is reached";
+    /// The access token does not say which account the caller belongs to, or says it in a malformed way. An
+    /// administrator sets the user attribute `account_id`: one text of letters, digits, dots, underscores, hyphens.
+    NoAccount = "no-account", Forbidden, "The caller has no account";
+    /// The realm has a client of this id already, whoever made it. Choose another id.
+    ClientIdTaken = "client-id-taken", Conflict, "The client id is taken";
+    /// The account has as many API clients as it may have. Delete one, or ask an administrator for a higher quota.
+    QuotaReached = "quota-reached", Conflict, "The quota of API clients is reached";
+    /// Another API client of the account has this display name.
+    DisplayNameTaken = "display-name-taken", Conflict, "The display name is taken";
+    /// Here API clients cannot be changed and keep their secret: delete this one and create another.
+    NotEditable = "not-editable", Conflict, "API clients cannot be changed here";
+    /// Another change of the same API client is under way, or was interrupted and is being finished. Try again
+    /// in a moment.
+    ClientBusy = "client-busy", Conflict, "The API client is being changed";
+    /// The Keycloak client behind this API client is gone: somebody removed it in Keycloak's console. Delete the
+    /// API client and create another.
+    ClientMissing = "client-missing", Conflict, "The client is gone in Keycloak";
+    /// A policy of the realm does not allow such a client. The detail has Keycloak's reason.
+    RejectedByRealm = "rejected-by-realm", Invalid, "The realm rejects this client";
+    /// The secret was shown once, when the client was created, and cannot be read again.
+    SecretNotAvailable = "secret-not-available", NotFound, "The secret cannot be read";
     /// The owner's roles changed while the token was being made, so it was not issued. Try again.
     OwnerChanged = "owner-changed", Conflict, "The owner changed meanwhile";
     /// The body is over 64 KiB.

@@ -2,6 +2,10 @@
 
 use std::fmt;
 
+use aws_lc_rs::error::Unspecified;
+use aws_lc_rs::rand::{SecureRandom as _, SystemRandom};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::Serialize;
 use uuid::Uuid;
 
@@ -64,6 +68,83 @@ impl fmt::Display for PatId {
     }
 }
 
+/// An account: the people who share API clients. 1 to 64 characters of `A-Za-z0-9._-`.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, utoipa::ToSchema)]
+#[serde(transparent)]
+pub struct AccountId(String);
+
+impl AccountId {
+    /// Reads an account; `None` for what cannot be one.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        is_word(text).then(|| Self(text.to_owned()))
+    }
+
+    /// The account as it stands in claims.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for AccountId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// An API client's `client_id`: its account, an underscore, and 1 to 64 characters of `A-Za-z0-9._-`.
+///
+/// The prefix is for people. Who owns a client is in its record: `acme_eu_x` may belong to `acme` or `acme_eu`.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, utoipa::ToSchema)]
+#[serde(transparent)]
+pub struct ClientId(String);
+
+impl ClientId {
+    /// The id of this account that ends so; `None` where the end is not well-formed.
+    #[must_use]
+    pub fn of(account: &AccountId, end: &str) -> Option<Self> {
+        is_word(end).then(|| Self(format!("{account}_{end}")))
+    }
+
+    /// Reads an id that a caller of this account chose.
+    #[must_use]
+    pub fn parse(account: &AccountId, text: &str) -> Option<Self> {
+        let end = text.strip_prefix(account.as_str())?.strip_prefix('_')?;
+        Self::of(account, end)
+    }
+
+    /// A new id of this account that nobody can guess. Fails only where the system has no randomness.
+    pub fn generate(account: &AccountId) -> Result<Self, Unspecified> {
+        let mut end = [0; 16];
+        SystemRandom::new().fill(&mut end)?;
+        Ok(Self(format!("{account}_{}", URL_SAFE_NO_PAD.encode(end))))
+    }
+
+    /// Takes an id that was parsed before it was stored.
+    #[must_use]
+    pub(crate) fn stored(text: String) -> Self {
+        Self(text)
+    }
+
+    /// The `client_id`.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for ClientId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+fn is_word(text: &str) -> bool {
+    let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
+    (1..=64).contains(&text.len()) && text.chars().all(allowed)
+}
+
 /// A `UUIDv7` that says this moment.
 #[must_use]
 pub fn uuid_at(now: Timestamp) -> Uuid {
@@ -85,6 +166,24 @@ mod tests {
             [text.to_uppercase(), text.replace('-', ""), format!("{{{text}}}"), String::new()]
         {
             assert_eq!(PatId::parse(&other), None, "{other}");
+        }
+    }
+
+    #[test]
+    fn a_client_id_has_its_callers_account_as_prefix() {
+        let acme = AccountId::parse("acme").unwrap();
+        let longest = format!("acme_{}", "x".repeat(64));
+        for good in ["acme_a", "acme_eu_b", "acme__", "acme_A.b-c", &longest] {
+            assert_eq!(ClientId::parse(&acme, good).unwrap().as_str(), good);
+        }
+        let too_long = format!("{longest}x");
+        for bad in
+            ["", "acme", "acme_", "acmex_a", "Acme_a", "other_a", "acme_ä", "acme_a b", &too_long]
+        {
+            assert_eq!(ClientId::parse(&acme, bad), None, "{bad}");
+        }
+        for bad in ["", "a b", "a/b", "ä", &"x".repeat(65)] {
+            assert_eq!(AccountId::parse(bad), None, "{bad}");
         }
     }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use crate::error::{Code, Error};
-use crate::id::{PatId, UserId};
+use crate::id::{AccountId, PatId, UserId};
 
 /// The client roles that bootstrap makes on the client `hallpass`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -96,8 +96,10 @@ pub struct Principal {
     pub user_id: UserId,
     /// The user's name at login, for lists and the audit log.
     pub username: String,
-    /// The user's roles on the client `hallpass`; none for a personal access token.
+    /// The user's roles on the client `hallpass`; none yet for a personal access token, which does not say them.
     pub roles: BTreeSet<Role>,
+    /// The account of the caller, where the credential names a well-formed one.
+    pub account: Option<AccountId>,
     /// What was shown.
     pub credential: Credential,
 }
@@ -124,6 +126,16 @@ pub enum Action {
     RevokeToken(PatId),
     /// Delete one of one's own tokens.
     DeleteToken,
+    /// Read API clients, quotas and what can be granted; never a secret.
+    ReadClients,
+    /// Create an API client.
+    CreateClient,
+    /// Read the secret of an API client.
+    ReadClientSecret,
+    /// Change, delete or hand on API clients.
+    ChangeClients,
+    /// Set how many API clients an account may have.
+    SetQuota,
 }
 
 impl Principal {
@@ -140,6 +152,7 @@ impl Principal {
     fn authorize_person(&self, action: Action, impersonated: bool) -> Result<(), Error> {
         match action {
             Action::ReadTokens => Ok(()),
+            Action::ReadClients => self.require_any(&CLIENT_ROLES),
             Action::ReadSelf => {
                 Err(Error::new(Code::NotFound, "The caller did not use a personal access token."))
             }
@@ -149,24 +162,42 @@ impl Principal {
             )),
             Action::CreateToken => self.require(Role::CreateTokens),
             Action::RevokeToken(_) | Action::DeleteToken => Ok(()),
+            Action::CreateClient => self.require(Role::CreateApiClients),
+            Action::ReadClientSecret | Action::ChangeClients => self.require_any(&CLIENT_ROLES),
+            Action::SetQuota => self.require(Role::ManageApiClients),
         }
     }
 
     fn require(&self, role: Role) -> Result<(), Error> {
-        if self.roles.contains(&role) {
+        self.require_any(&[role])
+    }
+
+    fn require_any(&self, roles: &[Role]) -> Result<(), Error> {
+        if roles.iter().any(|role| self.roles.contains(role)) {
             return Ok(());
         }
-        let detail = format!("This needs the role `{}` of the client `hallpass`.", role.name());
+        let names: Vec<_> = roles.iter().map(|role| format!("`{}`", role.name())).collect();
+        let detail =
+            format!("This needs the role {} of the client `hallpass`.", names.join(" or "));
         Err(Error::new(Code::MissingRole, detail))
     }
 }
 
+/// Whoever has one of these has something to do with API clients.
+const CLIENT_ROLES: [Role; 2] = [Role::CreateApiClients, Role::ManageApiClients];
+
 fn authorize_pat(action: Action, own: PatId, narrowed: bool) -> Result<(), Error> {
     let allowed = match action {
         Action::ReadSelf => true,
-        Action::ReadTokens => !narrowed,
+        // Whether the owner may see API clients is asked where their roles are known.
+        Action::ReadTokens | Action::ReadClients => !narrowed,
         Action::RevokeToken(target) => target == own,
-        Action::CreateToken | Action::DeleteToken => false,
+        Action::CreateToken
+        | Action::DeleteToken
+        | Action::CreateClient
+        | Action::ReadClientSecret
+        | Action::ChangeClients
+        | Action::SetQuota => false,
     };
     if allowed {
         return Ok(());
@@ -188,6 +219,7 @@ mod tests {
             user_id: UserId::new("u"),
             username: "u".to_owned(),
             roles: roles.iter().copied().collect(),
+            account: None,
             credential,
         }
     }
@@ -212,6 +244,11 @@ mod tests {
             (Action::RevokeToken(own), [ok, ok, imp, ok, ok]),
             (Action::RevokeToken(other), [ok, ok, imp, pat, pat]),
             (Action::DeleteToken, [ok, ok, imp, pat, pat]),
+            (Action::ReadClients, [ok, role, ok, ok, pat]),
+            (Action::CreateClient, [ok, role, imp, pat, pat]),
+            (Action::ReadClientSecret, [ok, role, imp, pat, pat]),
+            (Action::ChangeClients, [ok, role, imp, pat, pat]),
+            (Action::SetQuota, [ok, role, imp, pat, pat]),
         ];
         for (action, expected) in rows {
             for (caller, expected) in callers.iter().zip(expected) {

@@ -6,7 +6,9 @@
 //!
 //! Each key is declared once, where it is read; [`reference()`] writes `docs/settings.md` from that.
 
+mod clients;
 mod keycloak;
+mod lifecycle;
 mod reader;
 mod reference;
 mod server;
@@ -22,7 +24,9 @@ use std::fmt;
 use reader::{Key, Reader};
 use secrecy::SecretString;
 
+pub use clients::{Clients, Consent, Profile};
 pub use keycloak::{ClaimPath, Keycloak, Realm};
+pub use lifecycle::Lifecycle;
 pub use reference::reference;
 pub use server::{PublicUrl, Server};
 pub use sources::Sources;
@@ -40,6 +44,10 @@ pub struct Settings {
     pub store: Store,
     /// Personal access tokens.
     pub tokens: Tokens,
+    /// API clients.
+    pub clients: Clients,
+    /// How soon changes in the realm are noticed.
+    pub lifecycle: Lifecycle,
     /// The access-token claim that names the caller's account.
     pub account_claim: ClaimPath,
     /// How log lines look.
@@ -91,6 +99,8 @@ impl Settings {
         let keycloak = Keycloak::read(reader);
         let store = Store::read(reader);
         let tokens = Tokens::read(reader);
+        let clients = Clients::read(reader);
+        let lifecycle = Lifecycle::read(reader);
         let account_claim = keycloak::read_account_claim(reader);
         let log_format = read_log_format(reader);
         check_clients(reader, keycloak.as_ref().map(|own| &own.client_id), tokens.as_ref());
@@ -99,6 +109,8 @@ impl Settings {
             keycloak: keycloak?,
             store: store?,
             tokens: tokens?,
+            clients: clients?,
+            lifecycle: lifecycle?,
             account_claim: account_claim?,
             log_format: log_format?,
         })
@@ -122,10 +134,12 @@ impl BootstrapSettings {
         let store_url = StoreUrl::read(reader);
         let keys = store::read_keys(reader, reader::Need::Optional);
         let tokens = Tokens::read(reader);
+        // Read for their problems only: one file serves both commands.
+        let (clients, lifecycle) = (Clients::read(reader), Lifecycle::read(reader));
         let account_claim = keycloak::read_account_claim(reader);
         let log_format = read_log_format(reader);
         check_clients(reader, client_id.as_ref(), tokens.as_ref());
-        let _: Option<SecretString> = client_secret?;
+        let _: (Option<SecretString>, Clients, Lifecycle) = (client_secret?, clients?, lifecycle?);
         let (encryption_key, encryption_key_previous) = keys?;
         Some(Self {
             server: server?,

@@ -99,7 +99,7 @@ impl fmt::Display for PublicUrl {
     }
 }
 
-fn parse_network(text: &str) -> Result<IpNet, Reason> {
+pub(super) fn parse_network(text: &str) -> Result<IpNet, Reason> {
     text.parse::<IpAddr>()
         .map(IpNet::from)
         .or_else(|_| text.parse())

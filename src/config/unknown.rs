@@ -4,11 +4,6 @@ use std::collections::BTreeSet;
 
 /// Settings that the specification names and this version does not have yet.
 const LATER: &[&str] = &[
-    "clients.quota",
-    "clients.consent",
-    "clients.profile",
-    "lifecycle.poll_interval",
-    "lifecycle.sweep_interval",
     "lifecycle.brake",
     "api_keys.enabled",
     "api_keys.header",

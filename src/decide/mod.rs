@@ -12,8 +12,8 @@ use crate::clock::Clock;
 use crate::error::{Code, Error};
 use crate::id::{PatId, UserId};
 use crate::keys::KeyRing;
-use crate::owner::Owners;
-use crate::principal::{Credential, Principal, Role};
+use crate::owner::{AuthorityRule, Owners};
+use crate::principal::{Credential, Principal};
 use crate::store::Store;
 use crate::verify::{self, Algorithm, CheckError, Claims, JwksCache, Rules, UnverifiedHeader};
 
@@ -27,7 +27,7 @@ pub struct Decider {
     clock: Clock,
     access_token: Rules,
     personal_access_token: Rules,
-    client_id: Arc<str>,
+    authority: AuthorityRule,
     allowed_clients: Arc<[String]>,
 }
 
@@ -46,12 +46,12 @@ pub struct DeciderParts {
 }
 
 impl Decider {
-    /// Decides for the realm `issuer`; access tokens must be for `client_id`, from `allowed_clients`.
+    /// Decides for the realm `issuer`; access tokens must be for the client of `authority`, from `allowed_clients`.
     #[must_use]
     pub fn new(
         parts: DeciderParts,
         issuer: &str,
-        client_id: &str,
+        authority: AuthorityRule,
         allowed_clients: &[String],
     ) -> Self {
         let DeciderParts { store, owners, keys, jwks, clock } = parts;
@@ -61,9 +61,9 @@ impl Decider {
             keys,
             jwks,
             clock,
-            access_token: Rules::new(issuer, "Bearer").with_audience(client_id),
+            access_token: Rules::new(issuer, "Bearer").with_audience(authority.client_id()),
             personal_access_token: Rules::new(issuer, "PAT").with_algorithms(&[Algorithm::RS256]),
-            client_id: client_id.into(),
+            authority,
             allowed_clients: allowed_clients.into(),
         }
     }
@@ -86,8 +86,10 @@ impl Decider {
             let detail = "The access token was issued to a client that may not call this API.";
             return Err(Error::new(Code::ClientNotAllowed, detail));
         }
+        let authority = self.authority.read(&claims.rest);
         Ok(Principal {
-            roles: roles_on(&claims, &self.client_id),
+            roles: authority.roles,
+            account: authority.account,
             username: text(&claims, "preferred_username"),
             credential: Credential::AccessToken {
                 impersonated: claims.rest.contains_key("impersonator"),
@@ -113,6 +115,7 @@ impl Decider {
             user_id: owner,
             username: record.username,
             roles: BTreeSet::new(),
+            account: None,
             credential: Credential::Pat { pat_id, narrowed },
         })
     }
@@ -136,14 +139,4 @@ fn unauthenticated(reason: &'static str) -> Error {
 
 fn text(claims: &Claims, name: &str) -> String {
     claims.rest.get(name).and_then(|value| value.as_str()).unwrap_or_default().to_owned()
-}
-
-fn roles_on(claims: &Claims, client_id: &str) -> BTreeSet<Role> {
-    let roles = claims
-        .rest
-        .get("resource_access")
-        .and_then(|access| access.get(client_id))
-        .and_then(|access| access.get("roles"))
-        .and_then(|roles| roles.as_array());
-    roles.into_iter().flatten().filter_map(|role| Role::find(role.as_str()?)).collect()
 }

@@ -3,15 +3,17 @@
 //! The roles come from the evaluation of `hallpass-probe`, which has full scope and role mappers only:
 //! direct, through groups and composites, whatever an operator does to the designated client.
 
+mod authority;
 mod roles;
 
 use serde_json::{Map, Value};
 
+pub use authority::{Authority, AuthorityRule};
 pub use roles::{Roles, is_keycloaks_own_client};
 
 use crate::error::{Code, Error};
 use crate::id::UserId;
-use crate::keycloak::{ClientDirectory, Keycloak, KeycloakError};
+use crate::keycloak::{ClientDirectory, Keycloak, KeycloakError, User};
 
 /// The client whose evaluation shows effective roles.
 pub const PROBE_CLIENT: &str = "hallpass-probe";
@@ -33,13 +35,14 @@ pub struct Owner {
 pub struct Owners {
     keycloak: Keycloak,
     clients: ClientDirectory,
+    authority: AuthorityRule,
 }
 
 impl Owners {
     /// Looks through this connection.
     #[must_use]
-    pub fn new(keycloak: Keycloak, clients: ClientDirectory) -> Self {
-        Self { keycloak, clients }
+    pub fn new(keycloak: Keycloak, clients: ClientDirectory, authority: AuthorityRule) -> Self {
+        Self { keycloak, clients, authority }
     }
 
     /// The owner, enabled and with their roles; else 403.
@@ -49,6 +52,16 @@ impl Owners {
         let claims = self.get_claims(PROBE_CLIENT, id).await?;
         let roles = Roles::from_claims(&claims).map_err(protocol)?;
         Ok(Owner { username: user.username, roles })
+    }
+
+    /// What the owner's access token would say that they may do, now.
+    pub async fn get_authority(&self, id: &UserId) -> Result<Authority, Error> {
+        Ok(self.authority.read(&self.get_claims(self.authority.client_id(), id).await?))
+    }
+
+    /// The user of this id, where there is one.
+    pub async fn find(&self, id: &UserId) -> Result<Option<User>, KeycloakError> {
+        self.keycloak.find_user(id).await
     }
 
     /// Whether the owner exists and is enabled.
