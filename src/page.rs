@@ -19,6 +19,26 @@ impl PageRequest {
     pub const MAX_LIMIT: u32 = 100;
 }
 
+/// Upwards or downwards.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Direction {
+    /// Smallest, first or oldest first.
+    Ascending,
+    /// Largest, last or newest first.
+    Descending,
+}
+
+impl Direction {
+    /// The word in SQL.
+    #[must_use]
+    pub const fn sql(self) -> &'static str {
+        match self {
+            Self::Ascending => "ASC",
+            Self::Descending => "DESC",
+        }
+    }
+}
+
 /// One page, with the number of things in the whole list.
 #[derive(Debug)]
 pub struct Page<T> {

@@ -4,8 +4,10 @@
 //! to Keycloak. Statements are stated once, with `$n` placeholders and the column types TEXT and BIGINT.
 //! Each revocation, deletion and key switch takes a number in [`changes`] within its own transaction.
 
+mod accounts;
 mod audit;
 mod changes;
+mod clients;
 mod connect;
 mod files;
 mod signing_keys;
@@ -16,7 +18,12 @@ use std::sync::Arc;
 
 use sqlx::{Any, AnyPool, Transaction};
 
+pub use accounts::Quota;
 pub use changes::{Change, ChangeKind};
+pub use clients::{
+    ClientFilter, ClientRecord, ClientReserved, ClientSort, NewClient, Operation, Seen, StoredSpec,
+    Visible,
+};
 pub use files::ServeLock;
 pub use signing_keys::SealedKey;
 pub use token_status::TokenStatus;
@@ -135,4 +142,14 @@ impl Store {
             Dialect::Postgres => self.pool.begin().await,
         }
     }
+}
+
+/// The pattern for a part of a column that is in lower case; empty text stays empty.
+fn search_pattern(text: &str) -> String {
+    if text.is_empty() { String::new() } else { format!("%{}%", literal(&text.to_lowercase())) }
+}
+
+/// The text with `%` and `_` as ordinary characters, for `LIKE … ESCAPE '\'`.
+fn literal(text: &str) -> String {
+    text.replace('\\', r"\\").replace('%', r"\%").replace('_', r"\_")
 }

@@ -1,0 +1,254 @@
+//! Finding records. The statements of lists are joined from static fragments, here and nowhere else.
+
+use sqlx::{AssertSqlSafe, Row as _};
+
+use super::{ClientRecord, client_record, select_clients};
+use crate::clock::Timestamp;
+use crate::id::{AccountId, ClientId, UserId};
+use crate::page::{Direction, Page, PageRequest};
+use crate::store::{Store, StoreError, literal, search_pattern};
+
+/// Which clients a caller may see.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Visible {
+    /// All, in every account.
+    All,
+    /// Those of this account.
+    Account(AccountId),
+    /// Those of this account that this user owns.
+    Owned(AccountId, UserId),
+}
+
+impl Visible {
+    /// Whether the caller may see this record.
+    #[must_use]
+    pub fn includes(&self, record: &ClientRecord) -> bool {
+        match self {
+            Self::All => true,
+            Self::Account(account) => record.account_id == *account,
+            Self::Owned(account, owner) => {
+                record.account_id == *account && record.owner_id == *owner
+            }
+        }
+    }
+
+    /// The condition, over `$1` and `$2`, and what to bind there.
+    fn condition(&self) -> (&'static str, &str, &str) {
+        match self {
+            Self::All => ("$1 = '' AND $2 = ''", "", ""),
+            Self::Account(account) => ("account_id = $1 AND $2 = ''", account.as_str(), ""),
+            Self::Owned(account, owner) => {
+                ("account_id = $1 AND owner_id = $2", account.as_str(), owner.as_str())
+            }
+        }
+    }
+}
+
+/// By what a list of clients is ordered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ClientSort {
+    /// The `client_id`.
+    ClientId,
+    /// What people see.
+    DisplayName,
+    /// The account.
+    AccountId,
+    /// The owner's name at login.
+    Owner,
+    /// When it was made.
+    CreatedAt,
+    /// The status.
+    Status,
+}
+
+impl ClientSort {
+    const fn expression(self) -> &'static str {
+        match self {
+            Self::ClientId => "client_id",
+            Self::DisplayName => "display_name",
+            Self::AccountId => "account_id",
+            Self::Owner => "owner_username",
+            Self::CreatedAt => "created_at",
+            Self::Status => STATUS,
+        }
+    }
+}
+
+/// Which clients are wanted, and in which order.
+#[derive(Clone, Debug)]
+pub struct ClientFilter {
+    /// Part of the id, display name, description or owner's name, in any case; empty: all.
+    pub search: String,
+    /// Only those of this status, as answers write it.
+    pub status: Option<&'static str>,
+    /// The order; ties by id.
+    pub sort: ClientSort,
+    /// Upwards or downwards.
+    pub direction: Direction,
+    /// Which part of it.
+    pub page: PageRequest,
+}
+
+/// As [`ClientRecord::status`] says it.
+const STATUS: &str = "CASE WHEN operation = 'create' THEN 'provisioning' WHEN missing_at IS NOT NULL THEN 'missing' \
+     WHEN orphaned_at IS NOT NULL THEN 'orphaned' WHEN drifted_at IS NOT NULL THEN 'drifted' ELSE 'active' END";
+
+impl ClientRecord {
+    /// The client's status: the first that holds.
+    #[must_use]
+    pub fn status(&self) -> &'static str {
+        if self.operation == Some(super::Operation::Create) {
+            "provisioning"
+        } else if self.missing_at.is_some() {
+            "missing"
+        } else if self.orphaned_at.is_some() {
+            "orphaned"
+        } else if self.drifted_at.is_some() {
+            "drifted"
+        } else {
+            "active"
+        }
+    }
+}
+
+impl Store {
+    /// A page of the clients that are visible and wanted.
+    pub async fn list_clients(
+        &self,
+        visible: &Visible,
+        filter: &ClientFilter,
+    ) -> Result<Page<ClientRecord>, StoreError> {
+        let (condition, account, owner) = visible.condition();
+        let condition = format!(
+            "WHERE {condition} AND ($3 = '' OR search_text LIKE $3 ESCAPE '\\') AND ($4 = '' OR {STATUS} = $4)"
+        );
+        let search = search_pattern(&filter.search);
+        let status = filter.status.unwrap_or_default();
+        let total: i64 =
+            sqlx::query_scalar(AssertSqlSafe(format!("SELECT COUNT(*) FROM clients {condition}")))
+                .bind(account)
+                .bind(owner)
+                .bind(search.as_str())
+                .bind(status)
+                .fetch_one(&self.pool)
+                .await?;
+        let direction = filter.direction.sql();
+        let order = filter.sort.expression();
+        let sql = format!(
+            "{} {condition} ORDER BY {order} {direction}, client_id {direction} LIMIT $5 OFFSET $6",
+            select_clients!("")
+        );
+        let rows = sqlx::query(AssertSqlSafe(sql))
+            .bind(account)
+            .bind(owner)
+            .bind(search.as_str())
+            .bind(status)
+            .bind(i64::from(filter.page.limit))
+            .bind(i64::from(filter.page.offset))
+            .fetch_all(&self.pool)
+            .await?;
+        let items = rows.iter().map(client_record).collect::<Result<_, _>>()?;
+        Ok(Page { items, total: total.unsigned_abs() })
+    }
+
+    /// The client of this id.
+    pub async fn find_client(&self, id: &ClientId) -> Result<Option<ClientRecord>, StoreError> {
+        self.find_client_by(select_clients!("WHERE client_id = $1"), id.as_str()).await
+    }
+
+    /// The client of this record.
+    pub async fn find_client_record(
+        &self,
+        record_id: &str,
+    ) -> Result<Option<ClientRecord>, StoreError> {
+        self.find_client_by(select_clients!("WHERE record_id = $1"), record_id).await
+    }
+
+    /// The client behind which this Keycloak client stands.
+    pub async fn find_client_of_keycloak(
+        &self,
+        keycloak_id: &str,
+    ) -> Result<Option<ClientRecord>, StoreError> {
+        self.find_client_by(select_clients!("WHERE keycloak_id = $1"), keycloak_id).await
+    }
+
+    async fn find_client_by(
+        &self,
+        sql: &'static str,
+        value: &str,
+    ) -> Result<Option<ClientRecord>, StoreError> {
+        let row = sqlx::query(sql).bind(value).fetch_optional(&self.pool).await?;
+        row.as_ref().map(client_record).transpose()
+    }
+
+    /// The visible clients whose ids begin so, at most two: enough to see that it is not one.
+    pub async fn list_clients_beginning(
+        &self,
+        visible: &Visible,
+        beginning: &str,
+    ) -> Result<Vec<ClientRecord>, StoreError> {
+        let (condition, account, owner) = visible.condition();
+        let sql = format!(
+            "{} WHERE {condition} AND client_id LIKE $3 ESCAPE '\\' LIMIT 2",
+            select_clients!("")
+        );
+        let pattern = format!("{}%", literal(beginning));
+        let rows = sqlx::query(AssertSqlSafe(sql))
+            .bind(account)
+            .bind(owner)
+            .bind(pattern)
+            .fetch_all(&self.pool)
+            .await?;
+        let records = rows.iter().map(client_record).collect::<Result<Vec<_>, _>>()?;
+        // SQLite's LIKE knows no case.
+        Ok(records
+            .into_iter()
+            .filter(|record| record.client_id.as_str().starts_with(beginning))
+            .collect())
+    }
+
+    /// Operations that were interrupted: their lease has ended, or there can be no other process that holds it.
+    pub async fn list_interrupted_clients(
+        &self,
+        now: Timestamp,
+    ) -> Result<Vec<ClientRecord>, StoreError> {
+        let rows = sqlx::query(select_clients!(
+            "WHERE operation IS NOT NULL AND lease_until <= $1 ORDER BY lease_until, record_id LIMIT 100"
+        ))
+        .bind(now.millis())
+        .fetch_all(&self.pool)
+        .await?;
+        rows.iter().map(client_record).collect()
+    }
+
+    /// A stretch of all clients, after `record_id` in the order of record ids.
+    pub async fn list_clients_after(
+        &self,
+        record_id: &str,
+        limit: u32,
+    ) -> Result<Vec<ClientRecord>, StoreError> {
+        let rows = sqlx::query(select_clients!("WHERE record_id > $1 ORDER BY record_id LIMIT $2"))
+            .bind(record_id)
+            .bind(i64::from(limit))
+            .fetch_all(&self.pool)
+            .await?;
+        rows.iter().map(client_record).collect()
+    }
+
+    /// Everybody who owns a client.
+    pub async fn list_client_owners(&self) -> Result<Vec<UserId>, StoreError> {
+        let rows = sqlx::query("SELECT DISTINCT owner_id FROM clients ORDER BY owner_id")
+            .fetch_all(&self.pool)
+            .await?;
+        rows.iter().map(|row| Ok(UserId::new(row.try_get::<String, _>("owner_id")?))).collect()
+    }
+
+    /// Whether this user owns a client.
+    pub async fn owns_clients(&self, owner: &UserId) -> Result<bool, StoreError> {
+        let row = sqlx::query("SELECT record_id FROM clients WHERE owner_id = $1 LIMIT 1")
+            .bind(owner.as_str())
+            .fetch_optional(&self.pool)
+            .await?;
+        Ok(row.is_some())
+    }
+}
