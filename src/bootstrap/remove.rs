@@ -4,12 +4,11 @@ use reqwest::Method;
 use serde_json::Value;
 
 use super::run::{Mode, Report, Run, text};
-use super::scopes::GRANTABLE;
 use super::signing_key::{PROVIDERS, is_ours, is_there};
 use super::{BootstrapError, MANAGED, clients, events, profile};
 use crate::clock::Clock;
 use crate::config::BootstrapSettings;
-use crate::keycloak::{Keycloak, KeycloakError};
+use crate::keycloak::{GRANTABLE, Keycloak, KeycloakError};
 use crate::store::Store;
 
 /// Removes what bootstrap made, and gives back what it changed. The keys in the store are retired for good:

@@ -8,10 +8,7 @@ use serde_json::json;
 use super::MANAGED;
 use super::compare::{differences, merge};
 use super::run::{Run, text};
-use crate::keycloak::KeycloakError;
-
-/// The attribute on what can be granted.
-pub(super) const GRANTABLE: &str = "hallpass.grantable";
+use crate::keycloak::{GRANTABLE, KeycloakError};
 
 /// A client scope to make, as `NAME=DESCRIPTION`.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -27,9 +27,12 @@ pub enum KeycloakError {
         /// Keycloak's words.
         reason: String,
     },
-    /// No answer, not in time, or an answer of a server in trouble.
+    /// No answer, or not in time: whether a change was carried out is unknown.
     #[error("Keycloak is not available ({0})")]
     Unavailable(String),
+    /// The answer of a server in trouble: 5xx or 429.
+    #[error("Keycloak failed ({0})")]
+    Failed(String),
     /// An answer that is not what this call answers.
     #[error("Keycloak answered {call} with something unexpected: {reason}")]
     Protocol {
@@ -50,7 +53,7 @@ impl KeycloakError {
             status if status.is_client_error() && status != StatusCode::TOO_MANY_REQUESTS => {
                 Self::Rejected { call, reason: reason(body) }
             }
-            status => Self::Unavailable(format!("{call}: {status}")),
+            status => Self::Failed(format!("{call}: {status}")),
         }
     }
 
@@ -76,7 +79,7 @@ fn reason(body: &str) -> String {
 impl From<KeycloakError> for Error {
     fn from(error: KeycloakError) -> Self {
         let detail = match &error {
-            KeycloakError::Unavailable(_) => {
+            KeycloakError::Unavailable(_) | KeycloakError::Failed(_) => {
                 return Self::new(
                     Code::KeycloakUnavailable,
                     "Keycloak is not available; nothing was changed. Try again shortly.",

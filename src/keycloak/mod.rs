@@ -5,15 +5,19 @@
 //! 3. What Keycloak answers becomes a small struct with what we need and nothing else (a client's
 //!    representation carries its secret), or a [`KeycloakError`] by kind.
 
+mod clients;
 mod directory;
 mod error;
+mod events;
 mod jwks;
 mod realm;
 mod transport;
 mod users;
 
+pub use clients::{ClientDocument, ClientWithSecret, GRANTABLE, ScopeDetails, ScopeKind};
 pub use directory::ClientDirectory;
 pub use error::KeycloakError;
+pub use events::{AdminEvent, Subject};
 pub use jwks::fetch_jwks;
 pub use realm::{ClientId, NewKeyProvider, Scope};
 pub use transport::{Credentials, Keycloak, http_client};

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use reqwest::header::LOCATION;
 use reqwest::{Method, RequestBuilder, Response, StatusCode};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserialize;
@@ -100,7 +101,7 @@ impl Keycloak {
             |token: &str| self.http.get(self.admin_url(path)).query(query).bearer_auth(token);
         let answer = match self.send(&format!("GET {path}"), &request).await {
             // A connection that Keycloak closed while idle fails on first use; a read is safe to repeat.
-            Err(KeycloakError::Unavailable(_)) => {
+            Err(KeycloakError::Unavailable(_) | KeycloakError::Failed(_)) => {
                 self.send(&format!("GET {path}"), &request).await?
             }
             other => other?,
@@ -138,6 +139,29 @@ impl Keycloak {
         };
         self.send(&format!("{method} {path}"), &request).await?;
         Ok(())
+    }
+
+    /// POST of a new thing: the id at the end of the answer's `Location`. Never repeated.
+    pub(crate) async fn create(&self, path: &str, body: &Value) -> Result<String, KeycloakError> {
+        let request =
+            |token: &str| self.http.post(self.admin_url(path)).bearer_auth(token).json(body);
+        let call = format!("POST {path}");
+        let answer = self.send(&call, &request).await?;
+        let location = answer.headers().get(LOCATION).and_then(|location| location.to_str().ok());
+        let id = location.and_then(|location| location.rsplit('/').next());
+        let id = id.filter(|id| {
+            !id.is_empty() && id.chars().all(|c| c.is_ascii_alphanumeric() || c == '-')
+        });
+        let reason = "no `Location` of what was made".to_owned();
+        id.map(str::to_owned).ok_or(KeycloakError::Protocol { call, reason })
+    }
+
+    /// POST without a body that answers JSON. Never repeated.
+    pub(crate) async fn post<T: DeserializeOwned>(&self, path: &str) -> Result<T, KeycloakError> {
+        let call = format!("POST {path}");
+        let request = |token: &str| self.http.post(self.admin_url(path)).bearer_auth(token);
+        let answer = self.send(&call, &request).await?;
+        decode(&call, answer).await
     }
 
     fn admin_url(&self, path: &str) -> String {
