@@ -4,12 +4,14 @@ use std::sync::Arc;
 
 use url::Url;
 
+use crate::client::Clients;
 use crate::clock::Clock;
 use crate::config::{SealingKey, Settings};
 use crate::decide::{Decider, DeciderParts};
 use crate::keycloak::{ClientDirectory, Credentials, Keycloak, http_client};
 use crate::keys::{KeyError, KeyRing, PublishedKeys};
-use crate::owner::Owners;
+use crate::lifecycle::Watch;
+use crate::owner::{AuthorityRule, Owners};
 use crate::seal::{SealError, Sealer};
 use crate::store::{Store, StoreError};
 use crate::token::Tokens;
@@ -32,6 +34,10 @@ pub struct App {
     pub decider: Decider,
     /// Personal access tokens.
     pub tokens: Tokens,
+    /// API clients.
+    pub clients: Clients,
+    /// Changes in the realm.
+    pub watch: Watch,
 }
 
 /// Why the parts could not be put together.
@@ -67,25 +73,24 @@ impl App {
         let issuer = realm.issuer();
         let store = Store::open_to_serve(&settings.store.url).await?;
         store.claim_issuer(&issuer).await?;
-        let previous = settings.store.encryption_key_previous.as_ref().map(SealingKey::bytes);
-        let sealer = Sealer::new(settings.store.encryption_key.bytes(), previous)?;
-        let keys = KeyRing::new(store.clone(), sealer, &issuer);
-        keys.reload().await?;
-        if keys.active().is_none() {
-            return Err(StartError::NoSigningKey { issuer });
-        }
+        let keys = open_keys(&store, &settings, &issuer).await?;
 
         let http = http_client()?;
         let jwks = JwksCache::new(http.clone(), Url::parse(&realm.jwks_url())?);
-        let credentials = Credentials::Client {
-            realm: realm.name().to_owned(),
-            client_id: settings.keycloak.client_id.clone(),
-            client_secret: settings.keycloak.client_secret.clone(),
-        };
-        let keycloak = Keycloak::new(http, realm, credentials);
+        let keycloak = connect(http, &settings);
         let clients = ClientDirectory::new(keycloak.clone());
-        let owners = Owners::new(keycloak, clients.clone());
+        let client_id = &settings.keycloak.client_id;
+        let authority = AuthorityRule::new(client_id, settings.account_claim.clone());
+        let owners = Owners::new(keycloak.clone(), clients.clone(), authority.clone());
 
+        let api_clients = Clients {
+            store: store.clone(),
+            keycloak: keycloak.clone(),
+            owners: owners.clone(),
+            clock: clock.clone(),
+            settings: Arc::new(settings.clients.clone()),
+        };
+        let watch = Watch::new(keycloak, api_clients.clone(), settings.lifecycle);
         let decider = Decider::new(
             DeciderParts {
                 store: store.clone(),
@@ -95,7 +100,7 @@ impl App {
                 clock: clock.clone(),
             },
             &issuer,
-            &settings.keycloak.client_id,
+            authority,
             &settings.server.allowed_clients,
         );
         let published = PublishedKeys::new(jwks);
@@ -109,6 +114,40 @@ impl App {
             issuer: issuer.into(),
             settings: Arc::new(settings.tokens.clone()),
         };
-        Ok(Self { settings: Arc::new(settings), clock, store, keys, published, decider, tokens })
+        Ok(Self {
+            settings: Arc::new(settings),
+            clock,
+            store,
+            keys,
+            published,
+            decider,
+            tokens,
+            clients: api_clients,
+            watch,
+        })
     }
+}
+
+async fn open_keys(
+    store: &Store,
+    settings: &Settings,
+    issuer: &str,
+) -> Result<KeyRing, StartError> {
+    let previous = settings.store.encryption_key_previous.as_ref().map(SealingKey::bytes);
+    let sealer = Sealer::new(settings.store.encryption_key.bytes(), previous)?;
+    let keys = KeyRing::new(store.clone(), sealer, issuer);
+    keys.reload().await?;
+    if keys.active().is_none() {
+        return Err(StartError::NoSigningKey { issuer: issuer.to_owned() });
+    }
+    Ok(keys)
+}
+
+fn connect(http: reqwest::Client, settings: &Settings) -> Keycloak {
+    let credentials = Credentials::Client {
+        realm: settings.keycloak.realm.name().to_owned(),
+        client_id: settings.keycloak.client_id.clone(),
+        client_secret: settings.keycloak.client_secret.clone(),
+    };
+    Keycloak::new(http, settings.keycloak.realm.clone(), credentials)
 }

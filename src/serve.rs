@@ -26,6 +26,7 @@ pub struct Server {
     stop: watch::Sender<bool>,
     listening: JoinHandle<std::io::Result<()>>,
     watching: JoinHandle<()>,
+    following_realm: JoinHandle<()>,
 }
 
 /// Why the service could not start.
@@ -57,8 +58,9 @@ impl Server {
         let service = http::router(app.clone()).into_make_service_with_connect_info::<SocketAddr>();
         let server = axum::serve(listener, service).with_graceful_shutdown(until(stopped.clone()));
         let listening = tokio::spawn(server.into_future());
+        let following_realm = tokio::spawn(app.watch.clone().run(until(stopped.clone())));
         let watching = tokio::spawn(watch_changes(app.clone(), stopped));
-        Ok(Self { address, app, stop, listening, watching })
+        Ok(Self { address, app, stop, listening, watching, following_realm })
     }
 
     /// Where it listens: the port that the system chose, where 0 was asked for.
@@ -75,7 +77,7 @@ impl Server {
             tracing::warn!("requests were still under way after {DRAIN:?}; they are cut off");
             abort.abort();
         }
-        let _ = self.watching.await;
+        let _ = tokio::join!(self.watching, self.following_realm);
         self.app.store.close().await;
     }
 }

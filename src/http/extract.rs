@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 
 use axum::body::to_bytes;
 use axum::extract::{FromRequest, FromRequestParts, Path, Request};
-use axum::http::header::{AUTHORIZATION, CONTENT_TYPE};
+use axum::http::header::{AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, HeaderValue};
+use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use serde::de::DeserializeOwned;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::MAX_BODY;
 use super::problem::Problem;
@@ -16,7 +16,7 @@ use super::trace::RequestContext;
 use crate::app::App;
 use crate::error::{Code, Error, FieldError};
 use crate::id::PatId;
-use crate::page::PageRequest;
+use crate::page::{Direction, PageRequest};
 use crate::principal::{Origin, Principal};
 
 /// Who calls, and from where.
@@ -60,16 +60,30 @@ impl<T: DeserializeOwned> FromRequest<App> for JsonObject<T> {
     type Rejection = Problem;
 
     async fn from_request(request: Request, _: &App) -> Result<Self, Problem> {
-        if !is_json(request.headers().get(CONTENT_TYPE)) {
-            let detail = "Send the body with `Content-Type: application/json`.";
-            return Err(Error::new(Code::UnsupportedMediaType, detail).into());
-        }
-        let body = to_bytes(request.into_body(), MAX_BODY).await.map_err(|error| {
-            Error::new(Code::BodyTooLarge, "The body is over 64 KiB, or was cut off.")
-                .because(error)
-        })?;
-        serde_json::from_slice(&body).map(Self).map_err(|error| malformed(&error).into())
+        Ok(Self(read_json(request, &["application/json"]).await?))
     }
+}
+
+/// A JSON merge patch (RFC 7396) as the body; also as plain JSON, which is what most clients say.
+pub(super) struct MergePatch(pub(super) Map<String, Value>);
+
+impl FromRequest<App> for MergePatch {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, _: &App) -> Result<Self, Problem> {
+        Ok(Self(read_json(request, &["application/merge-patch+json", "application/json"]).await?))
+    }
+}
+
+async fn read_json<T: DeserializeOwned>(request: Request, types: &[&str]) -> Result<T, Error> {
+    if !is_any_of(request.headers().get(CONTENT_TYPE), types) {
+        let detail = format!("Send the body with `Content-Type: {}`.", types[0]);
+        return Err(Error::new(Code::UnsupportedMediaType, detail));
+    }
+    let body = to_bytes(request.into_body(), MAX_BODY).await.map_err(|error| {
+        Error::new(Code::BodyTooLarge, "The body is over 64 KiB, or was cut off.").because(error)
+    })?;
+    serde_json::from_slice(&body).map_err(|error| malformed(&error))
 }
 
 /// The position, not the text: a body may hold what somebody pasted by mistake.
@@ -82,10 +96,14 @@ fn malformed(error: &serde_json::Error) -> Error {
     Error::new(Code::MalformedJson, detail)
 }
 
-fn is_json(content_type: Option<&HeaderValue>) -> bool {
+fn is_any_of(content_type: Option<&HeaderValue>, types: &[&str]) -> bool {
     let essence = content_type.and_then(|value| value.to_str().ok()?.split(';').next());
-    essence.is_some_and(|essence| essence.trim().eq_ignore_ascii_case("application/json"))
+    essence.is_some_and(|essence| types.iter().any(|one| essence.trim().eq_ignore_ascii_case(one)))
 }
+
+/// The header of an answer with a secret.
+pub(super) type NoStore = [(HeaderName, &'static str); 1];
+pub(super) const NO_STORE: NoStore = [(CACHE_CONTROL, "no-store")];
 
 /// Collects what is wrong with each field.
 #[derive(Default)]
@@ -167,21 +185,22 @@ impl FromRequestParts<App> for PageRequest {
 
     async fn from_request_parts(parts: &mut Parts, _: &App) -> Result<Self, Problem> {
         let mut query = Query::parse(parts);
-        let offset = query.number("offset", 0..=u32::MAX).unwrap_or(0);
-        let limit = query.number("limit", 1..=Self::MAX_LIMIT).unwrap_or(Self::DEFAULT_LIMIT);
+        let page = query.page();
         query.finish()?;
-        Ok(Self { offset, limit })
+        Ok(page)
     }
 }
 
+const MAX_SEARCH: usize = 255;
+
 /// Query parameters: each at most once, none unknown.
-struct Query {
+pub(super) struct Query {
     parameters: Vec<(String, String)>,
     check: Check,
 }
 
 impl Query {
-    fn parse(parts: &Parts) -> Self {
+    pub(super) fn parse(parts: &Parts) -> Self {
         let query = parts.uri.query().unwrap_or_default();
         let parameters = url::form_urlencoded::parse(query.as_bytes()).into_owned().collect();
         Self { parameters, check: Check::default() }
@@ -213,7 +232,43 @@ impl Query {
         number
     }
 
-    fn finish(&mut self) -> Result<(), Error> {
+    /// Which page of a list.
+    pub(super) fn page(&mut self) -> PageRequest {
+        let offset = self.number("offset", 0..=u32::MAX).unwrap_or(0);
+        let limit = self.number("limit", 1..=PageRequest::MAX_LIMIT);
+        PageRequest { offset, limit: limit.unwrap_or(PageRequest::DEFAULT_LIMIT) }
+    }
+
+    /// What a list is searched for; a NUL is in no text, and cannot be asked for on PostgreSQL.
+    pub(super) fn search(&mut self) -> String {
+        let text = self.take("search").unwrap_or_default();
+        if text.contains('\0') || text.chars().count() > MAX_SEARCH {
+            self.check.error("search", "must have at most 255 characters, and no NUL");
+        }
+        text
+    }
+
+    /// Upwards or downwards.
+    pub(super) fn direction(&mut self) -> Option<Direction> {
+        self.choice("direction", &[("asc", Direction::Ascending), ("desc", Direction::Descending)])
+    }
+
+    /// One of these words.
+    pub(super) fn choice<T: Copy>(
+        &mut self,
+        name: &str,
+        choices: &[(&'static str, T)],
+    ) -> Option<T> {
+        let text = self.take(name)?;
+        let found = choices.iter().find(|(word, _)| *word == text).map(|(_, value)| *value);
+        if found.is_none() {
+            let words: Vec<_> = choices.iter().map(|(word, _)| format!("`{word}`")).collect();
+            self.check.error(name, format!("must be one of {}", words.join(", ")));
+        }
+        found
+    }
+
+    pub(super) fn finish(&mut self) -> Result<(), Error> {
         for (name, _) in std::mem::take(&mut self.parameters) {
             self.check.error(&name, "is not a parameter of this request");
         }

@@ -15,6 +15,7 @@ use super::problem::ProblemDocument;
 use crate::app::App;
 
 pub(super) const TAG_PAT: &str = "Personal access tokens";
+pub(super) const TAG_CLIENTS: &str = "API clients";
 pub(super) const TAG_VALIDATION: &str = "Validation";
 pub(super) const TAG_OPERATION: &str = "Operation";
 
@@ -43,7 +44,7 @@ pub(super) fn base() -> OpenApi {
     let info = InfoBuilder::new()
         .title("Hallpass")
         .version(env!("CARGO_PKG_VERSION"))
-        .description(Some("Personal access tokens for a Keycloak realm."))
+        .description(Some("Personal access tokens and API clients for a Keycloak realm."))
         .build();
     OpenApiBuilder::new()
         .info(info)

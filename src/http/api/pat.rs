@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use axum::Json;
 use axum::extract::State;
-use axum::http::{HeaderName, StatusCode, header};
+use axum::http::StatusCode;
 use secrecy::ExposeSecret as _;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -15,7 +15,9 @@ use crate::app::App;
 use crate::clock::{Clock, Timestamp};
 use crate::config::{MIN_LIFETIME, Tokens};
 use crate::error::Error;
-use crate::http::extract::{Caller, Check, JsonObject, NoQuery, PatIdInPath, text};
+use crate::http::extract::{
+    Caller, Check, JsonObject, NO_STORE, NoQuery, NoStore, PatIdInPath, text,
+};
 use crate::http::openapi::{ApiErrors, TAG_PAT};
 use crate::http::problem::Problem;
 use crate::id::{PatId, UserId};
@@ -183,8 +185,6 @@ pub(in crate::http) struct TokenList {
     pagination: Pagination,
 }
 
-const NO_STORE: [(HeaderName, &str); 1] = [(header::CACHE_CONTROL, "no-store")];
-
 /// Creates a personal access token
 ///
 /// Needs the role `create-tokens`. The answer is the only place where the token is shown.
@@ -196,7 +196,7 @@ pub(in crate::http) async fn create(
     Caller { principal, origin }: Caller,
     _: NoQuery,
     JsonObject(body): JsonObject<CreateToken>,
-) -> Result<(StatusCode, [(HeaderName, &'static str); 1], Json<CreatedToken>), Problem> {
+) -> Result<(StatusCode, NoStore, Json<CreatedToken>), Problem> {
     principal.authorize(crate::principal::Action::CreateToken)?;
     let request = body.check(&app.clock, &app.settings.tokens)?;
     let issued = app.tokens.issue(&principal, &origin, request).await?;

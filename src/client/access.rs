@@ -1,0 +1,184 @@
+//! Who sees what: finding and listing clients, what can be granted, quotas.
+
+use super::{Client, Clients};
+use crate::audit::{self, Actor, Event};
+use crate::config::Profile;
+use crate::error::{Code, Error};
+use crate::id::{AccountId, ClientId};
+use crate::owner::Authority;
+use crate::page::Page;
+use crate::principal::{Action, Credential, Origin, Principal, Role};
+use crate::store::{ClientFilter, ClientRecord, Quota, Visible};
+
+/// A client scope that people may grant to their clients.
+#[derive(Clone, Debug)]
+pub struct GrantableScope {
+    /// The name in `scope`.
+    pub name: String,
+    /// What it allows.
+    pub description: Option<String>,
+}
+
+impl Clients {
+    /// The clients that the caller may see and wants.
+    pub async fn list(
+        &self,
+        caller: &Principal,
+        filter: &ClientFilter,
+    ) -> Result<Page<Client>, Error> {
+        let visible = self.visible(caller, Action::ReadClients).await?;
+        let page = self.store.list_clients(&visible, filter).await?;
+        let items = page.items.into_iter().map(Client::try_from).collect::<Result<_, _>>()?;
+        Ok(Page { items, total: page.total })
+    }
+
+    /// One client, as Keycloak has it now; while Keycloak is away, as it was last seen.
+    pub async fn get(&self, caller: &Principal, id: &str) -> Result<Client, Error> {
+        let record = self.find_visible(caller, Action::ReadClients, id).await?;
+        if let Err(error) = self.observe(&record).await {
+            tracing::info!(
+                error = &error as &dyn std::error::Error,
+                "a client is shown as it was last seen"
+            );
+        }
+        self.find_record(&record.record_id).await
+    }
+
+    /// What the caller can grant to a client.
+    pub async fn list_scopes(&self, caller: &Principal) -> Result<Vec<GrantableScope>, Error> {
+        self.visible(caller, Action::ReadClients).await?;
+        let mut scopes: Vec<_> = self
+            .grantable()
+            .await?
+            .into_iter()
+            .map(|scope| GrantableScope { name: scope.name, description: scope.description })
+            .collect();
+        scopes.sort_by(|one, other| one.name.cmp(&other.name));
+        Ok(scopes)
+    }
+
+    /// The quota of the caller's account.
+    pub async fn get_own_quota(&self, caller: &Principal) -> Result<(AccountId, Quota), Error> {
+        caller.authorize(Action::ReadClients)?;
+        let authority = self.authority(caller).await?;
+        self.visible_to(caller, &authority)?;
+        let account = authority.account.ok_or_else(no_account)?;
+        let quota = self.store.get_quota(&account, self.settings.quota).await?;
+        Ok((account, quota))
+    }
+
+    /// The quota of any account, for an administrator.
+    pub async fn get_quota(&self, caller: &Principal, account: &AccountId) -> Result<Quota, Error> {
+        match self.visible(caller, Action::ReadClients).await? {
+            Visible::All => Ok(self.store.get_quota(account, self.settings.quota).await?),
+            Visible::Account(_) | Visible::Owned(..) => Err(missing_role()),
+        }
+    }
+
+    /// Sets the quota of an account.
+    pub async fn set_quota(
+        &self,
+        caller: &Principal,
+        origin: &Origin,
+        account: &AccountId,
+        limit: u32,
+    ) -> Result<Quota, Error> {
+        caller.authorize(Action::SetQuota)?;
+        let subject = (account.to_string(), account.to_string());
+        let actor = Actor::caller(caller, origin);
+        let event =
+            Event::new(audit::Action::QuotaSet, subject, &caller.user_id, &actor, self.clock.now())
+                .because(format!("limit {limit}"));
+        self.store.set_quota(account, limit, &event).await?;
+        event.log();
+        Ok(self.store.get_quota(account, self.settings.quota).await?)
+    }
+
+    /// The record of this id, where the caller may do this to it; what they may not see is not there.
+    pub(super) async fn find_visible(
+        &self,
+        caller: &Principal,
+        action: Action,
+        id: &str,
+    ) -> Result<ClientRecord, Error> {
+        let visible = self.visible(caller, action).await?;
+        self.find_within(&visible, id).await?.ok_or_else(|| Error::not_found("API client"))
+    }
+
+    pub(super) async fn find_within(
+        &self,
+        visible: &Visible,
+        id: &str,
+    ) -> Result<Option<ClientRecord>, Error> {
+        // NUL cannot be asked for on PostgreSQL, and no id has it.
+        if id.contains('\0') {
+            return Ok(None);
+        }
+        if let Some(beginning) = id.strip_suffix(ELLIPSIS).filter(|_| self.is_domo()) {
+            let mut found = self.store.list_clients_beginning(visible, beginning).await?;
+            return Ok(if found.len() == 1 { found.pop() } else { None });
+        }
+        let found = self.store.find_client(&ClientId::stored(id.to_owned())).await?;
+        Ok(found.filter(|record| visible.includes(record)))
+    }
+
+    /// The id as lists show it: under `domo` its beginning only, which every call takes as well while it is
+    /// unambiguous.
+    #[must_use]
+    pub fn listed_id(&self, id: &ClientId, account: &AccountId) -> String {
+        let shown = account.as_str().len() + 1 + SHOWN;
+        match id.as_str().get(..shown) {
+            Some(beginning) if self.is_domo() => format!("{beginning}{ELLIPSIS}"),
+            _ => id.to_string(),
+        }
+    }
+
+    /// Which clients the caller may do this to.
+    pub(super) async fn visible(
+        &self,
+        caller: &Principal,
+        action: Action,
+    ) -> Result<Visible, Error> {
+        caller.authorize(action)?;
+        let authority = self.authority(caller).await?;
+        self.visible_to(caller, &authority)
+    }
+
+    fn visible_to(&self, caller: &Principal, authority: &Authority) -> Result<Visible, Error> {
+        if authority.roles.contains(&Role::ManageApiClients) {
+            return Ok(Visible::All);
+        }
+        if !authority.roles.contains(&Role::CreateApiClients) {
+            return Err(missing_role());
+        }
+        let account = authority.account.clone().ok_or_else(no_account)?;
+        Ok(match self.settings.profile {
+            Profile::Insights => Visible::Account(account),
+            Profile::Domo => Visible::Owned(account, caller.user_id.clone()),
+        })
+    }
+
+    /// Roles and account of the caller. A personal access token does not say them: then Keycloak is asked.
+    async fn authority(&self, caller: &Principal) -> Result<Authority, Error> {
+        match caller.credential {
+            Credential::AccessToken { .. } => {
+                Ok(Authority { roles: caller.roles.clone(), account: caller.account.clone() })
+            }
+            Credential::Pat { .. } => self.owners.get_authority(&caller.user_id).await,
+        }
+    }
+}
+
+const ELLIPSIS: char = '…';
+/// As many characters of a generated id are shown in lists.
+const SHOWN: usize = 8;
+
+pub(super) fn no_account() -> Error {
+    let detail = "Your access token names no account; an administrator sets it on your user.";
+    Error::new(Code::NoAccount, detail)
+}
+
+fn missing_role() -> Error {
+    let detail = "This needs the role `create-api-clients` or `manage-api-clients` of the client `hallpass`.";
+    Error::new(Code::MissingRole, detail)
+}

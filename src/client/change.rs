@@ -1,0 +1,174 @@
+//! Changing a client: what is asked for is put over what Keycloak has, and nothing else is touched.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Map, Value};
+
+use super::{Client, ClientSpec, Clients, Written, spec, template};
+use super::{identity, is_refusal, names, parse, rejection, run};
+use crate::audit::{self, Actor};
+use crate::error::{Code, Error, FieldError};
+use crate::keycloak::{ClientDocument, KeycloakError, ScopeKind};
+use crate::principal::{Action, Origin, Principal};
+use crate::store::{ClientRecord, Operation};
+
+impl Clients {
+    /// Changes the members that `members` has (JSON merge patch).
+    pub async fn update(
+        &self,
+        caller: &Principal,
+        origin: &Origin,
+        id: &str,
+        members: Map<String, Value>,
+        errors: Vec<FieldError>,
+    ) -> Result<Client, Error> {
+        let record = self.find_visible(caller, Action::ChangeClients, id).await?;
+        if self.is_domo() {
+            return Err(not_editable());
+        }
+        let document = self.get_document(&record).await?;
+        let current = template::fields(&document, &parse(&record.spec)?);
+        let mut grantable = names(&self.grantable().await?);
+        if !members.contains_key("scopes") {
+            // One that was granted before stays until somebody changes the scopes.
+            grantable.extend(current.scopes.iter().cloned());
+        }
+        let wanted = spec::read(&current, &members, &grantable, &self.settings, errors).await?;
+        if wanted == current {
+            return self.find_record(&record.record_id).await;
+        }
+        let plan = serde_json::to_string(&wanted).map_err(Error::internal)?;
+        self.begin(&record, Operation::Change, Some(&plan)).await?;
+        let (clients, actor) = (self.clone(), Actor::caller(caller, origin));
+        run(async move { clients.make_change(&record, &document, &wanted, &actor).await }).await
+    }
+
+    async fn make_change(
+        &self,
+        record: &ClientRecord,
+        document: &ClientDocument,
+        wanted: &ClientSpec,
+        actor: &Actor,
+    ) -> Result<Client, Error> {
+        match self.apply(document, record, wanted).await {
+            Ok(()) => self.finish_change(record, wanted, actor).await,
+            Err(Applied { begun: false, error }) if is_refusal(&error) => {
+                self.store.release_client(&record.record_id).await?;
+                Err(rejection(error))
+            }
+            // Half of it may be there: the reconciler brings it to its end.
+            Err(Applied { error, .. }) => Err(rejection(error)),
+        }
+    }
+
+    /// Brings Keycloak's client from what it is to what is wanted. A second time does no harm.
+    pub(super) async fn apply(
+        &self,
+        document: &ClientDocument,
+        record: &ClientRecord,
+        wanted: &ClientSpec,
+    ) -> Result<(), Applied> {
+        let uuid = document.uuid();
+        let current = template::fields(document, wanted);
+        let consent = self.settings.consent;
+        let before = template::document(identity(record), &current, consent);
+        let after = template::document(identity(record), wanted, consent);
+        let body = template::change(&before, &after, document);
+        self.keycloak
+            .update_client(uuid, &body)
+            .await
+            .map_err(|error| Applied { begun: false, error })?;
+        let begun = |error| Applied { begun: true, error };
+
+        if current.scopes == wanted.scopes {
+            return Ok(());
+        }
+        let scopes = self.keycloak.list_scope_details().await.map_err(begun)?;
+        let ids: BTreeMap<_, _> = scopes.iter().map(|scope| (&scope.name, &scope.id)).collect();
+        for name in current.scopes.difference(&wanted.scopes) {
+            if let Some(id) = ids.get(name) {
+                let removed =
+                    self.keycloak.remove_client_scope(uuid, ScopeKind::Optional, id).await;
+                removed.map_err(begun)?;
+            }
+        }
+        for name in wanted.scopes.difference(&current.scopes) {
+            let id = ids
+                .get(name)
+                .ok_or_else(|| begun(KeycloakError::NotFound(format!("scope {name}"))))?;
+            self.keycloak.add_client_scope(uuid, ScopeKind::Optional, id).await.map_err(begun)?;
+        }
+        Ok(())
+    }
+
+    /// Reads back what Keycloak made of it, and commits that.
+    pub(super) async fn finish_change(
+        &self,
+        record: &ClientRecord,
+        wanted: &ClientSpec,
+        actor: &Actor,
+    ) -> Result<Client, Error> {
+        let document = self.get_document(record).await?;
+        let written: Written = self.written(wanted);
+        let seen = self.seen_as(record, &document, &written, wanted);
+        let json = serde_json::to_string(&written).map_err(Error::internal)?;
+        let event = self.event(audit::Action::ClientUpdated, record, actor);
+        let now = self.clock.now();
+        self.store.finish_client_change(&record.record_id, &json, &seen, now, &event).await?;
+        event.log();
+        self.find_record(&record.record_id).await
+    }
+
+    /// The client as Keycloak has it; one that is gone there is noted as missing.
+    pub(super) async fn get_document(
+        &self,
+        record: &ClientRecord,
+    ) -> Result<ClientDocument, Error> {
+        let found = match &record.keycloak_id {
+            Some(uuid) => self.keycloak.find_client_by_uuid(uuid).await?,
+            None => return Err(busy()),
+        };
+        let Some(found) = found else {
+            self.store.note_client_missing(record, self.clock.now()).await?;
+            return Err(missing());
+        };
+        Ok(found.document)
+    }
+
+    /// Writes the operation into the record, or says that another one is under way.
+    pub(super) async fn begin(
+        &self,
+        record: &ClientRecord,
+        operation: Operation,
+        plan: Option<&str>,
+    ) -> Result<(), Error> {
+        let lease = self.lease();
+        if self.store.begin_client_operation(record, operation, plan, lease).await? {
+            return Ok(());
+        }
+        Err(busy())
+    }
+}
+
+/// How far a change came.
+pub(super) struct Applied {
+    /// Something of it was written.
+    begun: bool,
+    /// What stopped it.
+    pub(super) error: KeycloakError,
+}
+
+pub(super) fn busy() -> Error {
+    let detail = "Another change of this API client is under way; try again in a moment.";
+    Error::new(Code::ClientBusy, detail)
+}
+
+pub(super) fn missing() -> Error {
+    let detail = "The client behind it is gone in Keycloak; delete this one and create another.";
+    Error::new(Code::ClientMissing, detail)
+}
+
+pub(super) fn not_editable() -> Error {
+    let detail = "API clients cannot be changed here; delete this one and create another.";
+    Error::new(Code::NotEditable, detail)
+}

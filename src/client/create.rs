@@ -1,0 +1,225 @@
+//! Making a client: record, Keycloak client, read back, active.
+
+use serde_json::{Map, Value};
+
+use super::access::no_account;
+use super::{Client, ClientSpec, ClientWithSecret, Clients, spec, template};
+use super::{identity, is_refusal, names, rejection, run};
+use crate::audit::{self, Actor};
+use crate::error::{Code, Error, FieldError};
+use crate::id::{AccountId, ClientId, uuid_at};
+use crate::keycloak::KeycloakError;
+use crate::principal::{Action, Origin, Principal};
+use crate::store::{ClientRecord, ClientReserved, NewClient};
+
+impl Clients {
+    /// Makes a client with the fields in `members`; answers its secret.
+    pub async fn create(
+        &self,
+        caller: &Principal,
+        origin: &Origin,
+        members: Map<String, Value>,
+        errors: Vec<FieldError>,
+    ) -> Result<ClientWithSecret, Error> {
+        caller.authorize(Action::CreateClient)?;
+        let account = caller.account.as_ref().ok_or_else(no_account)?;
+        let mut errors = errors;
+        let client_id = self.new_client_id(account, members.get("clientId"), &mut errors)?;
+        let grantable = names(&self.grantable().await?);
+        let base = ClientSpec::new();
+        let spec = spec::read(&base, &members, &grantable, &self.settings, errors).await?;
+        // Without one there was an error.
+        let client_id = client_id.ok_or_else(|| Error::invalid_field("clientId", "is required"))?;
+
+        let record = self.reserve(caller, account, client_id, &spec).await?;
+        let (clients, actor) = (self.clone(), Actor::caller(caller, origin));
+        run(async move { clients.make(&record, &spec, &actor).await }).await
+    }
+
+    fn new_client_id(
+        &self,
+        account: &AccountId,
+        asked: Option<&Value>,
+        errors: &mut Vec<FieldError>,
+    ) -> Result<Option<ClientId>, Error> {
+        let mut refuse = |message: String| {
+            errors.push(FieldError { field: "clientId".to_owned(), message });
+            Ok(None)
+        };
+        if self.is_domo() {
+            return match asked {
+                None | Some(Value::Null) => {
+                    ClientId::generate(account).map(Some).map_err(Error::internal)
+                }
+                Some(_) => refuse("is generated, and cannot be chosen".to_owned()),
+            };
+        }
+        let Some(asked) = asked.filter(|asked| !asked.is_null()) else {
+            return refuse("is required".to_owned());
+        };
+        match asked.as_str().and_then(|text| ClientId::parse(account, text)) {
+            Some(id) => Ok(Some(id)),
+            None => refuse(format!(
+                "must be `{account}_` and 1 to 64 letters, digits, dots, underscores or hyphens"
+            )),
+        }
+    }
+
+    async fn reserve(
+        &self,
+        caller: &Principal,
+        account: &AccountId,
+        client_id: ClientId,
+        spec: &ClientSpec,
+    ) -> Result<ClientRecord, Error> {
+        let now = self.clock.now();
+        let mut stored = self.stored(client_id.as_str(), &caller.username, spec);
+        // The fields as they are written, and as they are seen until Keycloak is.
+        stored.json = serde_json::to_string(&self.written(spec)).map_err(Error::internal)?;
+        let new = NewClient {
+            record_id: uuid_at(now).to_string(),
+            client_id,
+            account_id: account.clone(),
+            owner_id: caller.user_id.clone(),
+            owner_username: caller.username.clone(),
+            spec: stored,
+            created_at: now,
+            lease_until: self.lease(),
+        };
+        match self.store.reserve_client(&new, self.settings.quota).await? {
+            ClientReserved::Reserved => Ok(self.find_record(&new.record_id).await?.record),
+            ClientReserved::IdTaken => Err(id_taken(&new.client_id)),
+            ClientReserved::NameTaken => Err(Error::new(
+                Code::DisplayNameTaken,
+                "Another API client of your account has this display name.",
+            )),
+            ClientReserved::QuotaReached { limit } => {
+                let detail = format!("Your account may have {limit} API clients, and has them.");
+                Err(Error::new(Code::QuotaReached, detail))
+            }
+        }
+    }
+
+    async fn make(
+        &self,
+        record: &ClientRecord,
+        spec: &ClientSpec,
+        actor: &Actor,
+    ) -> Result<ClientWithSecret, Error> {
+        match self.make_in_keycloak(record, spec, actor).await {
+            Ok(made) => Ok(made),
+            Err(failure) => {
+                self.take_back(record, &failure).await;
+                Err(failure.into_error(&record.client_id))
+            }
+        }
+    }
+
+    async fn make_in_keycloak(
+        &self,
+        record: &ClientRecord,
+        spec: &ClientSpec,
+        actor: &Actor,
+    ) -> Result<ClientWithSecret, Failure> {
+        let wanted = template::document(identity(record), spec, self.settings.consent);
+        let uuid = self
+            .keycloak
+            .create_client(&without_nulls(wanted.clone()))
+            .await
+            .map_err(Failure::Call)?;
+        let found = self.keycloak.find_client_by_uuid(&uuid).await.map_err(Failure::Later)?;
+        let found = found
+            .ok_or_else(|| Failure::Later(KeycloakError::NotFound("the new client".to_owned())))?;
+        let differing = template::differences(&wanted, &found.document);
+        if !differing.is_empty() {
+            return Err(Failure::Different(differing.join(", ")));
+        }
+        let seen = self.seen(record, &found.document).map_err(Failure::Store)?;
+        let event = self.event(audit::Action::ClientCreated, record, actor);
+        let completed = self.store.complete_client(&record.record_id, &uuid, &seen, &event).await;
+        if !completed.map_err(|error| Failure::Store(error.into()))? {
+            return Err(Failure::Store(Error::new(
+                Code::KeycloakUnavailable,
+                "The creation took too long and was taken back; try again.",
+            )));
+        }
+        event.log();
+        let client: Client = self.find_record(&record.record_id).await.map_err(Failure::Store)?;
+        Ok(ClientWithSecret { client, secret: found.secret })
+    }
+
+    /// Removes what may have been made, where that is certain; else the reconciler does it when the lease is over.
+    async fn take_back(&self, record: &ClientRecord, failure: &Failure) {
+        let certain = match failure {
+            Failure::Call(error) if is_refusal(error) => Ok(true),
+            // It has answered: what it has now is what came of it.
+            Failure::Call(KeycloakError::Failed(_)) | Failure::Different(_) | Failure::Later(_) => {
+                self.remove_made(record).await.map(|_| true)
+            }
+            // It may still be at work.
+            Failure::Call(_) => self.remove_made(record).await,
+            Failure::Store(_) => Ok(false),
+        };
+        let outcome = match certain {
+            Ok(true) => self.store.abandon_client(&record.record_id).await.map_err(Error::from),
+            Ok(false) => Ok(()),
+            Err(error) => Err(error.into()),
+        };
+        if let Err(error) = outcome {
+            tracing::warn!(
+                client_id = %record.client_id,
+                error = &error as &dyn std::error::Error,
+                "an interrupted creation is left to the reconciler"
+            );
+        }
+    }
+
+    /// Removes the Keycloak client that was made for this record; false where there is none.
+    pub(super) async fn remove_made(&self, record: &ClientRecord) -> Result<bool, KeycloakError> {
+        let found = self.keycloak.find_client_document(record.client_id.as_str()).await?;
+        match found.filter(|found| template::is_of(found, &record.record_id)) {
+            Some(found) => self.keycloak.delete_client(found.uuid()).await.map(|()| true),
+            None => Ok(false),
+        }
+    }
+}
+
+/// Where the making ended.
+enum Failure {
+    /// In the call that makes it.
+    Call(KeycloakError),
+    /// After it was made.
+    Later(KeycloakError),
+    /// The realm made something else of it.
+    Different(String),
+    /// In the store.
+    Store(Error),
+}
+
+impl Failure {
+    fn into_error(self, client_id: &ClientId) -> Error {
+        match self {
+            Self::Call(KeycloakError::Conflict(_)) => id_taken(client_id),
+            Self::Call(error) => rejection(error),
+            Self::Later(error) => error.into(),
+            Self::Different(what) => Error::new(
+                Code::RejectedByRealm,
+                format!("A policy of the realm makes something else of this client: {what}"),
+            ),
+            Self::Store(error) => error,
+        }
+    }
+}
+
+fn id_taken(client_id: &ClientId) -> Error {
+    let detail = format!("The realm has a client `{client_id}` already.");
+    Error::new(Code::ClientIdTaken, detail)
+}
+
+/// A creation leaves out the attributes that a change would take away.
+fn without_nulls(mut document: Value) -> Value {
+    if let Some(attributes) = document.get_mut("attributes").and_then(Value::as_object_mut) {
+        attributes.retain(|_, value| !value.is_null());
+    }
+    document
+}

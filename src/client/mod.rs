@@ -1,0 +1,233 @@
+//! API clients: Keycloak clients that people register themselves.
+//!
+//! The record is the truth about ownership, account, quota and state; Keycloak about configuration. Lists are served
+//! from the record. Each change goes through the same steps, so that a crash at any point is finished or undone by
+//! the reconciler ([`reconcile`]):
+//!
+//! 1. Who may, and what is asked for, is checked: nothing is touched before.
+//! 2. The operation is written into the record, with a lease. Another one on the same client waits for its end.
+//! 3. Keycloak is asked; what it stored is read back and compared.
+//! 4. Record and audit event are committed, and the operation ends.
+//!
+//! A failure whose outcome is known is taken back at once; an unknown one is left to the reconciler.
+
+mod access;
+mod address;
+mod change;
+mod create;
+mod observe;
+mod reconcile;
+mod remove;
+mod secret;
+mod spec;
+mod template;
+mod uri;
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use secrecy::SecretString;
+use serde::{Deserialize, Serialize};
+use tokio::time::timeout;
+
+pub use access::GrantableScope;
+pub use remove::Removed;
+pub use spec::{Capability, ClientSpec, MEMBERS};
+
+use crate::audit::{self, Actor, Event};
+use crate::clock::{Clock, Timestamp};
+use crate::config::{self, Consent, Profile};
+use crate::error::{Code, Error};
+use crate::keycloak::{ClientDocument, Keycloak, KeycloakError, ScopeDetails};
+use crate::owner::Owners;
+use crate::store::{ClientRecord, Seen, Store, StoreError, StoredSpec};
+use template::Identity;
+
+/// How long one operation may keep Keycloak busy.
+const DEADLINE: Duration = Duration::from_secs(15);
+/// Until then the reconciler leaves an operation alone: longer than [`DEADLINE`], for what Keycloak does after we
+/// hung up.
+const LEASE: Duration = Duration::from_secs(20);
+
+/// The use cases of API clients. Clones share everything.
+#[derive(Clone)]
+pub struct Clients {
+    /// The records.
+    pub store: Store,
+    /// The realm.
+    pub keycloak: Keycloak,
+    /// The owners, as Keycloak sees them.
+    pub owners: Owners,
+    /// The time.
+    pub clock: Clock,
+    /// Quota, consent, profile.
+    pub settings: Arc<config::Clients>,
+}
+
+/// An API client: its record, and its fields as Keycloak was last seen to have them.
+#[derive(Clone, Debug)]
+pub struct Client {
+    /// The record.
+    pub record: ClientRecord,
+    /// The fields.
+    pub spec: ClientSpec,
+}
+
+/// A client and its secret: one of the few places where a secret is.
+#[derive(Debug)]
+pub struct ClientWithSecret {
+    /// The client.
+    pub client: Client,
+    /// The secret, redacted in `Debug`; `None` where it is not shown.
+    pub secret: Option<SecretString>,
+}
+
+/// The fields as Hallpass wrote them, and whether people are asked to agree.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Written {
+    #[serde(flatten)]
+    spec: ClientSpec,
+    consent: bool,
+}
+
+impl Written {
+    const fn consent(&self) -> Consent {
+        if self.consent { Consent::Always } else { Consent::Never }
+    }
+}
+
+impl TryFrom<ClientRecord> for Client {
+    type Error = Error;
+
+    fn try_from(record: ClientRecord) -> Result<Self, Error> {
+        let spec = serde_json::from_str(&record.spec).map_err(|_| StoreError::Corrupt("client"))?;
+        Ok(Self { record, spec })
+    }
+}
+
+impl Clients {
+    fn is_domo(&self) -> bool {
+        self.settings.profile == Profile::Domo
+    }
+
+    fn written(&self, spec: &ClientSpec) -> Written {
+        Written { spec: spec.clone(), consent: self.settings.consent == Consent::Always }
+    }
+
+    /// What can be granted, now.
+    async fn grantable(&self) -> Result<Vec<ScopeDetails>, KeycloakError> {
+        let scopes = self.keycloak.list_scope_details().await?;
+        Ok(scopes.into_iter().filter(ScopeDetails::is_grantable).collect())
+    }
+
+    async fn find_record(&self, record_id: &str) -> Result<Client, Error> {
+        let record = self.store.find_client_record(record_id).await?;
+        record.ok_or_else(|| Error::not_found("API client"))?.try_into()
+    }
+
+    /// What Keycloak has, for the record; drifted where it is not what was written.
+    fn seen(&self, record: &ClientRecord, document: &ClientDocument) -> Result<Seen, Error> {
+        let written: Written = parse(&record.written)?;
+        let known: ClientSpec = parse(&record.spec)?;
+        Ok(self.seen_as(record, document, &written, &known))
+    }
+
+    fn seen_as(
+        &self,
+        record: &ClientRecord,
+        document: &ClientDocument,
+        written: &Written,
+        known: &ClientSpec,
+    ) -> Seen {
+        let wanted = template::document(identity(record), &written.spec, written.consent());
+        let differing = template::differences(&wanted, document);
+        if !differing.is_empty() {
+            tracing::debug!(client_id = %record.client_id, ?differing, "a client differs in Keycloak");
+        }
+        Seen {
+            spec: self.stored(
+                record.client_id.as_str(),
+                &record.owner_username,
+                &template::fields(document, known),
+            ),
+            secret_created_at: template::secret_created(document).map(Timestamp::from_seconds),
+            drifted: !differing.is_empty(),
+        }
+    }
+
+    fn stored(&self, client_id: &str, owner: &str, spec: &ClientSpec) -> StoredSpec {
+        let shown = spec.display_name.as_deref().unwrap_or(client_id).to_lowercase();
+        let description = spec.description.as_deref().unwrap_or_default();
+        StoredSpec {
+            // A spec is texts, lists and flags: it always has a JSON form.
+            json: serde_json::to_string(spec).unwrap_or_default(),
+            search_text: format!("{client_id}\n{shown}\n{description}\n{owner}").to_lowercase(),
+            unique_name: self.is_domo().then(|| shown.clone()),
+            display_name: shown,
+        }
+    }
+
+    fn event(&self, action: audit::Action, record: &ClientRecord, actor: &Actor) -> Event {
+        let id = record.client_id.to_string();
+        Event::new(action, (id.clone(), id), &record.owner_id, actor, self.clock.now())
+    }
+
+    fn lease(&self) -> Timestamp {
+        self.clock.now().plus(LEASE)
+    }
+}
+
+/// Runs the part of an operation that asks Keycloak: to its end even when the caller hangs up, but not for ever.
+async fn run<T: Send + 'static>(
+    operation: impl Future<Output = Result<T, Error>> + Send + 'static,
+) -> Result<T, Error> {
+    let task = tokio::spawn(timeout(DEADLINE, operation));
+    match task.await {
+        Ok(Ok(outcome)) => outcome,
+        Ok(Err(_)) => {
+            let detail = "Keycloak did not answer in time; what was begun is finished or undone within a minute.";
+            Err(Error::new(Code::KeycloakUnavailable, detail))
+        }
+        Err(error) => Err(Error::internal(error)),
+    }
+}
+
+fn identity(record: &ClientRecord) -> Identity<'_> {
+    Identity {
+        client_id: &record.client_id,
+        record_id: &record.record_id,
+        account: &record.account_id,
+    }
+}
+
+fn parse<T: serde::de::DeserializeOwned>(json: &str) -> Result<T, Error> {
+    serde_json::from_str(json).map_err(|_| StoreError::Corrupt("client").into())
+}
+
+fn names(scopes: &[ScopeDetails]) -> BTreeSet<String> {
+    scopes.iter().map(|scope| scope.name.clone()).collect()
+}
+
+/// Keycloak's refusal of what somebody asked for. Its reason is theirs to read; everything else is ours.
+fn rejection(error: KeycloakError) -> Error {
+    match error {
+        KeycloakError::Rejected { ref reason, .. } => {
+            let detail = format!("The realm rejects this client: {reason}");
+            Error::new(Code::RejectedByRealm, detail).because(error)
+        }
+        other => other.into(),
+    }
+}
+
+/// Whether Keycloak has said that it did not do what it was asked.
+fn is_refusal(error: &KeycloakError) -> bool {
+    matches!(
+        error,
+        KeycloakError::Unauthorized(_)
+            | KeycloakError::Forbidden(_)
+            | KeycloakError::NotFound(_)
+            | KeycloakError::Conflict(_)
+            | KeycloakError::Rejected { .. }
+    )
+}

@@ -1,0 +1,101 @@
+//! Noticing what others do in Keycloak: clients that are changed or removed there, owners who leave.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use tokio::time::sleep;
+
+use super::Clients;
+use crate::error::Error;
+use crate::id::UserId;
+use crate::keycloak::ClientDocument;
+use crate::store::ClientRecord;
+
+/// So many at a time, with a pause between: others use Keycloak too.
+const STRETCH: usize = 100;
+const PAUSE: Duration = Duration::from_millis(50);
+
+impl Clients {
+    /// Compares a client with what Keycloak has now.
+    pub(super) async fn observe(&self, record: &ClientRecord) -> Result<(), Error> {
+        let Some(uuid) = &record.keycloak_id else { return Ok(()) };
+        let now = self.clock.now();
+        match self.keycloak.find_client_by_uuid(uuid).await? {
+            None => Ok(self.store.note_client_missing(record, now).await?),
+            Some(found) => self.note(record, &found.document).await,
+        }
+    }
+
+    async fn note(&self, record: &ClientRecord, document: &ClientDocument) -> Result<(), Error> {
+        let seen = self.seen(record, document)?;
+        let unchanged = seen.spec.json == record.spec
+            && seen.drifted == record.drifted_at.is_some()
+            && record.missing_at.is_none()
+            && (seen.secret_created_at.is_none()
+                || seen.secret_created_at == record.secret_created_at);
+        if unchanged || record.operation.is_some() {
+            return Ok(());
+        }
+        Ok(self.store.note_client_seen(record, &seen, self.clock.now()).await?)
+    }
+
+    /// Something happened to the Keycloak client of this internal id.
+    pub async fn observe_keycloak_client(&self, uuid: &str) -> Result<(), Error> {
+        match self.store.find_client_of_keycloak(uuid).await? {
+            Some(record) => self.observe(&record).await,
+            None => Ok(()),
+        }
+    }
+
+    /// Something happened to this user.
+    pub async fn observe_owner(&self, user: &UserId) -> Result<(), Error> {
+        if !self.store.owns_clients(user).await? {
+            return Ok(());
+        }
+        let enabled = self.owners.is_enabled(user).await?;
+        Ok(self.store.note_client_owner(user, enabled, self.clock.now()).await?)
+    }
+
+    /// Looks at all clients and owners: not every change has an event.
+    pub async fn sweep(&self) -> Result<(), Error> {
+        let in_keycloak = self.list_documents().await?;
+        let mut last = String::new();
+        loop {
+            let stretch = u32::try_from(STRETCH).unwrap_or(u32::MAX);
+            let records = self.store.list_clients_after(&last, stretch).await?;
+            let Some(end) = records.last() else { break };
+            last.clone_from(&end.record_id);
+            for record in &records {
+                match record.keycloak_id.as_ref().and_then(|uuid| in_keycloak.get(uuid)) {
+                    Some(document) => self.note(record, document).await?,
+                    // The list may have been older than the record.
+                    None => self.observe(record).await?,
+                }
+            }
+        }
+        for owner in self.store.list_client_owners().await? {
+            self.observe_owner(&owner).await?;
+            sleep(PAUSE).await;
+        }
+        Ok(())
+    }
+
+    /// Our clients in the realm, by internal id.
+    async fn list_documents(&self) -> Result<HashMap<String, ClientDocument>, Error> {
+        let mut documents = HashMap::new();
+        let mut first = 0;
+        loop {
+            let page = self.keycloak.list_clients(first, STRETCH).await?;
+            let last = page.len() < STRETCH;
+            first += page.len();
+            let ours = page
+                .into_iter()
+                .filter(|client| client.attribute(super::template::RECORD).is_some());
+            documents.extend(ours.map(|client| (client.uuid().to_owned(), client)));
+            if last {
+                return Ok(documents);
+            }
+            sleep(PAUSE).await;
+        }
+    }
+}

@@ -1,0 +1,257 @@
+//! What requests and answers about API clients look like.
+
+use axum::extract::{FromRequestParts, Path};
+use axum::http::request::Parts;
+use secrecy::{ExposeSecret as _, SecretString};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use utoipa::ToSchema;
+
+use crate::app::App;
+use crate::client::{self, Capability, MEMBERS};
+use crate::clock::Timestamp;
+use crate::error::{Error, FieldError};
+use crate::http::extract::Query;
+use crate::http::problem::Problem;
+use crate::id::{AccountId, UserId};
+use crate::page::{Direction, Pagination};
+use crate::store::{ClientFilter, ClientSort};
+
+/// A new API client. The body is read as a map, where `null` and left out differ; this says its shape.
+#[derive(Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[expect(dead_code, reason = "the shape of the body, for the document")]
+pub(in crate::http) struct CreateClient {
+    /// `{accountId}_` and 1 to 64 letters, digits, dots, underscores or hyphens. Generated under the profile `domo`.
+    #[schema(example = "acme_reports")]
+    client_id: String,
+    #[serde(flatten)]
+    fields: ClientFields,
+}
+
+/// Changes of an API client (JSON merge patch, RFC 7396): what is left out stays, `null` takes away.
+#[derive(Deserialize, ToSchema)]
+#[expect(dead_code, reason = "the shape of the body, for the document")]
+pub(in crate::http) struct UpdateClient {
+    #[serde(flatten)]
+    fields: ClientFields,
+}
+
+/// The fields that people choose.
+#[derive(Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[expect(dead_code, reason = "the shape of the body, for the document")]
+struct ClientFields {
+    /// What people see; where it is blank, they see the client id.
+    #[schema(max_length = 255)]
+    display_name: Option<String>,
+    /// What it is for.
+    #[schema(max_length = 255)]
+    description: Option<String>,
+    /// What it can do; at least one.
+    capabilities: Vec<Capability>,
+    /// The scopes that it may ask for, of those that can be granted.
+    scopes: Option<Vec<String>>,
+    /// What relative URIs are appended to.
+    root_url: Option<String>,
+    /// Where Keycloak's pages link to.
+    home_url: Option<String>,
+    /// Where a browser may be sent after login; `web_app` needs one. A `*` may be the last character, after a slash.
+    redirect_uris: Option<Vec<String>>,
+    /// Where a browser may be sent after logout.
+    post_logout_redirect_uris: Option<Vec<String>>,
+    /// Exact origins from which browsers may call, or `+`: those of the redirect URIs.
+    web_origins: Option<Vec<String>>,
+    /// Where Keycloak pushes revocation policies: a public address.
+    admin_url: Option<String>,
+    /// Where Keycloak posts logout tokens: a public address. `backchannel` needs it.
+    backchannel_logout_url: Option<String>,
+    /// Whether it can be used; true where nothing is said.
+    enabled: Option<bool>,
+}
+
+/// What can be read and never written.
+const READ_ONLY: [&str; 6] =
+    ["accountId", "clientId", "createdAt", "owner", "secretCreatedAt", "status"];
+
+/// The members that no creation takes.
+pub(super) fn unknown_in_creation(members: &Map<String, Value>) -> Vec<FieldError> {
+    unknown(members, |name| name == "clientId")
+}
+
+/// The members that no change takes.
+pub(super) fn unknown_in_change(members: &Map<String, Value>) -> Vec<FieldError> {
+    unknown(members, |_| false)
+}
+
+fn unknown(members: &Map<String, Value>, also: impl Fn(&str) -> bool) -> Vec<FieldError> {
+    let refused = members.keys().filter(|name| !MEMBERS.contains(&name.as_str()) && !also(name));
+    refused
+        .map(|name| {
+            let read_only = READ_ONLY.contains(&name.as_str());
+            let message = if read_only { "is read-only" } else { "is not a field of this request" };
+            FieldError { field: name.clone(), message: message.to_owned() }
+        })
+        .collect()
+}
+
+/// An API client. Its secret is not part of it.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(in crate::http) struct ApiClient {
+    /// What it calls itself. Under the profile `domo` lists show its beginning only.
+    client_id: String,
+    display_name: Option<String>,
+    description: Option<String>,
+    /// The account that it belongs to.
+    account_id: AccountId,
+    owner: Owner,
+    capabilities: Vec<Capability>,
+    scopes: Vec<String>,
+    root_url: Option<String>,
+    home_url: Option<String>,
+    redirect_uris: Vec<String>,
+    post_logout_redirect_uris: Vec<String>,
+    web_origins: Vec<String>,
+    admin_url: Option<String>,
+    backchannel_logout_url: Option<String>,
+    enabled: bool,
+    /// `provisioning`, `active`, `orphaned` (its owner is disabled), `drifted` (somebody changed it in Keycloak) or
+    /// `missing` (somebody removed it there).
+    #[schema(example = "active")]
+    status: &'static str,
+    #[schema(value_type = String, format = DateTime)]
+    created_at: Timestamp,
+    /// When its secret was made.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    secret_created_at: Option<Timestamp>,
+}
+
+/// Who owns an API client.
+#[derive(Serialize, ToSchema)]
+struct Owner {
+    /// The id in Keycloak.
+    id: UserId,
+    /// The name at login.
+    username: String,
+}
+
+impl ApiClient {
+    fn shown_as(client_id: String, client: client::Client) -> Self {
+        let client::Client { record, spec } = client;
+        Self {
+            client_id,
+            status: record.status(),
+            account_id: record.account_id,
+            owner: Owner { id: record.owner_id, username: record.owner_username },
+            display_name: spec.display_name,
+            description: spec.description,
+            capabilities: spec.capabilities.into_iter().collect(),
+            scopes: spec.scopes.into_iter().collect(),
+            root_url: spec.root_url,
+            home_url: spec.home_url,
+            redirect_uris: spec.redirect_uris,
+            post_logout_redirect_uris: spec.post_logout_redirect_uris,
+            web_origins: spec.web_origins,
+            admin_url: spec.admin_url,
+            backchannel_logout_url: spec.backchannel_logout_url,
+            enabled: spec.enabled,
+            created_at: record.created_at,
+            secret_created_at: record.secret_created_at,
+        }
+    }
+
+    pub(super) fn listed(app: &App, client: client::Client) -> Self {
+        let id = app.clients.listed_id(&client.record.client_id, &client.record.account_id);
+        Self::shown_as(id, client)
+    }
+}
+
+impl From<client::Client> for ApiClient {
+    fn from(client: client::Client) -> Self {
+        Self::shown_as(client.record.client_id.to_string(), client)
+    }
+}
+
+/// A page of API clients.
+#[derive(Serialize, ToSchema)]
+pub(in crate::http) struct ClientList {
+    pub(super) clients: Vec<ApiClient>,
+    pub(super) pagination: Pagination,
+}
+
+/// An API client with its secret, where it is shown.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(in crate::http) struct ClientAndSecret {
+    #[serde(flatten)]
+    client: ApiClient,
+    /// The secret. Under the profile `domo` it is shown this once.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    client_secret: Option<String>,
+}
+
+impl From<client::ClientWithSecret> for ClientAndSecret {
+    fn from(made: client::ClientWithSecret) -> Self {
+        let client_secret = made.secret.map(|secret| secret.expose_secret().to_owned());
+        Self { client: made.client.into(), client_secret }
+    }
+}
+
+/// The secret of an API client.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(in crate::http) struct ClientSecret {
+    client_secret: String,
+}
+
+impl From<SecretString> for ClientSecret {
+    fn from(secret: SecretString) -> Self {
+        Self { client_secret: secret.expose_secret().to_owned() }
+    }
+}
+
+/// The client in the path, as the caller wrote it.
+pub(in crate::http) struct ClientInPath(pub(super) String);
+
+impl FromRequestParts<App> for ClientInPath {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
+        let path = Path::<String>::from_request_parts(parts, app).await;
+        Ok(Self(path.map_err(|_| Error::not_found("API client"))?.0))
+    }
+}
+
+const STATUSES: [(&str, &str); 5] = [
+    ("provisioning", "provisioning"),
+    ("active", "active"),
+    ("orphaned", "orphaned"),
+    ("drifted", "drifted"),
+    ("missing", "missing"),
+];
+const SORTS: [(&str, ClientSort); 6] = [
+    ("clientId", ClientSort::ClientId),
+    ("displayName", ClientSort::DisplayName),
+    ("accountId", ClientSort::AccountId),
+    ("owner", ClientSort::Owner),
+    ("createdAt", ClientSort::CreatedAt),
+    ("status", ClientSort::Status),
+];
+
+impl FromRequestParts<App> for ClientFilter {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &App) -> Result<Self, Problem> {
+        let mut query = Query::parse(parts);
+        let filter = Self {
+            search: query.search(),
+            status: query.choice("status", &STATUSES),
+            sort: query.choice("sort", &SORTS).unwrap_or(ClientSort::CreatedAt),
+            direction: query.direction().unwrap_or(Direction::Descending),
+            page: query.page(),
+        };
+        query.finish()?;
+        Ok(filter)
+    }
+}

@@ -1,0 +1,262 @@
+//! `/api/clients/v1/clients`: API clients.
+
+mod body;
+
+use std::collections::BTreeMap;
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::StatusCode;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use utoipa::ToSchema;
+
+use crate::app::App;
+use crate::client::Removed;
+use crate::error::Error;
+use crate::http::extract::{
+    Caller, Check, JsonObject, MergePatch, NO_STORE, NoQuery, NoStore, text,
+};
+use crate::http::openapi::{ApiErrors, TAG_CLIENTS};
+use crate::http::problem::Problem;
+use crate::id::UserId;
+use crate::page::Pagination;
+use crate::principal::Action;
+use crate::store::ClientFilter;
+use body::{
+    ApiClient, ClientAndSecret, ClientInPath, ClientList, ClientSecret, CreateClient, UpdateClient,
+};
+
+/// Lists the API clients that the caller may see
+///
+/// Those of their account; under the profile `domo` their own; with `manage-api-clients` all. Served from Hallpass's
+/// record: what somebody changes in Keycloak shows within seconds.
+#[utoipa::path(get, path = "/api/clients/v1/clients", tag = TAG_CLIENTS, operation_id = "listClients",
+    params(
+        ("search" = Option<String>, Query, description = "Part of the client id, display name, description or owner's name, in any case"),
+        ("status" = Option<String>, Query, description = "`provisioning`, `active`, `orphaned`, `drifted` or `missing`"),
+        ("sort" = Option<String>, Query, description = "`clientId`, `displayName`, `accountId`, `owner`, `createdAt` (where nothing is said) or `status`"),
+        ("direction" = Option<String>, Query, description = "`asc` or `desc` (where nothing is said)"),
+        ("offset" = Option<u32>, Query, description = "How many to skip; 0 where nothing is said"),
+        ("limit" = Option<u32>, Query, description = "How many to answer, 1 to 100; 10 where nothing is said"),
+    ),
+    responses((status = 200, body = ClientList), ApiErrors))]
+pub(in crate::http) async fn list(
+    State(app): State<App>,
+    Caller { principal, .. }: Caller,
+    filter: ClientFilter,
+) -> Result<Json<ClientList>, Problem> {
+    let found = app.clients.list(&principal, &filter).await?;
+    let clients = found.items.into_iter().map(|client| ApiClient::listed(&app, client)).collect();
+    Ok(Json(ClientList { clients, pagination: Pagination::new(filter.page, found.total) }))
+}
+
+/// Creates an API client
+///
+/// Needs the role `create-api-clients`. It counts against the quota of the caller's account.
+#[utoipa::path(post, path = "/api/clients/v1/clients", tag = TAG_CLIENTS, operation_id = "createClient",
+    request_body = CreateClient,
+    responses((status = 201, body = ClientAndSecret), ApiErrors))]
+pub(in crate::http) async fn create(
+    State(app): State<App>,
+    Caller { principal, origin }: Caller,
+    _: NoQuery,
+    JsonObject(members): JsonObject<Map<String, Value>>,
+) -> Result<(StatusCode, NoStore, Json<ClientAndSecret>), Problem> {
+    let errors = body::unknown_in_creation(&members);
+    let made = app.clients.create(&principal, &origin, members, errors).await?;
+    Ok((StatusCode::CREATED, NO_STORE, Json(made.into())))
+}
+
+/// One API client
+#[utoipa::path(get, path = "/api/clients/v1/clients/{clientId}", tag = TAG_CLIENTS, operation_id = "getClient",
+    params(("clientId" = String, Path, description = "The client's id")),
+    responses((status = 200, body = ApiClient), ApiErrors))]
+pub(in crate::http) async fn get(
+    State(app): State<App>,
+    Caller { principal, .. }: Caller,
+    ClientInPath(id): ClientInPath,
+    _: NoQuery,
+) -> Result<Json<ApiClient>, Problem> {
+    Ok(Json(app.clients.get(&principal, &id).await?.into()))
+}
+
+/// Changes an API client
+///
+/// What is left out stays, `null` takes away. Id, owner and account cannot be changed. Not under the profile `domo`.
+#[utoipa::path(patch, path = "/api/clients/v1/clients/{clientId}", tag = TAG_CLIENTS, operation_id = "updateClient",
+    params(("clientId" = String, Path, description = "The client's id")),
+    request_body(content = UpdateClient, content_type = "application/merge-patch+json"),
+    responses((status = 200, body = ApiClient), ApiErrors))]
+pub(in crate::http) async fn update(
+    State(app): State<App>,
+    Caller { principal, origin }: Caller,
+    ClientInPath(id): ClientInPath,
+    _: NoQuery,
+    MergePatch(members): MergePatch,
+) -> Result<Json<ApiClient>, Problem> {
+    let errors = body::unknown_in_change(&members);
+    Ok(Json(app.clients.update(&principal, &origin, &id, members, errors).await?.into()))
+}
+
+/// Deletes an API client, in Keycloak and here
+#[utoipa::path(delete, path = "/api/clients/v1/clients/{clientId}", tag = TAG_CLIENTS, operation_id = "deleteClient",
+    params(("clientId" = String, Path, description = "The client's id")),
+    responses((status = 204), ApiErrors))]
+pub(in crate::http) async fn delete(
+    State(app): State<App>,
+    Caller { principal, origin }: Caller,
+    ClientInPath(id): ClientInPath,
+    _: NoQuery,
+) -> Result<StatusCode, Problem> {
+    app.clients.delete(&principal, &origin, &id).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Which API clients to delete.
+#[derive(Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(in crate::http) struct DeleteClients {
+    /// 1 to 100 client ids.
+    #[schema(value_type = Vec<String>, min_items = 1, max_items = 100)]
+    client_ids: Option<Value>,
+    #[serde(flatten)]
+    #[schema(ignore)]
+    others: BTreeMap<String, Value>,
+}
+
+impl DeleteClients {
+    fn check(self) -> Result<Vec<String>, Error> {
+        let mut check = Check::default();
+        let ids = check.required("clientIds", self.client_ids, |value| {
+            let ids: Vec<String> =
+                serde_json::from_value(value.clone()).map_err(|_| "must be a list of texts")?;
+            if (1..=100).contains(&ids.len()) {
+                Ok(ids)
+            } else {
+                Err("must have 1 to 100 entries".to_owned())
+            }
+        });
+        check.no_others(&self.others);
+        check.finish()?;
+        Ok(ids.unwrap_or_default())
+    }
+}
+
+/// What became of each.
+#[derive(Serialize, ToSchema)]
+pub(in crate::http) struct DeleteResults {
+    results: Vec<DeleteResult>,
+}
+
+/// What became of one.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+struct DeleteResult {
+    client_id: String,
+    /// `deleted` or `not_found`.
+    #[schema(example = "deleted")]
+    outcome: &'static str,
+}
+
+impl From<(String, Removed)> for DeleteResult {
+    fn from((client_id, removed): (String, Removed)) -> Self {
+        let outcome = match removed {
+            Removed::Deleted => "deleted",
+            Removed::NotFound => "not_found",
+        };
+        Self { client_id, outcome }
+    }
+}
+
+/// Deletes several API clients
+#[utoipa::path(post, path = "/api/clients/v1/clients/delete/bulk", tag = TAG_CLIENTS, operation_id = "deleteClients",
+    request_body = DeleteClients,
+    responses((status = 200, body = DeleteResults), ApiErrors))]
+pub(in crate::http) async fn delete_bulk(
+    State(app): State<App>,
+    Caller { principal, origin }: Caller,
+    _: NoQuery,
+    JsonObject(body): JsonObject<DeleteClients>,
+) -> Result<Json<DeleteResults>, Problem> {
+    principal.authorize(Action::ChangeClients)?;
+    let results = app.clients.delete_all(&principal, &origin, body.check()?).await?;
+    Ok(Json(DeleteResults { results: results.into_iter().map(DeleteResult::from).collect() }))
+}
+
+/// The secret of an API client
+///
+/// Each reading is in the audit log. Not under the profile `domo`.
+#[utoipa::path(get, path = "/api/clients/v1/clients/{clientId}/secret", tag = TAG_CLIENTS,
+    operation_id = "getClientSecret",
+    params(("clientId" = String, Path, description = "The client's id")),
+    responses((status = 200, body = ClientSecret), ApiErrors))]
+pub(in crate::http) async fn get_secret(
+    State(app): State<App>,
+    Caller { principal, origin }: Caller,
+    ClientInPath(id): ClientInPath,
+    _: NoQuery,
+) -> Result<(NoStore, Json<ClientSecret>), Problem> {
+    let secret = app.clients.get_secret(&principal, &origin, &id).await?;
+    Ok((NO_STORE, Json(secret.into())))
+}
+
+/// Gives an API client a new secret
+///
+/// The old one is invalid at once. Not under the profile `domo`.
+#[utoipa::path(post, path = "/api/clients/v1/clients/{clientId}/secret", tag = TAG_CLIENTS,
+    operation_id = "regenerateClientSecret",
+    params(("clientId" = String, Path, description = "The client's id")),
+    responses((status = 201, body = ClientSecret), ApiErrors))]
+pub(in crate::http) async fn regenerate_secret(
+    State(app): State<App>,
+    Caller { principal, origin }: Caller,
+    ClientInPath(id): ClientInPath,
+    _: NoQuery,
+) -> Result<(StatusCode, NoStore, Json<ClientSecret>), Problem> {
+    let secret = app.clients.regenerate_secret(&principal, &origin, &id).await?;
+    Ok((StatusCode::CREATED, NO_STORE, Json(secret.into())))
+}
+
+/// Who is to own it.
+#[derive(Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(in crate::http) struct TransferClient {
+    /// The id in Keycloak of another member of the account.
+    #[schema(value_type = String)]
+    owner_id: Option<Value>,
+    #[serde(flatten)]
+    #[schema(ignore)]
+    others: BTreeMap<String, Value>,
+}
+
+impl TransferClient {
+    fn check(self) -> Result<UserId, Error> {
+        let mut check = Check::default();
+        let owner = check.required("ownerId", self.owner_id, |value| Ok(text(value)?.to_owned()));
+        check.no_others(&self.others);
+        check.finish()?;
+        Ok(UserId::new(owner.unwrap_or_default()))
+    }
+}
+
+/// Hands an API client to another member of its account
+///
+/// Its secret is made anew. Under the profile `domo` the answer shows it, this once.
+#[utoipa::path(post, path = "/api/clients/v1/clients/{clientId}/transfer", tag = TAG_CLIENTS,
+    operation_id = "transferClient",
+    params(("clientId" = String, Path, description = "The client's id")),
+    request_body = TransferClient,
+    responses((status = 200, body = ClientAndSecret), ApiErrors))]
+pub(in crate::http) async fn transfer(
+    State(app): State<App>,
+    Caller { principal, origin }: Caller,
+    ClientInPath(id): ClientInPath,
+    _: NoQuery,
+    JsonObject(body): JsonObject<TransferClient>,
+) -> Result<(NoStore, Json<ClientAndSecret>), Problem> {
+    principal.authorize(Action::ChangeClients)?;
+    let owner = body.check()?;
+    let handed_on = app.clients.transfer(&principal, &origin, &id, &owner).await?;
+    Ok((NO_STORE, Json(handed_on.into())))
+}

@@ -1,0 +1,3 @@
+//! `/api/clients/v1`.
+
+mod main_way;
