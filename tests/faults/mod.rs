@@ -1,1 +1,3 @@
 //! What holds when Keycloak or the process itself fails, at the worst moment.
+
+mod killed;

@@ -3,12 +3,16 @@
 mod admin;
 mod api;
 mod database;
+mod fault_proxy;
+mod process;
 mod realm;
 mod server;
 
 pub use admin::Admin;
 pub use api::{Answer, Api};
 pub use database::{DATABASES, Database};
+pub use fault_proxy::{Fault, FaultProxy, Rule};
+pub use process::{Process, hallpass, run};
 pub use realm::{LOGIN_CLIENT, Person, TestRealm};
 pub use server::TestServer;
 

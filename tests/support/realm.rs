@@ -86,8 +86,12 @@ impl TestRealm {
         }
     }
 
-    /// The settings of a server in this realm, on this database.
-    pub fn settings(&self, database: &Database, extra: &[(&str, &str)]) -> Settings {
+    /// The settings of a server in this realm, on this database, as environment variables.
+    pub fn environment(
+        &self,
+        database: &Database,
+        extra: &[(&str, &str)],
+    ) -> Vec<(String, String)> {
         let mut environment = vec![
             ("HALLPASS_SERVER__LISTEN", "127.0.0.1:0".to_owned()),
             ("HALLPASS_SERVER__ALLOWED_CLIENTS", format!("hallpass,hallpass-cli,{LOGIN_CLIENT}")),
@@ -105,8 +109,13 @@ impl TestRealm {
             environment.retain(|(known, _)| known != name);
             environment.push((name, (*value).to_owned()));
         }
-        let environment =
-            environment.into_iter().map(|(name, value)| (name.into(), value.into())).collect();
+        environment.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
+    }
+
+    /// The same, read as the service reads them.
+    pub fn settings(&self, database: &Database, extra: &[(&str, &str)]) -> Settings {
+        let environment = self.environment(database, extra).into_iter();
+        let environment = environment.map(|(name, value)| (name.into(), value.into())).collect();
         Settings::load(&Sources { environment, ..Sources::default() }).unwrap()
     }
 
