@@ -73,9 +73,15 @@ pub(super) async fn record(
     subject: &str,
     at: Timestamp,
 ) -> Result<(), sqlx::Error> {
-    sqlx::query("UPDATE change_counter SET last_number = last_number + 1 WHERE id = 1")
-        .execute(&mut **tx)
-        .await?;
+    let counted =
+        sqlx::query("UPDATE change_counter SET last_number = last_number + 1 WHERE id = 1")
+            .execute(&mut **tx)
+            .await?
+            .rows_affected();
+    // A change without a number is one that no replica hears of.
+    if counted != 1 {
+        return Err(sqlx::Error::RowNotFound);
+    }
     sqlx::query(
         "INSERT INTO changes (number, kind, subject, changed_at) \
          SELECT last_number, $1, $2, $3 FROM change_counter WHERE id = 1",

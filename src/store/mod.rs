@@ -88,6 +88,8 @@ impl From<StoreError> for Error {
             | StoreError::Database(
                 sqlx::Error::ColumnDecode { .. }
                 | sqlx::Error::ColumnNotFound(_)
+                | sqlx::Error::Decode(_)
+                | sqlx::Error::RowNotFound
                 | sqlx::Error::TypeNotFound { .. },
             ) => Self::internal(error),
             _ => {
