@@ -1,17 +1,23 @@
 //! Opening the database: its options, its private files, its migrations.
 
 use std::str::FromStr as _;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use secrecy::ExposeSecret as _;
 use sqlx::any::{AnyConnectOptions, AnyPoolOptions};
 use sqlx::migrate::Migrator;
 
-use super::{Dialect, ServeLock, Store, StoreError, files};
+use super::files::{self, OpeningLock};
+use super::{Dialect, ServeLock, Store, StoreError};
 use crate::config::StoreUrl;
 
-static MIGRATIONS: Migrator = sqlx::migrate!();
+/// A database that a newer version migrated opens too: replicas are replaced one by one.
+static MIGRATIONS: LazyLock<Migrator> = LazyLock::new(|| {
+    let mut migrations = sqlx::migrate!();
+    migrations.set_ignore_missing(true);
+    migrations
+});
 
 /// Longer than any statement of ours takes, shorter than a caller waits.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(3);
@@ -27,9 +33,13 @@ impl Store {
     /// Opens the database for a maintenance command, which may run beside a `serve`.
     pub async fn open(url: &StoreUrl) -> Result<Self, StoreError> {
         sqlx::any::install_default_drivers();
+        // Held until the tables are up to date: PostgreSQL makes those that open it at once wait for each
+        // other, SQLite does not.
+        let mut opening = None;
         let (dialect, url, settings) = match url {
             StoreUrl::Sqlite(path) => {
                 files::make_private(path)?;
+                opening = Some(OpeningLock::take(path).await?);
                 (Dialect::Sqlite, files::sqlite_url(path), SQLITE_PRAGMAS)
             }
             StoreUrl::Postgres(url) => {
@@ -48,6 +58,7 @@ impl Store {
             .connect_with(AnyConnectOptions::from_str(&url)?)
             .await?;
         MIGRATIONS.run(&pool).await?;
+        drop(opening);
         Ok(Self { pool, dialect, serve_lock: None })
     }
 

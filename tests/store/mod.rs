@@ -3,7 +3,9 @@
 mod audit;
 mod changes;
 mod corrupt;
+mod opening;
 mod signing_keys;
+mod sqlite;
 mod text;
 mod tokens;
 
