@@ -73,14 +73,19 @@ impl Store {
         .bind(kid)
         .bind(now.millis())
         .execute(&mut *tx)
-        .await?
-        .rows_affected()
-            == 1;
-        if switched {
-            changes::record(&mut tx, ChangeKind::KeySwitched, kid, now).await?;
+        .await;
+        let switched = match switched {
+            Ok(done) => done.rows_affected() == 1,
+            // Another one became active after this statement had looked, and the table takes one only.
+            Err(sqlx::Error::Database(error)) if error.is_unique_violation() => false,
+            Err(error) => return Err(error.into()),
+        };
+        if !switched {
+            return Ok(false);
         }
+        changes::record(&mut tx, ChangeKind::KeySwitched, kid, now).await?;
         tx.commit().await?;
-        Ok(switched)
+        Ok(true)
     }
 
     /// Takes every key out of use: the realm no longer publishes them. Answers how many there were.

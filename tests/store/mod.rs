@@ -4,6 +4,7 @@ mod audit;
 mod changes;
 mod corrupt;
 mod opening;
+mod races;
 mod signing_keys;
 mod sqlite;
 mod text;
