@@ -7,6 +7,8 @@ use std::time::Duration;
 use secrecy::ExposeSecret as _;
 use sqlx::any::{AnyConnectOptions, AnyPoolOptions};
 use sqlx::migrate::Migrator;
+use sqlx::{AnyConnection, Connection as _};
+use tokio::time::timeout;
 
 use super::files::{self, OpeningLock};
 use super::{Dialect, ServeLock, Store, StoreError};
@@ -21,6 +23,9 @@ static MIGRATIONS: LazyLock<Migrator> = LazyLock::new(|| {
 
 /// Longer than any statement of ours takes, shorter than a caller waits.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// A connection that does not answer within this time after its use is not used again.
+const RELEASE_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// WAL lets readers go on beside the one writer; FULL keeps a commit through a power cut.
 const SQLITE_PRAGMAS: &str = "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; \
@@ -55,6 +60,7 @@ impl Store {
                     Ok(())
                 })
             })
+            .after_release(move |connection, _| Box::pin(check_released(dialect, connection)))
             .connect_with(AnyConnectOptions::from_str(&url)?)
             .await?;
         MIGRATIONS.run(&pool).await?;
@@ -70,4 +76,18 @@ impl Store {
         };
         Ok(Self { serve_lock, ..Self::open(url).await? })
     }
+}
+
+/// The pool asks each connection that comes back whether it is good, and waits for good: those that a silent
+/// server left would be missing in it until the kernel gives them up, after many minutes. An error ends one.
+async fn check_released(
+    dialect: Dialect,
+    connection: &mut AnyConnection,
+) -> Result<bool, sqlx::Error> {
+    if dialect == Dialect::Postgres {
+        timeout(RELEASE_TIMEOUT, connection.ping())
+            .await
+            .map_err(|_| sqlx::Error::PoolTimedOut)??;
+    }
+    Ok(true)
 }

@@ -4,9 +4,11 @@ mod audit;
 mod changes;
 mod corrupt;
 mod opening;
+mod postgres;
 mod races;
 mod signing_keys;
 mod sqlite;
+mod tcp_proxy;
 mod text;
 mod tokens;
 
