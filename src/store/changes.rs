@@ -2,7 +2,7 @@
 
 use sqlx::{Any, Row as _, Transaction};
 
-use super::{Store, StoreError};
+use super::{Store, StoreError, within};
 use crate::clock::Timestamp;
 
 /// What changed.
@@ -41,28 +41,34 @@ pub struct Change {
 impl Store {
     /// The number of the newest change; 0 before the first.
     pub async fn last_change(&self) -> Result<i64, StoreError> {
-        Ok(sqlx::query_scalar("SELECT last_number FROM change_counter WHERE id = 1")
-            .fetch_one(&self.pool)
-            .await?)
+        within(async {
+            Ok(sqlx::query_scalar("SELECT last_number FROM change_counter WHERE id = 1")
+                .fetch_one(&self.pool)
+                .await?)
+        })
+        .await
     }
 
     /// The changes after `number`, in order, at most 1,000 of them.
     pub async fn list_changes_after(&self, number: i64) -> Result<Vec<Change>, StoreError> {
-        let rows = sqlx::query(
-            "SELECT number, kind, subject FROM changes WHERE number > $1 ORDER BY number LIMIT 1000",
-        )
-        .bind(number)
-        .fetch_all(&self.pool)
-        .await?;
-        rows.iter()
-            .map(|row| {
-                Ok(Change {
-                    number: row.try_get("number")?,
-                    kind: ChangeKind::find(row.try_get("kind")?),
-                    subject: row.try_get("subject")?,
+        within(async {
+            let rows = sqlx::query(
+                "SELECT number, kind, subject FROM changes WHERE number > $1 ORDER BY number LIMIT 1000",
+            )
+            .bind(number)
+            .fetch_all(&self.pool)
+            .await?;
+            rows.iter()
+                .map(|row| {
+                    Ok(Change {
+                        number: row.try_get("number")?,
+                        kind: ChangeKind::find(row.try_get("kind")?),
+                        subject: row.try_get("subject")?,
+                    })
                 })
-            })
-            .collect()
+                .collect()
+        })
+        .await
     }
 }
 
@@ -73,9 +79,15 @@ pub(super) async fn record(
     subject: &str,
     at: Timestamp,
 ) -> Result<(), sqlx::Error> {
-    sqlx::query("UPDATE change_counter SET last_number = last_number + 1 WHERE id = 1")
-        .execute(&mut **tx)
-        .await?;
+    let counted =
+        sqlx::query("UPDATE change_counter SET last_number = last_number + 1 WHERE id = 1")
+            .execute(&mut **tx)
+            .await?
+            .rows_affected();
+    // A change without a number is one that no replica hears of.
+    if counted != 1 {
+        return Err(sqlx::Error::RowNotFound);
+    }
     sqlx::query(
         "INSERT INTO changes (number, kind, subject, changed_at) \
          SELECT last_number, $1, $2, $3 FROM change_counter WHERE id = 1",

@@ -1,20 +1,31 @@
 //! Opening the database: its options, its private files, its migrations.
 
 use std::str::FromStr as _;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use secrecy::ExposeSecret as _;
 use sqlx::any::{AnyConnectOptions, AnyPoolOptions};
 use sqlx::migrate::Migrator;
+use sqlx::{AnyConnection, Connection as _};
+use tokio::time::timeout;
 
-use super::{Dialect, ServeLock, Store, StoreError, files};
+use super::files::{self, OpeningLock};
+use super::{Dialect, ServeLock, Store, StoreError};
 use crate::config::StoreUrl;
 
-static MIGRATIONS: Migrator = sqlx::migrate!();
+/// A database that a newer version migrated opens too: replicas are replaced one by one.
+static MIGRATIONS: LazyLock<Migrator> = LazyLock::new(|| {
+    let mut migrations = sqlx::migrate!();
+    migrations.set_ignore_missing(true);
+    migrations
+});
 
 /// Longer than any statement of ours takes, shorter than a caller waits.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// A connection that does not answer within this time after its use is not used again.
+const RELEASE_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// WAL lets readers go on beside the one writer; FULL keeps a commit through a power cut.
 const SQLITE_PRAGMAS: &str = "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; \
@@ -27,9 +38,13 @@ impl Store {
     /// Opens the database for a maintenance command, which may run beside a `serve`.
     pub async fn open(url: &StoreUrl) -> Result<Self, StoreError> {
         sqlx::any::install_default_drivers();
+        // Held until the tables are up to date: PostgreSQL makes those that open it at once wait for each
+        // other, SQLite does not.
+        let mut opening = None;
         let (dialect, url, settings) = match url {
             StoreUrl::Sqlite(path) => {
                 files::make_private(path)?;
+                opening = Some(OpeningLock::take(path).await?);
                 (Dialect::Sqlite, files::sqlite_url(path), SQLITE_PRAGMAS)
             }
             StoreUrl::Postgres(url) => {
@@ -45,9 +60,11 @@ impl Store {
                     Ok(())
                 })
             })
+            .after_release(move |connection, _| Box::pin(check_released(dialect, connection)))
             .connect_with(AnyConnectOptions::from_str(&url)?)
             .await?;
         MIGRATIONS.run(&pool).await?;
+        drop(opening);
         Ok(Self { pool, dialect, serve_lock: None })
     }
 
@@ -59,4 +76,18 @@ impl Store {
         };
         Ok(Self { serve_lock, ..Self::open(url).await? })
     }
+}
+
+/// The pool asks each connection that comes back whether it is good, and waits for good: those that a silent
+/// server left would be missing in it until the kernel gives them up, after many minutes. An error ends one.
+async fn check_released(
+    dialect: Dialect,
+    connection: &mut AnyConnection,
+) -> Result<bool, sqlx::Error> {
+    if dialect == Dialect::Postgres {
+        timeout(RELEASE_TIMEOUT, connection.ping())
+            .await
+            .map_err(|_| sqlx::Error::PoolTimedOut)??;
+    }
+    Ok(true)
 }

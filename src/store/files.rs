@@ -5,10 +5,16 @@ use std::fs::{File, OpenOptions, TryLockError};
 use std::io;
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
+use tokio::time::{sleep, timeout};
 use url::Url;
 
 use super::StoreError;
+
+/// Longer than a migration takes.
+const OPENING_TIMEOUT: Duration = Duration::from_mins(1);
+const OPENING_RETRY: Duration = Duration::from_millis(10);
 
 /// An advisory lock beside the database. The kernel lets go of it when the process ends, however it ends.
 ///
@@ -29,6 +35,34 @@ impl ServeLock {
                 Err(StoreError::AlreadyServed(database.display().to_string()))
             }
             Err(TryLockError::Error(source)) => Err(file_error(&path, source)),
+        }
+    }
+}
+
+/// Keeps processes apart that open the database, and maybe make its tables. Let go of as [`ServeLock`] is.
+pub(super) struct OpeningLock {
+    _file: File,
+}
+
+impl OpeningLock {
+    /// Takes the lock, after those who are before.
+    pub(super) async fn take(database: &Path) -> Result<Self, StoreError> {
+        let path = beside(database, "-opening-lock");
+        let file = private_file(&path).map_err(|source| file_error(&path, source))?;
+        // Not the blocking call: it could not be given up, not even at the end of the process.
+        let taken = timeout(OPENING_TIMEOUT, async {
+            loop {
+                match file.try_lock() {
+                    Ok(()) => return Ok(()),
+                    Err(TryLockError::WouldBlock) => sleep(OPENING_RETRY).await,
+                    Err(TryLockError::Error(source)) => return Err(source),
+                }
+            }
+        });
+        match taken.await {
+            Ok(Ok(())) => Ok(Self { _file: file }),
+            Ok(Err(source)) => Err(file_error(&path, source)),
+            Err(late) => Err(file_error(&path, late.into())),
         }
     }
 }

@@ -15,8 +15,10 @@ mod token_status;
 mod tokens;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use sqlx::{Any, AnyPool, Transaction};
+use tokio::time::timeout;
 
 pub use accounts::Quota;
 pub use changes::{Change, ChangeKind};
@@ -30,6 +32,9 @@ pub use token_status::TokenStatus;
 pub use tokens::{NewToken, TokenCreated, TokenDeleted, TokenRecord, TokenRevoked};
 
 use crate::error::{Code, Error};
+
+/// The longest that a caller waits: a connection and a statement, each at its own bound.
+const PATIENCE: Duration = Duration::from_secs(8);
 
 /// A pool of connections to the one database.
 #[derive(Clone)]
@@ -53,6 +58,9 @@ pub enum StoreError {
     /// The database does not answer, or answers that it cannot.
     #[error("the store failed")]
     Database(#[from] sqlx::Error),
+    /// The database did not answer in time; whether it did what it was asked is not known.
+    #[error("the store did not answer in time")]
+    Late,
     /// The migrations could not be applied.
     #[error("the store's tables could not be brought up to date")]
     Migrate(#[from] sqlx::migrate::MigrateError),
@@ -95,6 +103,8 @@ impl From<StoreError> for Error {
             | StoreError::Database(
                 sqlx::Error::ColumnDecode { .. }
                 | sqlx::Error::ColumnNotFound(_)
+                | sqlx::Error::Decode(_)
+                | sqlx::Error::RowNotFound
                 | sqlx::Error::TypeNotFound { .. },
             ) => Self::internal(error),
             _ => {
@@ -105,28 +115,39 @@ impl From<StoreError> for Error {
     }
 }
 
+/// One unit of work, bounded here: the driver waits for good when the other end falls silent.
+async fn within<T>(unit: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
+    timeout(PATIENCE, unit).await.unwrap_or(Err(StoreError::Late))
+}
+
 impl Store {
     /// Whether the database answers.
     pub async fn ping(&self) -> Result<(), StoreError> {
-        sqlx::query("SELECT 1").execute(&self.pool).await?;
-        Ok(())
+        within(async {
+            sqlx::query("SELECT 1").execute(&self.pool).await?;
+            Ok(())
+        })
+        .await
     }
 
     /// Records the realm's issuer on first use; afterwards refuses any other.
     pub async fn claim_issuer(&self, issuer: &str) -> Result<(), StoreError> {
-        sqlx::query(
-            "INSERT INTO facts (name, value) VALUES ('issuer', $1) ON CONFLICT (name) DO NOTHING",
-        )
-        .bind(issuer)
-        .execute(&self.pool)
-        .await?;
-        let found: String = sqlx::query_scalar("SELECT value FROM facts WHERE name = 'issuer'")
-            .fetch_one(&self.pool)
+        within(async {
+            sqlx::query(
+                "INSERT INTO facts (name, value) VALUES ('issuer', $1) ON CONFLICT (name) DO NOTHING",
+            )
+            .bind(issuer)
+            .execute(&self.pool)
             .await?;
-        if found == issuer {
-            return Ok(());
-        }
-        Err(StoreError::ForeignRealm { found, wanted: issuer.to_owned() })
+            let found: String = sqlx::query_scalar("SELECT value FROM facts WHERE name = 'issuer'")
+                .fetch_one(&self.pool)
+                .await?;
+            if found == issuer {
+                return Ok(());
+            }
+            Err(StoreError::ForeignRealm { found, wanted: issuer.to_owned() })
+        })
+        .await
     }
 
     /// Ends all connections, after the statements under way; SQLite folds its log into the file.

@@ -4,7 +4,7 @@ use sqlx::Row as _;
 use sqlx::any::AnyRow;
 
 use super::changes::{self, ChangeKind};
-use super::{Store, StoreError};
+use super::{Store, StoreError, within};
 use crate::clock::Timestamp;
 
 /// A signing key as the store keeps it.
@@ -33,15 +33,21 @@ impl Store {
     }
 
     async fn find_key(&self, sql: &'static str) -> Result<Option<SealedKey>, StoreError> {
-        let row = sqlx::query(sql).fetch_optional(&self.pool).await?;
-        Ok(row.as_ref().map(sealed_key).transpose()?)
+        within(async {
+            let row = sqlx::query(sql).fetch_optional(&self.pool).await?;
+            Ok(row.as_ref().map(sealed_key).transpose()?)
+        })
+        .await
     }
 
     /// The ids of all keys that there ever were.
     pub async fn list_kids(&self) -> Result<Vec<String>, StoreError> {
-        Ok(sqlx::query_scalar("SELECT kid FROM signing_keys ORDER BY kid")
-            .fetch_all(&self.pool)
-            .await?)
+        within(async {
+            Ok(sqlx::query_scalar("SELECT kid FROM signing_keys ORDER BY kid")
+                .fetch_all(&self.pool)
+                .await?)
+        })
+        .await
     }
 
     /// Records a new key, before it is published anywhere.
@@ -50,61 +56,75 @@ impl Store {
         key: &SealedKey,
         now: Timestamp,
     ) -> Result<(), StoreError> {
-        sqlx::query(
-            "INSERT INTO signing_keys (kid, state, sealed_private_key, created_at) \
-             VALUES ($1, 'pending', $2, $3)",
-        )
-        .bind(key.kid.as_str())
-        .bind(key.sealed_private_key.as_str())
-        .bind(now.millis())
-        .execute(&self.pool)
-        .await?;
-        Ok(())
+        within(async {
+            sqlx::query(
+                "INSERT INTO signing_keys (kid, state, sealed_private_key, created_at) \
+                 VALUES ($1, 'pending', $2, $3)",
+            )
+            .bind(key.kid.as_str())
+            .bind(key.sealed_private_key.as_str())
+            .bind(now.millis())
+            .execute(&self.pool)
+            .await?;
+            Ok(())
+        })
+        .await
     }
 
     /// Makes a pending key the one that signs. False when it is not pending, or another one is active.
     pub async fn activate_key(&self, kid: &str, now: Timestamp) -> Result<bool, StoreError> {
-        let mut tx = self.begin().await?;
-        let switched = sqlx::query(
-            "UPDATE signing_keys SET state = 'active', activated_at = $2 \
-             WHERE kid = $1 AND state = 'pending' \
-             AND NOT EXISTS (SELECT 1 FROM signing_keys WHERE state = 'active')",
-        )
-        .bind(kid)
-        .bind(now.millis())
-        .execute(&mut *tx)
-        .await?
-        .rows_affected()
-            == 1;
-        if switched {
+        within(async {
+            let mut tx = self.begin().await?;
+            let switched = sqlx::query(
+                "UPDATE signing_keys SET state = 'active', activated_at = $2 \
+                 WHERE kid = $1 AND state = 'pending' \
+                 AND NOT EXISTS (SELECT 1 FROM signing_keys WHERE state = 'active')",
+            )
+            .bind(kid)
+            .bind(now.millis())
+            .execute(&mut *tx)
+            .await;
+            let switched = match switched {
+                Ok(done) => done.rows_affected() == 1,
+                // Another one became active after this statement had looked, and the table takes one only.
+                Err(sqlx::Error::Database(error)) if error.is_unique_violation() => false,
+                Err(error) => return Err(error.into()),
+            };
+            if !switched {
+                return Ok(false);
+            }
             changes::record(&mut tx, ChangeKind::KeySwitched, kid, now).await?;
-        }
-        tx.commit().await?;
-        Ok(switched)
+            tx.commit().await?;
+            Ok(true)
+        })
+        .await
     }
 
     /// Takes every key out of use: the realm no longer publishes them. Answers how many there were.
     pub async fn retire_all_keys(&self, now: Timestamp) -> Result<u64, StoreError> {
-        let mut tx = self.begin().await?;
-        let kids: Vec<String> = sqlx::query_scalar(
-            "SELECT kid FROM signing_keys WHERE state <> 'retired' ORDER BY kid",
-        )
-        .fetch_all(&mut *tx)
-        .await?;
-        for kid in &kids {
-            // The private part goes too: a key that is taken back must not sign again.
-            sqlx::query(
-                "UPDATE signing_keys SET state = 'retired', retired_at = $2, sealed_private_key = '' \
-                 WHERE kid = $1",
+        within(async {
+            let mut tx = self.begin().await?;
+            let kids: Vec<String> = sqlx::query_scalar(
+                "SELECT kid FROM signing_keys WHERE state <> 'retired' ORDER BY kid",
             )
-            .bind(kid.as_str())
-            .bind(now.millis())
-            .execute(&mut *tx)
+            .fetch_all(&mut *tx)
             .await?;
-            changes::record(&mut tx, ChangeKind::KeySwitched, kid, now).await?;
-        }
-        tx.commit().await?;
-        Ok(kids.len() as u64)
+            for kid in &kids {
+                // The private part goes too: a key that is taken back must not sign again.
+                sqlx::query(
+                    "UPDATE signing_keys SET state = 'retired', retired_at = $2, sealed_private_key = '' \
+                     WHERE kid = $1",
+                )
+                .bind(kid.as_str())
+                .bind(now.millis())
+                .execute(&mut *tx)
+                .await?;
+                changes::record(&mut tx, ChangeKind::KeySwitched, kid, now).await?;
+            }
+            tx.commit().await?;
+            Ok(kids.len() as u64)
+        })
+        .await
     }
 }
 

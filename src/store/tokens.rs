@@ -4,7 +4,7 @@ use sqlx::any::AnyRow;
 use sqlx::{Any, Row as _, Transaction};
 
 use super::changes::{self, ChangeKind};
-use super::{Store, StoreError, audit};
+use super::{Store, StoreError, audit, within};
 use crate::audit::Event;
 use crate::clock::Timestamp;
 use crate::id::{PatId, UserId};
@@ -127,20 +127,23 @@ impl Store {
         max_live: u32,
         event: &Event,
     ) -> Result<TokenCreated, StoreError> {
-        let mut tx = self.begin().await?;
-        lock_owner(&mut tx, &token.user_id).await?;
-        if max_live > 0 {
-            let live = count_live(&mut tx, &token.user_id, token.created_at).await?;
-            if live >= i64::from(max_live) {
-                return Ok(TokenCreated::LimitReached);
+        within(async {
+            let mut tx = self.begin().await?;
+            lock_owner(&mut tx, &token.user_id).await?;
+            if max_live > 0 {
+                let live = count_live(&mut tx, &token.user_id, token.created_at).await?;
+                if live >= i64::from(max_live) {
+                    return Ok(TokenCreated::LimitReached);
+                }
             }
-        }
-        if !insert(&mut tx, token).await? {
-            return Ok(TokenCreated::NameTaken);
-        }
-        audit::append(&mut tx, event).await?;
-        tx.commit().await?;
-        Ok(TokenCreated::Created)
+            if !insert(&mut tx, token).await? {
+                return Ok(TokenCreated::NameTaken);
+            }
+            audit::append(&mut tx, event).await?;
+            tx.commit().await?;
+            Ok(TokenCreated::Created)
+        })
+        .await
     }
 
     /// The owner's token of this id.
@@ -149,12 +152,15 @@ impl Store {
         owner: &UserId,
         pat_id: PatId,
     ) -> Result<Option<TokenRecord>, StoreError> {
-        let row = sqlx::query(select!("WHERE user_id = $1 AND pat_id = $2"))
-            .bind(owner.as_str())
-            .bind(pat_id.to_string())
-            .fetch_optional(&self.pool)
-            .await?;
-        row.as_ref().map(token_record).transpose()
+        within(async {
+            let row = sqlx::query(select!("WHERE user_id = $1 AND pat_id = $2"))
+                .bind(owner.as_str())
+                .bind(pat_id.to_string())
+                .fetch_optional(&self.pool)
+                .await?;
+            row.as_ref().map(token_record).transpose()
+        })
+        .await
     }
 
     /// The owner's tokens, newest first.
@@ -163,20 +169,23 @@ impl Store {
         owner: &UserId,
         page: PageRequest,
     ) -> Result<Page<TokenRecord>, StoreError> {
-        let total: i64 = sqlx::query_scalar("SELECT COUNT(*) FROM tokens WHERE user_id = $1")
+        within(async {
+            let total: i64 = sqlx::query_scalar("SELECT COUNT(*) FROM tokens WHERE user_id = $1")
+                .bind(owner.as_str())
+                .fetch_one(&self.pool)
+                .await?;
+            let rows = sqlx::query(select!(
+                "WHERE user_id = $1 ORDER BY created_at DESC, pat_id DESC LIMIT $2 OFFSET $3"
+            ))
             .bind(owner.as_str())
-            .fetch_one(&self.pool)
+            .bind(i64::from(page.limit))
+            .bind(i64::from(page.offset))
+            .fetch_all(&self.pool)
             .await?;
-        let rows = sqlx::query(select!(
-            "WHERE user_id = $1 ORDER BY created_at DESC, pat_id DESC LIMIT $2 OFFSET $3"
-        ))
-        .bind(owner.as_str())
-        .bind(i64::from(page.limit))
-        .bind(i64::from(page.offset))
-        .fetch_all(&self.pool)
-        .await?;
-        let items = rows.iter().map(token_record).collect::<Result<_, _>>()?;
-        Ok(Page { items, total: total.unsigned_abs() })
+            let items = rows.iter().map(token_record).collect::<Result<_, _>>()?;
+            Ok(Page { items, total: total.unsigned_abs() })
+        })
+        .await
     }
 
     /// Revokes the token that `event` speaks of, with the event's reason. Again: nothing changes.
@@ -185,27 +194,30 @@ impl Store {
         pat_id: PatId,
         event: &Event,
     ) -> Result<TokenRevoked, StoreError> {
-        let mut tx = self.begin().await?;
-        let revoked = sqlx::query(
-            "UPDATE tokens SET revoked_at = $3, revoked_reason = $4 \
-             WHERE user_id = $1 AND pat_id = $2 AND revoked_at IS NULL",
-        )
-        .bind(event.owner_id.as_str())
-        .bind(pat_id.to_string())
-        .bind(event.at.millis())
-        .bind(event.reason.as_deref())
-        .execute(&mut *tx)
-        .await?
-        .rows_affected();
-        if revoked == 0 {
-            drop(tx);
-            let found = self.find_token(&event.owner_id, pat_id).await?;
-            return Ok(found.map_or(TokenRevoked::NotFound, |_| TokenRevoked::AlreadyRevoked));
-        }
-        changes::record(&mut tx, ChangeKind::TokenEnded, &pat_id.to_string(), event.at).await?;
-        audit::append(&mut tx, event).await?;
-        tx.commit().await?;
-        Ok(TokenRevoked::Revoked)
+        within(async {
+            let mut tx = self.begin().await?;
+            let revoked = sqlx::query(
+                "UPDATE tokens SET revoked_at = $3, revoked_reason = $4 \
+                 WHERE user_id = $1 AND pat_id = $2 AND revoked_at IS NULL",
+            )
+            .bind(event.owner_id.as_str())
+            .bind(pat_id.to_string())
+            .bind(event.at.millis())
+            .bind(event.reason.as_deref())
+            .execute(&mut *tx)
+            .await?
+            .rows_affected();
+            if revoked == 0 {
+                drop(tx);
+                let found = self.find_token(&event.owner_id, pat_id).await?;
+                return Ok(found.map_or(TokenRevoked::NotFound, |_| TokenRevoked::AlreadyRevoked));
+            }
+            changes::record(&mut tx, ChangeKind::TokenEnded, &pat_id.to_string(), event.at).await?;
+            audit::append(&mut tx, event).await?;
+            tx.commit().await?;
+            Ok(TokenRevoked::Revoked)
+        })
+        .await
     }
 
     /// Deletes the token that `event` speaks of, with all its metadata.
@@ -214,20 +226,23 @@ impl Store {
         pat_id: PatId,
         event: &Event,
     ) -> Result<TokenDeleted, StoreError> {
-        let mut tx = self.begin().await?;
-        let deleted = sqlx::query("DELETE FROM tokens WHERE user_id = $1 AND pat_id = $2")
-            .bind(event.owner_id.as_str())
-            .bind(pat_id.to_string())
-            .execute(&mut *tx)
-            .await?
-            .rows_affected();
-        if deleted == 0 {
-            return Ok(TokenDeleted::NotFound);
-        }
-        changes::record(&mut tx, ChangeKind::TokenEnded, &pat_id.to_string(), event.at).await?;
-        audit::append(&mut tx, event).await?;
-        tx.commit().await?;
-        Ok(TokenDeleted::Deleted)
+        within(async {
+            let mut tx = self.begin().await?;
+            let deleted = sqlx::query("DELETE FROM tokens WHERE user_id = $1 AND pat_id = $2")
+                .bind(event.owner_id.as_str())
+                .bind(pat_id.to_string())
+                .execute(&mut *tx)
+                .await?
+                .rows_affected();
+            if deleted == 0 {
+                return Ok(TokenDeleted::NotFound);
+            }
+            changes::record(&mut tx, ChangeKind::TokenEnded, &pat_id.to_string(), event.at).await?;
+            audit::append(&mut tx, event).await?;
+            tx.commit().await?;
+            Ok(TokenDeleted::Deleted)
+        })
+        .await
     }
 }
 
