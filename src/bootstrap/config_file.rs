@@ -6,7 +6,7 @@ use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::Path;
 
 use secrecy::{ExposeSecret as _, SecretString};
-use toml_edit::{DocumentMut, Item, Table, value};
+use toml_edit::{DocumentMut, Item, Table, TableLike, value};
 
 use super::BootstrapError;
 use crate::config::{BootstrapSettings, SealingKey, StoreUrl};
@@ -34,9 +34,7 @@ pub fn write_config(
         let table = table
             .as_table_like_mut()
             .ok_or_else(|| failed(format!("`{section}` is not a section")))?;
-        if table.get(key).and_then(Item::as_str) != Some(text.expose_secret()) {
-            table.insert(key, value(text.expose_secret()));
-        }
+        put(table, key, text.expose_secret());
     }
     let after = document.to_string();
     if after == before && is_private(path) {
@@ -44,6 +42,21 @@ pub fn write_config(
     }
     replace(path, &after).map_err(|error| failed(error.to_string()))?;
     Ok(true)
+}
+
+/// Changes a value that differs and leaves the comments around it.
+fn put(table: &mut dyn TableLike, key: &str, text: &str) {
+    match table.get_mut(key) {
+        Some(found) if found.as_str() == Some(text) => {}
+        Some(Item::Value(found)) => {
+            let around = found.decor().clone();
+            *found = text.into();
+            *found.decor_mut() = around;
+        }
+        _ => {
+            table.insert(key, value(text));
+        }
+    }
 }
 
 fn entries(

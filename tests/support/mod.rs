@@ -13,7 +13,10 @@ pub use api::{Answer, Api};
 pub use database::{DATABASES, Database};
 pub use fault_proxy::{Fault, FaultProxy, Rule};
 pub use process::{Process, hallpass, run};
-pub use realm::{LOGIN_CLIENT, Person, TestRealm};
+pub use realm::{
+    BareRealm, LOGIN_CLIENT, Person, TestRealm, administrator, bare_realm, bootstrap_settings,
+    options,
+};
 pub use server::TestServer;
 
 /// A variable that `dev/with-services` exports.
@@ -38,4 +41,16 @@ pub fn http() -> reqwest::Client {
         .no_proxy()
         .build()
         .unwrap()
+}
+
+/// One part of a compact token as JSON, unchecked.
+pub fn decode_part(part: &str) -> serde_json::Value {
+    use base64::Engine as _;
+    use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+    serde_json::from_slice(&URL_SAFE_NO_PAD.decode(part).unwrap()).unwrap()
+}
+
+/// A token's claims, unchecked.
+pub fn decode_claims(token: &str) -> serde_json::Value {
+    decode_part(token.split('.').nth(1).unwrap())
 }

@@ -1,0 +1,59 @@
+//! Realms that bootstrap does not touch.
+
+use hallpass::bootstrap::{BootstrapError, Mode};
+use serde_json::json;
+
+use super::snapshot::assert_same;
+use super::{Ground, dry_run, silent};
+use crate::support::{Admin, Database, administrator, bootstrap_settings, options};
+
+#[tokio::test]
+async fn a_client_of_one_of_our_names_that_is_not_ours_stops_it_before_anything_is_changed() {
+    let ground = Ground::new().await;
+    for client_id in ["hallpass", "hallpass-cli", "hallpass-pat", "hallpass-probe"] {
+        ground.admin.post(&ground.path("/clients"), &json!({"clientId": client_id})).await;
+        let before = ground.snapshot().await;
+        for options in [options(), dry_run()] {
+            let error = ground.try_bootstrap(options, silent()).await.unwrap_err();
+            assert!(error.to_string().contains(&format!(": {client_id};")), "{error}");
+            assert!(matches!(error, BootstrapError::ForeignClients(_)), "{error}");
+        }
+        assert_eq!(ground.remove(Mode::Apply).await, Vec::<String>::new());
+        assert_same(&before, &ground.snapshot().await);
+        let uuid = ground.admin.client_uuid(&ground.realm.name, client_id).await;
+        ground.admin.delete(&ground.path(&format!("/clients/{uuid}"))).await;
+    }
+}
+
+#[tokio::test]
+async fn the_realm_master_is_refused_unless_it_is_allowed() {
+    let folder = tempfile::tempdir().unwrap();
+    let settings = bootstrap_settings("master", &Database::sqlite(&folder));
+    let (keycloak, clock) = (administrator(&settings), hallpass::clock::Clock::system());
+    let key = hallpass::config::SealingKey::generate().unwrap();
+    let run = |options| {
+        let (keycloak, settings, key, clock) = (&keycloak, &settings, &key, &clock);
+        async move {
+            hallpass::bootstrap::bootstrap(keycloak, settings, key, clock, &options, silent()).await
+        }
+    };
+    let error = run(options()).await.unwrap_err();
+    assert!(matches!(error, BootstrapError::Master), "{error}");
+    let found = Admin::log_in().await.get("/master/clients?clientId=hallpass").await;
+    assert_eq!(found, json!([]));
+
+    // Everybody's realm: only looked at here.
+    let allowed = hallpass::bootstrap::Options { allow_master: true, ..dry_run() };
+    assert!(run(allowed).await.unwrap().changes > 0);
+}
+
+#[tokio::test]
+async fn a_realm_without_the_scopes_of_every_realm_is_refused() {
+    let ground = Ground::new().await;
+    let scopes = ground.admin.get(&ground.path("/client-scopes")).await;
+    let email = scopes.as_array().unwrap().iter().find(|scope| scope["name"] == "email").unwrap();
+    let path = format!("/client-scopes/{}", email["id"].as_str().unwrap());
+    ground.admin.delete(&ground.path(&path)).await;
+    let error = ground.try_bootstrap(options(), silent()).await.unwrap_err();
+    assert!(matches!(error, BootstrapError::MissingScope("email")), "{error}");
+}

@@ -1,1 +1,0 @@
-//! What Keycloak really does: facts that the code leans on.

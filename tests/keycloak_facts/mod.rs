@@ -1,0 +1,7 @@
+//! What Keycloak really does: facts that the code leans on. Each fails when an upgrade changes the fact.
+
+mod acceptance;
+mod directory;
+mod evaluation;
+mod forged;
+mod signing_key;
