@@ -1,1 +1,3 @@
 //! The HTTP API, path by path.
+
+mod matrix;

@@ -29,6 +29,11 @@ impl Admin {
         Self { http, token: answer["access_token"].as_str().unwrap().to_owned() }
     }
 
+    /// For Keycloak's endpoints that answer no JSON.
+    pub fn token(&self) -> &str {
+        &self.token
+    }
+
     /// Calls `path` below `/admin/realms`; panics unless Keycloak is content.
     pub async fn call(&self, method: Method, path: &str, body: Option<&Value>) -> Value {
         let url = format!("{}/admin/realms{path}", service("HALLPASS_TEST_KEYCLOAK_URL"));

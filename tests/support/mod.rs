@@ -5,12 +5,14 @@ mod api;
 mod database;
 mod realm;
 mod server;
+mod tokens;
 
 pub use admin::Admin;
 pub use api::{Answer, Api};
 pub use database::{DATABASES, Database};
 pub use realm::{LOGIN_CLIENT, Person, TestRealm};
 pub use server::TestServer;
+pub use tokens::claims_of;
 
 /// A variable that `dev/with-services` exports.
 pub fn service(name: &str) -> String {
