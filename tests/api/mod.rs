@@ -1,3 +1,4 @@
 //! The HTTP API, path by path.
 
 mod clients;
+mod matrix;

@@ -7,6 +7,7 @@ mod fault_proxy;
 mod process;
 mod realm;
 mod server;
+mod tokens;
 
 pub use admin::Admin;
 pub use api::{Answer, Api};
@@ -18,6 +19,7 @@ pub use realm::{
     options,
 };
 pub use server::TestServer;
+pub use tokens::claims_of;
 
 /// A variable that `dev/with-services` exports.
 pub fn service(name: &str) -> String {

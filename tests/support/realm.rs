@@ -169,6 +169,12 @@ impl TestRealm {
     }
 
     pub async fn access_token_from(&self, person: &Person, client_id: &str) -> String {
+        let answer = self.log_in(person, client_id).await;
+        answer["access_token"].as_str().unwrap_or_else(|| panic!("{answer}")).to_owned()
+    }
+
+    /// All tokens of a login with the password.
+    pub async fn log_in(&self, person: &Person, client_id: &str) -> Value {
         let form = [
             ("grant_type", "password"),
             ("client_id", client_id),
@@ -178,8 +184,15 @@ impl TestRealm {
         ];
         let url = format!("{}/protocol/openid-connect/token", self.issuer());
         let answer = http().post(url).form(&form).send().await.unwrap();
-        let answer: Value = answer.json().await.unwrap();
-        answer["access_token"].as_str().unwrap_or_else(|| panic!("{answer}")).to_owned()
+        answer.json().await.unwrap()
+    }
+
+    /// Takes the realm's default roles from a person: `create-tokens` is among them.
+    pub async fn take_default_roles(&self, person: &Person) {
+        let admin = Admin::log_in().await;
+        let role = admin.get(&format!("/{0}/roles/default-roles-{0}", self.name)).await;
+        let path = format!("/{}/users/{}/role-mappings/realm", self.name, person.id);
+        admin.call(Method::DELETE, &path, Some(&json!([role]))).await;
     }
 
     /// Gives roles of a client to a person.

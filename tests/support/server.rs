@@ -49,6 +49,17 @@ impl TestServer {
         Store::open(&self.database.url()).await.unwrap()
     }
 
+    /// Runs one statement on the server's database, for states that no operation makes (yet).
+    pub async fn execute(&self, statement: String) -> u64 {
+        use sqlx::Connection as _;
+        sqlx::any::install_default_drivers();
+        let url = self.database.url_text();
+        let mut connection = sqlx::AnyConnection::connect(&url).await.unwrap();
+        let done = sqlx::query(sqlx::AssertSqlSafe(statement)).execute(&mut connection).await;
+        connection.close().await.unwrap();
+        done.unwrap().rows_affected()
+    }
+
     pub fn anonymous(&self) -> Api {
         Api::new(&self.base, None)
     }

@@ -1,0 +1,240 @@
+//! The authorization matrix: every operation of the OpenAPI document, called by everybody.
+//!
+//! A row says what each [`Caller`] gets, in the order of [`Caller::ALL`]. `{patId}` in a path is a fresh token of the
+//! caller's own where the caller could have one, else one of somebody else's.
+
+use std::collections::BTreeSet;
+
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use crate::support::{Answer, Api, Database, Person, TestRealm, TestServer, unique};
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Caller {
+    Anonymous,
+    /// The owner of what is in the path.
+    User,
+    /// Somebody else, with the same roles.
+    OtherUser,
+    /// An owner without any role: the token in the path was made when there still was one.
+    WithoutRoles,
+    /// All of Hallpass's roles, and not the owner.
+    Administrator,
+    /// An administrator of Keycloak in the owner's name.
+    Impersonated,
+    /// A PAT of the owner, for another PAT of the owner.
+    Pat,
+    /// A PAT, for itself.
+    PatForItself,
+    /// A narrowed PAT of the owner, for itself.
+    NarrowedPat,
+    /// A good access token of another realm.
+    AnotherRealm,
+}
+
+impl Caller {
+    const ALL: [Self; 10] = [
+        Self::Anonymous,
+        Self::User,
+        Self::OtherUser,
+        Self::WithoutRoles,
+        Self::Administrator,
+        Self::Impersonated,
+        Self::Pat,
+        Self::PatForItself,
+        Self::NarrowedPat,
+        Self::AnotherRealm,
+    ];
+}
+
+const WHO: &str = "401 unauthenticated";
+const ROLE: &str = "403 missing-role";
+const READS: &str = "403 impersonated";
+const PAT: &str = "403 pat-not-allowed";
+const NONE: &str = "404 not-found";
+
+struct Row {
+    method: &'static str,
+    path: &'static str,
+    /// `null`: no body.
+    body: Value,
+    expected: [&'static str; Caller::ALL.len()],
+}
+
+const fn row(
+    method: &'static str,
+    path: &'static str,
+    body: Value,
+    expected: [&'static str; Caller::ALL.len()],
+) -> Row {
+    Row { method, path, body, expected }
+}
+
+/// An operation that asks for no credential.
+const fn open(method: &'static str, path: &'static str) -> Row {
+    row(method, path, Value::Null, ["200"; Caller::ALL.len()])
+}
+
+#[rustfmt::skip]
+fn rows() -> Vec<Row> {
+    let nothing = || Value::Null;
+    vec![
+        //                                            anonymous user  other  no role admin  impers. pat   itself narrowed another realm
+        row("POST", "/api/pat/v1/tokens", json!({"name": "matrix"}),
+                                                     [WHO,     "201", "201", ROLE,   "201", READS,  PAT,   PAT,   PAT,   WHO]),
+        row("GET", "/api/pat/v1/tokens", nothing(),  [WHO,     "200", "200", "200",  "200", "200",  "200", "200", PAT,   WHO]),
+        row("GET", "/api/pat/v1/tokens/self", nothing(),
+                                                     [WHO,     NONE,  NONE,  NONE,   NONE,  NONE,   "200", "200", "200", WHO]),
+        row("GET", "/api/pat/v1/tokens/{patId}", nothing(),
+                                                     [WHO,     "200", NONE,  "200",  NONE,  "200",  "200", "200", PAT,   WHO]),
+        row("DELETE", "/api/pat/v1/tokens/{patId}", nothing(),
+                                                     [WHO,     "204", NONE,  "204",  NONE,  READS,  PAT,   PAT,   PAT,   WHO]),
+        row("POST", "/api/pat/v1/tokens/{patId}/invalidate", nothing(),
+                                                     [WHO,     "200", NONE,  "200",  NONE,  READS,  PAT,   "200", "200", WHO]),
+        open("GET", "/public-keys"),
+        open("GET", "/livez"),
+        open("GET", "/readyz"),
+    ]
+}
+
+#[test]
+fn every_operation_of_the_document_has_one_row_and_every_row_an_operation() {
+    let document = serde_json::to_value(hallpass::http::document()).unwrap();
+    let mut operations = BTreeSet::new();
+    for (path, item) in document["paths"].as_object().unwrap() {
+        for method in item.as_object().unwrap().keys() {
+            operations.insert(format!("{} {path}", method.to_uppercase()));
+        }
+    }
+    let listed: Vec<_> = rows().iter().map(|row| format!("{} {}", row.method, row.path)).collect();
+    let unique: BTreeSet<_> = listed.iter().cloned().collect();
+    assert_eq!(unique.len(), listed.len(), "an operation has two rows");
+    assert_eq!(unique, operations);
+}
+
+#[tokio::test]
+async fn everybody_may_do_what_the_matrix_says_and_nothing_else() {
+    let cast = Cast::gather().await;
+    let mut wrong = Vec::new();
+    for row in rows() {
+        for (caller, expected) in Caller::ALL.into_iter().zip(row.expected) {
+            let found = outcome(&cast.call(&row, caller).await);
+            if found != expected {
+                let operation = format!("{} {}", row.method, row.path);
+                wrong.push(format!("{operation} by {caller:?}: {found}, not {expected}"));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+    cast.server.stop().await;
+}
+
+/// The status, and the code of a problem.
+fn outcome(answer: &Answer) -> String {
+    let status = answer.status.as_u16();
+    if status < 400 {
+        return status.to_string();
+    }
+    format!("{status} {}", answer.json()["code"].as_str().unwrap_or("without a code"))
+}
+
+/// Everybody, logged in.
+struct Cast {
+    server: TestServer,
+    user: Api,
+    other_user: Api,
+    /// Logged in while there was a role: makes the tokens of `without_roles`.
+    before: Api,
+    without_roles: Api,
+    administrator: Api,
+    impersonated: Api,
+    another_realm: Api,
+}
+
+impl Cast {
+    async fn gather() -> Self {
+        let realm = TestRealm::shared().await;
+        let unlimited = [("HALLPASS_TOKENS__MAX_PER_USER", "0")];
+        let server = TestServer::start_with(realm.clone(), Database::sqlite, &unlimited).await;
+        let owner = realm.person().await;
+        let administrator = realm.person().await;
+        realm.give_roles(&administrator, "hallpass", &["administrator"]).await;
+        let stripped = realm.person().await;
+        let before = server.user(&stripped).await;
+        realm.take_default_roles(&stripped).await;
+        Self {
+            user: server.user(&owner).await,
+            other_user: server.user(&realm.person().await).await,
+            before,
+            without_roles: server.user(&stripped).await,
+            administrator: server.user(&administrator).await,
+            impersonated: server.with_token(&realm.impersonated_access_token(&owner).await),
+            another_realm: server.with_token(&foreign_token(&owner).await),
+            server,
+        }
+    }
+
+    async fn call(&self, row: &Row, caller: Caller) -> Answer {
+        let owner = if caller == Caller::WithoutRoles { &self.before } else { &self.user };
+        let (api, own) = self.credential(caller).await;
+        let mut path = row.path.to_owned();
+        if path.contains("{patId}") {
+            let target = match own {
+                Some(own) => own,
+                None => mint(owner).await["patId"].as_str().unwrap().to_owned(),
+            };
+            path = path.replace("{patId}", &target);
+        }
+        assert!(!path.contains('{'), "the matrix cannot fill in {path}");
+        let mut request = api.request(Method::from_bytes(row.method.as_bytes()).unwrap(), &path);
+        if !row.body.is_null() {
+            request = request.json(&row.body);
+        }
+        api.send(request).await
+    }
+
+    /// The caller's client, and the id of the PAT that calls where it is to act on itself.
+    async fn credential(&self, caller: Caller) -> (Api, Option<String>) {
+        let api = match caller {
+            Caller::Anonymous => self.server.anonymous(),
+            Caller::User => self.user.clone(),
+            Caller::OtherUser => self.other_user.clone(),
+            Caller::WithoutRoles => self.without_roles.clone(),
+            Caller::Administrator => self.administrator.clone(),
+            Caller::Impersonated => self.impersonated.clone(),
+            Caller::AnotherRealm => self.another_realm.clone(),
+            Caller::Pat => return (self.pat().await.0, None),
+            Caller::PatForItself => {
+                let (api, pat_id) = self.pat().await;
+                return (api, Some(pat_id));
+            }
+            Caller::NarrowedPat => {
+                let (api, pat_id) = self.pat().await;
+                let narrow = format!(
+                    "UPDATE tokens SET scopes = '[\"push-data\"]' WHERE pat_id = '{pat_id}'"
+                );
+                assert_eq!(self.server.execute(narrow).await, 1);
+                return (api, Some(pat_id));
+            }
+        };
+        (api, None)
+    }
+
+    async fn pat(&self) -> (Api, String) {
+        let minted = mint(&self.user).await;
+        let api = self.server.with_token(minted["token"].as_str().unwrap());
+        (api, minted["patId"].as_str().unwrap().to_owned())
+    }
+}
+
+async fn mint(owner: &Api) -> Value {
+    owner.mint(&unique("matrix")).await
+}
+
+/// Of a person with the same name, from a realm whose keys are the same: only `iss` tells them apart.
+async fn foreign_token(twin: &Person) -> String {
+    let realm = TestRealm::own().await;
+    let person = realm.person_with(&twin.username, json!({})).await;
+    realm.access_token(&person).await
+}
