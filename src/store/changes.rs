@@ -72,6 +72,15 @@ impl Store {
     }
 }
 
+/// Takes the counter's row before anything else, for a unit that looks at several rows and then changes some:
+/// two such units would see what the other is about to change, or wait for each other in a ring.
+pub(super) async fn lock(tx: &mut Transaction<'static, Any>) -> Result<(), sqlx::Error> {
+    sqlx::query("UPDATE change_counter SET last_number = last_number WHERE id = 1")
+        .execute(&mut **tx)
+        .await?;
+    Ok(())
+}
+
 /// Numbers a change in the transaction that makes it. The counter's row stays locked until the commit.
 pub(super) async fn record(
     tx: &mut Transaction<'static, Any>,

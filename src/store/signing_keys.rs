@@ -75,6 +75,7 @@ impl Store {
     pub async fn activate_key(&self, kid: &str, now: Timestamp) -> Result<bool, StoreError> {
         within(async {
             let mut tx = self.begin().await?;
+            changes::lock(&mut tx).await?;
             let switched = sqlx::query(
                 "UPDATE signing_keys SET state = 'active', activated_at = $2 \
                  WHERE kid = $1 AND state = 'pending' \
@@ -83,19 +84,14 @@ impl Store {
             .bind(kid)
             .bind(now.millis())
             .execute(&mut *tx)
-            .await;
-            let switched = match switched {
-                Ok(done) => done.rows_affected() == 1,
-                // Another one became active after this statement had looked, and the table takes one only.
-                Err(sqlx::Error::Database(error)) if error.is_unique_violation() => false,
-                Err(error) => return Err(error.into()),
-            };
-            if !switched {
-                return Ok(false);
+            .await?
+            .rows_affected()
+                == 1;
+            if switched {
+                changes::record(&mut tx, ChangeKind::KeySwitched, kid, now).await?;
             }
-            changes::record(&mut tx, ChangeKind::KeySwitched, kid, now).await?;
             tx.commit().await?;
-            Ok(true)
+            Ok(switched)
         })
         .await
     }
@@ -104,6 +100,7 @@ impl Store {
     pub async fn retire_all_keys(&self, now: Timestamp) -> Result<u64, StoreError> {
         within(async {
             let mut tx = self.begin().await?;
+            changes::lock(&mut tx).await?;
             let kids: Vec<String> = sqlx::query_scalar(
                 "SELECT kid FROM signing_keys WHERE state <> 'retired' ORDER BY kid",
             )
@@ -112,8 +109,8 @@ impl Store {
             for kid in &kids {
                 // The private part goes too: a key that is taken back must not sign again.
                 sqlx::query(
-                    "UPDATE signing_keys SET state = 'retired', retired_at = $2, sealed_private_key = '' \
-                     WHERE kid = $1",
+                    "UPDATE signing_keys SET state = 'retired', retired_at = $2, \
+                     sealed_private_key = '' WHERE kid = $1",
                 )
                 .bind(kid.as_str())
                 .bind(now.millis())

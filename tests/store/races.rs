@@ -126,3 +126,27 @@ async fn of_many_keys_one_becomes_active() {
         assert_eq!(fresh.count("changes").await, 1);
     });
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn keys_that_are_activated_and_retired_at_once_are_each_retired_once() {
+    on_each!(|fresh| {
+        for number in 0..WRITERS {
+            super::signing_keys::insert(&fresh.store, &format!("kid-{number:02}")).await;
+        }
+        let answers = fresh
+            .race(|store, number| async move {
+                if number % 2 == 0 {
+                    return Ok((0, store.retire_all_keys(super::NOW).await?));
+                }
+                let kid = format!("kid-{number:02}");
+                Ok((u64::from(store.activate_key(&kid, super::NOW).await?), 0))
+            })
+            .await;
+        let activated: u64 = answers.iter().map(|(activated, _)| activated).sum();
+        let retired: u64 = answers.iter().map(|(_, retired)| retired).sum();
+        assert!(activated <= 1, "{activated}");
+        assert_eq!(retired, WRITERS as u64);
+        assert_eq!(fresh.count("signing_keys WHERE state <> 'retired'").await, 0);
+        assert_eq!(fresh.count("changes").await.unsigned_abs(), activated + retired);
+    });
+}
