@@ -17,7 +17,9 @@ fn block(document: &str, name: &str) -> String {
 #[tokio::test]
 async fn the_tour_of_the_readme_runs() {
     let realm = TestRealm::own().await;
-    realm.person_with("alice", serde_json::json!({})).await;
+    let alice = serde_json::json!({"attributes": {"account_id": ["acme"]}});
+    let alice = realm.person_with("alice", alice).await;
+    realm.give_roles(&alice, "hallpass", &["create-api-clients"]).await;
     let admin = Admin::log_in().await;
     // The demonstration's own people and password, in this test's realm.
     let found = admin.get(&format!("/{}/users?username=alice", realm.name)).await;
@@ -51,6 +53,8 @@ async fn the_tour_of_the_readme_runs() {
         "\"revoked\"",
         "\"A valid credential is needed\"",
         "204",
+        "\"token_type\": \"Bearer\"",
+        "push-data",
     ] {
         assert!(text.contains(part), "{part} is missing in {text}");
     }

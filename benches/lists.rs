@@ -1,0 +1,169 @@
+//! Lists of API clients with 5,000 of them in one realm, over HTTP, on each database: `make bench`.
+//!
+//! The clients are made through Hallpass, so each has its Keycloak client. Every answer is checked. Writes
+//! `docs/benchmarks.md`, and fails where a median is over the target.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, unreachable_pub, missing_docs)]
+
+#[allow(dead_code, unused_imports)]
+#[path = "../tests/support/mod.rs"]
+mod support;
+
+use std::fmt::Write as _;
+use std::time::{Duration, Instant};
+
+use hallpass::page::{Direction, PageRequest};
+use hallpass::store::{ClientFilter, ClientSort, NewClient, Seen, Store, StoredSpec, Visible};
+use serde_json::json;
+use support::{Api, Database, TestRealm, TestServer};
+
+const CLIENTS: u64 = 5_000;
+const ROUNDS: usize = 101;
+const TARGET: Duration = Duration::from_millis(50);
+const PATH: &str = "/api/clients/v1/clients";
+/// What is asked, and how many there are of it.
+const QUESTIONS: [(&str, &str, u64); 9] = [
+    ("first page", "", CLIENTS),
+    ("last page", "offset=4990", CLIENTS),
+    ("a hundred at once", "limit=100&offset=2000", CLIENTS),
+    ("by name", "sort=displayName&direction=asc&offset=2500", CLIENTS),
+    ("by owner", "sort=owner&offset=2500", CLIENTS),
+    ("by status", "sort=status&offset=2500", CLIENTS),
+    ("search, one hit", "search=client+number+4321", 1),
+    ("search, no hit", "search=100%25", 0),
+    ("search and status, all", "search=NUMBER&status=active&sort=clientId&offset=4000", CLIENTS),
+];
+
+#[tokio::main]
+async fn main() {
+    let realm = TestRealm::own().await;
+    let person = realm.person().await;
+    realm.give_roles(&person, "hallpass", &["create-api-clients", "manage-api-clients"]).await;
+    let quota = [("HALLPASS_CLIENTS__QUOTA", "10000"), ("HALLPASS_LIFECYCLE__POLL_INTERVAL", "1h")];
+
+    let mut report = String::from(HEAD);
+    let sqlite = TestServer::start_with(realm.clone(), Database::sqlite, &quota).await;
+    let user = sqlite.user(&person).await;
+    let began = Instant::now();
+    make_clients(&user, &person.username.replace('-', "")).await;
+    println!("made {CLIENTS} clients in {:.0} s", began.elapsed().as_secs_f64());
+    let mut slow = measure("SQLite", &user, &mut report).await;
+
+    let postgres = TestServer::start_with(realm.clone(), Database::postgres, &quota).await;
+    copy(&sqlite.store().await, &postgres.store().await).await;
+    slow |= measure("PostgreSQL", &postgres.user(&person).await, &mut report).await;
+
+    std::fs::write(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/benchmarks.md"), report).unwrap();
+    sqlite.stop().await;
+    postgres.stop().await;
+    assert!(!slow, "a median is over {TARGET:?}");
+}
+
+async fn make_clients(user: &Api, account: &str) {
+    let mut tasks = tokio::task::JoinSet::new();
+    for lane in 0..8 {
+        let (user, account) = (user.clone(), account.to_owned());
+        tasks.spawn(async move {
+            for number in (lane..CLIENTS).step_by(8) {
+                let body = json!({"clientId": format!("{account}_{number}"), "capabilities": ["script"],
+                    "displayName": format!("Client number {number}"), "scopes": ["push-data"]});
+                user.post(PATH, &body).await.expect(201);
+            }
+        });
+    }
+    tasks.join_all().await;
+}
+
+/// The same records in another store: making the Keycloak clients again would only take time.
+async fn copy(from: &Store, to: &Store) {
+    let mut offset = 0;
+    loop {
+        let filter = ClientFilter {
+            search: String::new(),
+            status: None,
+            sort: ClientSort::ClientId,
+            direction: Direction::Ascending,
+            page: PageRequest { offset, limit: 100 },
+        };
+        let page = from.list_clients(&Visible::All, &filter).await.unwrap();
+        if page.items.is_empty() {
+            return;
+        }
+        offset += 100;
+        for record in page.items {
+            let name = serde_json::from_str::<serde_json::Value>(&record.spec).unwrap()["displayName"]
+                .as_str()
+                .unwrap()
+                .to_lowercase();
+            let spec = StoredSpec {
+                json: record.spec,
+                search_text: format!("{}\n{name}\n\n{}", record.client_id, record.owner_username),
+                display_name: name,
+                unique_name: None,
+            };
+            let new = NewClient {
+                record_id: record.record_id.clone(),
+                client_id: record.client_id,
+                account_id: record.account_id,
+                owner_id: record.owner_id,
+                owner_username: record.owner_username,
+                spec: spec.clone(),
+                created_at: record.created_at,
+                lease_until: record.created_at,
+            };
+            to.reserve_client(&new, 10_000).await.unwrap();
+            let seen = Seen { spec, secret_created_at: record.secret_created_at, drifted: false };
+            let event = created(&new);
+            to.complete_client(&record.record_id, &record.keycloak_id.unwrap(), &seen, &event)
+                .await
+                .unwrap();
+        }
+    }
+}
+
+fn created(client: &NewClient) -> hallpass::audit::Event {
+    let subject = (client.client_id.to_string(), client.client_id.to_string());
+    let actor = hallpass::audit::Actor::hallpass();
+    let action = hallpass::audit::Action::ClientCreated;
+    hallpass::audit::Event::new(action, subject, &client.owner_id, &actor, client.created_at)
+}
+
+/// Whether a median is over the target. All questions in turn, so that a busy moment hits each of them.
+async fn measure(database: &str, user: &Api, report: &mut String) -> bool {
+    let mut times = vec![Vec::new(); QUESTIONS.len()];
+    for _ in 0..ROUNDS {
+        for (index, (_, query, total)) in QUESTIONS.iter().enumerate() {
+            let began = Instant::now();
+            let answer = user.get(&format!("{PATH}?{query}")).await;
+            times[index].push(began.elapsed());
+            assert_eq!(answer.expect(200)["pagination"]["total"], *total, "{query}");
+        }
+    }
+    let mut slow = false;
+    for ((name, _, _), mut times) in QUESTIONS.iter().zip(times) {
+        times.sort();
+        let (median, late) = (times[ROUNDS / 2], times[ROUNDS * 95 / 100]);
+        slow |= median > TARGET;
+        let row = format!(
+            "| {database} | {name} | {:.1} | {:.1} |",
+            median.as_secs_f64() * 1e3,
+            late.as_secs_f64() * 1e3
+        );
+        println!("{row}");
+        let _ = writeln!(report, "{row}");
+    }
+    slow
+}
+
+const HEAD: &str = "# Benchmarks
+
+<!-- Written by `make bench`. -->
+
+## Lists of API clients
+
+An administrator's list over HTTP, with 5,000 API clients in one realm, each with its Keycloak client: 101 requests of each kind, in turn,
+from the same machine (2 cores). Target: 50 ms at the median.
+
+| database | question | median, ms | 95 %, ms |
+|---|---|---:|---:|
+";
