@@ -1,7 +1,9 @@
 //! Bootstrap on real realms: what it makes, that it makes it once, and that it takes everything back.
 
+mod browser;
 mod command;
 mod interrupted;
+mod login;
 mod mending;
 mod permissions;
 mod refusals;
