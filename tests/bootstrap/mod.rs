@@ -44,9 +44,14 @@ struct Done {
 
 impl Ground {
     async fn new() -> Self {
+        Self::on(Database::sqlite).await
+    }
+
+    async fn on(database: fn(&tempfile::TempDir) -> Database) -> Self {
         let realm = bare_realm().await;
         let folder = tempfile::tempdir().unwrap();
-        let database = Database::sqlite(&folder);
+        let database = database(&folder);
+        database.create().await;
         let admin = Admin::log_in().await;
         // Whatever of a realm is changed first, Keycloak writes its defaults out beside it: done here, so
         // that what bootstrap changes is all that shows.
