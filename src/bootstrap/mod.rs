@@ -1,6 +1,7 @@
 //! Preparing a realm, idempotently: each step looks, compares, changes what differs and reports it.
 //!
-//! 1. Nothing is touched before it is certain that the names are free, or ours (`hallpass.managed`).
+//! 1. Nothing is touched before it is certain that the names are free, or ours (`hallpass.managed`), and that the
+//!    store is there and this realm's.
 //! 2. Client scopes, user profile, our clients with their roles and mappers, the default role.
 //! 3. What the realm's event settings were is noted on our client; then they are switched on.
 //! 4. The signing key is made, sealed in the store, published as a passive key, and taken into use when the
@@ -35,6 +36,7 @@ use crate::keys::KeyError;
 use crate::seal::SealError;
 use crate::store::StoreError;
 use run::Run;
+use signing_key::Missing;
 
 /// The attribute on everything that bootstrap made.
 pub const MANAGED: &str = "hallpass.managed";
@@ -134,6 +136,7 @@ pub async fn bootstrap(
     let mut run = Run::new(keycloak, settings, options.mode, report);
     let realm = run.find("").await?.ok_or(BootstrapError::NoRealm)?;
     clients::refuse_foreign(&run).await?;
+    let store = signing_key::open_store(&run, Missing::Make).await?;
 
     let scopes = scopes::prepare(&mut run, &options.scopes).await?;
     profile::prepare(&mut run).await?;
@@ -147,7 +150,7 @@ pub async fn bootstrap(
             events::prepare(&mut run, service).await?;
         }
     }
-    signing_key::prepare(&mut run, encryption_key, clock).await?;
+    signing_key::prepare(&mut run, store, encryption_key, clock).await?;
     let client_secret = match &service {
         Some(service) => Some(clients::secret(&run, service).await?),
         None => None,

@@ -4,7 +4,7 @@ use reqwest::Method;
 use serde_json::Value;
 
 use super::run::{Mode, Report, Run, text};
-use super::signing_key::{PROVIDERS, is_ours, is_there};
+use super::signing_key::{Missing, PROVIDERS, is_ours, open_store};
 use super::{BootstrapError, MANAGED, clients, events, profile};
 use crate::clock::Clock;
 use crate::config::BootstrapSettings;
@@ -23,9 +23,11 @@ pub async fn remove(
 ) -> Result<usize, BootstrapError> {
     let mut run = Run::new(keycloak, settings, mode, report);
     run.find("").await?.ok_or(BootstrapError::NoRealm)?;
+    let store = open_store(&run, Missing::LeaveOut).await?;
     remove_keys(&mut run).await?;
-    if is_there(&settings.store_url) {
-        retire_keys(&mut run, clock).await?;
+    if let Some(store) = store {
+        retire_keys(&mut run, &store, clock).await?;
+        store.close().await;
     }
     if let Some(service) = managed_client(&run, &settings.client_id).await? {
         events::remove(&mut run, &service).await?;
@@ -55,15 +57,16 @@ async fn remove_keys(run: &mut Run<'_>) -> Result<(), KeycloakError> {
     Ok(())
 }
 
-async fn retire_keys(run: &mut Run<'_>, clock: &Clock) -> Result<(), BootstrapError> {
-    let store = Store::open(&run.settings.store_url).await?;
-    store.claim_issuer(&run.settings.realm.issuer()).await?;
+async fn retire_keys(
+    run: &mut Run<'_>,
+    store: &Store,
+    clock: &Clock,
+) -> Result<(), BootstrapError> {
     let live =
         store.find_active_key().await?.is_some() || store.find_pending_key().await?.is_some();
     if live && run.announce("retire the signing keys in the store") {
         store.retire_all_keys(clock.now()).await?;
     }
-    store.close().await;
     Ok(())
 }
 

@@ -10,7 +10,7 @@ use super::BootstrapError;
 use super::compare::{differences, merge};
 use super::run::{Run, text};
 use crate::clock::Clock;
-use crate::config::{SealingKey, StoreUrl};
+use crate::config::SealingKey;
 use crate::error::Error;
 use crate::keys::{SigningKey, provider_name};
 use crate::seal::Sealer;
@@ -23,20 +23,49 @@ const LOOK_EVERY: Duration = Duration::from_millis(200);
 
 pub(super) const PROVIDERS: &str = "/components?type=org.keycloak.keys.KeyProvider";
 
+/// Whether a store that is not there yet is made.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Missing {
+    Make,
+    LeaveOut,
+}
+
+/// Opens the store of this realm. A dry run makes, migrates and claims nothing.
+pub(super) async fn open_store(
+    run: &Run<'_>,
+    missing: Missing,
+) -> Result<Option<Store>, BootstrapError> {
+    let (url, issuer) = (&run.settings.store_url, run.settings.realm.issuer());
+    let there = Store::open_unchanged(url).await?;
+    if run.is_dry() {
+        if let Some(store) = &there {
+            store.check_issuer(&issuer).await?;
+        }
+        return Ok(there);
+    }
+    if let Some(store) = &there {
+        store.close().await;
+    } else if missing == Missing::LeaveOut {
+        return Ok(None);
+    }
+    let store = Store::open(url).await?;
+    store.claim_issuer(&issuer).await?;
+    Ok(Some(store))
+}
+
 pub(super) async fn prepare(
     run: &mut Run<'_>,
+    store: Option<Store>,
     encryption_key: &SealingKey,
     clock: &Clock,
 ) -> Result<(), BootstrapError> {
-    if run.is_dry() && !is_there(&run.settings.store_url) {
+    let Some(store) = store else {
         run.announce("make a signing key and publish it as a passive key");
         return Ok(());
-    }
+    };
     let issuer = run.settings.realm.issuer();
     let previous = run.settings.encryption_key_previous.as_ref();
     let sealer = Sealer::new(encryption_key.bytes(), previous.map(SealingKey::bytes))?;
-    let store = Store::open(&run.settings.store_url).await?;
-    store.claim_issuer(&issuer).await?;
 
     let active = store.find_active_key().await?;
     let known = match active.clone() {
@@ -113,14 +142,6 @@ async fn wait_until_shown(run: &Run<'_>, kid: &str) -> Result<(), BootstrapError
         sleep(LOOK_EVERY).await;
     }
     Err(BootstrapError::KeyNotShown(kid.to_owned()))
-}
-
-/// Whether opening the store would make nothing new.
-pub(super) fn is_there(store: &StoreUrl) -> bool {
-    match store {
-        StoreUrl::Sqlite(path) => path.exists(),
-        StoreUrl::Postgres(_) => true,
-    }
 }
 
 /// Whether this key provider is one of ours.

@@ -11,7 +11,7 @@ use sqlx::{AnyConnection, Connection as _};
 use tokio::time::timeout;
 
 use super::files::{self, OpeningLock};
-use super::{Dialect, ServeLock, Store, StoreError};
+use super::{Dialect, ServeLock, Store, StoreError, within};
 use crate::config::StoreUrl;
 
 /// A database that a newer version migrated opens too: replicas are replaced one by one.
@@ -37,16 +37,41 @@ const POSTGRES_SETTINGS: &str = "SET statement_timeout = '5s'; SET lock_timeout 
 impl Store {
     /// Opens the database for a maintenance command, which may run beside a `serve`.
     pub async fn open(url: &StoreUrl) -> Result<Self, StoreError> {
-        sqlx::any::install_default_drivers();
         // Held until the tables are up to date: PostgreSQL makes those that open it at once wait for each
         // other, SQLite does not.
-        let mut opening = None;
-        let (dialect, url, settings) = match url {
+        let opening = match url {
             StoreUrl::Sqlite(path) => {
                 files::make_private(path)?;
-                opening = Some(OpeningLock::take(path).await?);
-                (Dialect::Sqlite, files::sqlite_url(path), SQLITE_PRAGMAS)
+                Some(OpeningLock::take(path).await?)
             }
+            StoreUrl::Postgres(_) => None,
+        };
+        let store = Self::connect(url).await?;
+        MIGRATIONS.run(&store.pool).await?;
+        drop(opening);
+        Ok(store)
+    }
+
+    /// Opens the database for a look: makes and migrates nothing. `None`: there are no tables of ours.
+    pub async fn open_unchanged(url: &StoreUrl) -> Result<Option<Self>, StoreError> {
+        if let StoreUrl::Sqlite(path) = url {
+            if !path.exists() {
+                return Ok(None);
+            }
+            files::make_private(path)?;
+        }
+        let store = Self::connect(url).await?;
+        if store.has_tables().await? {
+            return Ok(Some(store));
+        }
+        store.close().await;
+        Ok(None)
+    }
+
+    async fn connect(url: &StoreUrl) -> Result<Self, StoreError> {
+        sqlx::any::install_default_drivers();
+        let (dialect, url, settings) = match url {
+            StoreUrl::Sqlite(path) => (Dialect::Sqlite, files::sqlite_url(path), SQLITE_PRAGMAS),
             StoreUrl::Postgres(url) => {
                 (Dialect::Postgres, url.expose_secret().to_owned(), POSTGRES_SETTINGS)
             }
@@ -63,9 +88,18 @@ impl Store {
             .after_release(move |connection, _| Box::pin(check_released(dialect, connection)))
             .connect_with(AnyConnectOptions::from_str(&url)?)
             .await?;
-        MIGRATIONS.run(&pool).await?;
-        drop(opening);
         Ok(Self { pool, dialect, serve_lock: None })
+    }
+
+    async fn has_tables(&self) -> Result<bool, StoreError> {
+        let sql = match self.dialect {
+            Dialect::Sqlite => "SELECT name FROM sqlite_master WHERE name = 'facts'",
+            Dialect::Postgres => {
+                "SELECT table_name::text FROM information_schema.tables \
+                 WHERE table_schema = current_schema() AND table_name = 'facts'"
+            }
+        };
+        within(async { Ok(sqlx::query(sql).fetch_optional(&self.pool).await?.is_some()) }).await
     }
 
     /// Opens the database for `serve`: on a SQLite file, one at a time.

@@ -139,13 +139,25 @@ impl Store {
             .bind(issuer)
             .execute(&self.pool)
             .await?;
-            let found: String = sqlx::query_scalar("SELECT value FROM facts WHERE name = 'issuer'")
-                .fetch_one(&self.pool)
-                .await?;
-            if found == issuer {
-                return Ok(());
+            Ok(())
+        })
+        .await?;
+        self.check_issuer(issuer).await
+    }
+
+    /// Refuses the store of another realm, and claims nothing.
+    pub async fn check_issuer(&self, issuer: &str) -> Result<(), StoreError> {
+        within(async {
+            let found: Option<String> =
+                sqlx::query_scalar("SELECT value FROM facts WHERE name = 'issuer'")
+                    .fetch_optional(&self.pool)
+                    .await?;
+            match found {
+                Some(found) if found != issuer => {
+                    Err(StoreError::ForeignRealm { found, wanted: issuer.to_owned() })
+                }
+                _ => Ok(()),
             }
-            Err(StoreError::ForeignRealm { found, wanted: issuer.to_owned() })
         })
         .await
     }

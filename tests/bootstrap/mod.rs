@@ -1,7 +1,9 @@
 //! Bootstrap on real realms: what it makes, that it makes it once, and that it takes everything back.
 
+mod browser;
 mod command;
 mod interrupted;
+mod login;
 mod mending;
 mod permissions;
 mod refusals;
@@ -42,9 +44,14 @@ struct Done {
 
 impl Ground {
     async fn new() -> Self {
+        Self::on(Database::sqlite).await
+    }
+
+    async fn on(database: fn(&tempfile::TempDir) -> Database) -> Self {
         let realm = bare_realm().await;
         let folder = tempfile::tempdir().unwrap();
-        let database = Database::sqlite(&folder);
+        let database = database(&folder);
+        database.create().await;
         let admin = Admin::log_in().await;
         // Whatever of a realm is changed first, Keycloak writes its defaults out beside it: done here, so
         // that what bootstrap changes is all that shows.

@@ -1,6 +1,8 @@
 //! Realms that bootstrap does not touch.
 
-use hallpass::bootstrap::{BootstrapError, Mode};
+use hallpass::bootstrap::{BootstrapError, Mode, Options};
+use hallpass::config::StoreUrl;
+use hallpass::store::Store;
 use serde_json::json;
 
 use super::snapshot::assert_same;
@@ -43,7 +45,7 @@ async fn the_realm_master_is_refused_unless_it_is_allowed() {
     assert_eq!(found, json!([]));
 
     // Everybody's realm: only looked at here.
-    let allowed = hallpass::bootstrap::Options { allow_master: true, ..dry_run() };
+    let allowed = Options { allow_master: true, ..dry_run() };
     assert!(run(allowed).await.unwrap().changes > 0);
 }
 
@@ -56,4 +58,48 @@ async fn a_realm_without_the_scopes_of_every_realm_is_refused() {
     ground.admin.delete(&ground.path(&path)).await;
     let error = ground.try_bootstrap(options(), silent()).await.unwrap_err();
     assert!(matches!(error, BootstrapError::MissingScope("email")), "{error}");
+}
+
+#[tokio::test]
+async fn a_store_of_another_realm_stops_it_before_anything_is_changed() {
+    let ground = Ground::new().await;
+    ground.bootstrap().await;
+    let before = ground.snapshot().await;
+    let other = tempfile::tempdir().unwrap();
+    let other = Ground {
+        settings: bootstrap_settings(&ground.realm.name, &Database::sqlite(&other)),
+        ..Ground::new().await
+    };
+    let store = Store::open(&other.settings.store_url).await.unwrap();
+    store.claim_issuer("https://elsewhere.example/realms/x").await.unwrap();
+    store.close().await;
+
+    for mode in [Mode::DryRun, Mode::Apply] {
+        let options = Options { mode, ..options() };
+        let bootstrap = other.try_bootstrap(options, silent()).await.unwrap_err();
+        let remove = other.try_remove(mode, silent()).await.unwrap_err();
+        for error in [bootstrap, remove] {
+            assert!(
+                error.to_string().contains("belongs to the realm https://elsewhere"),
+                "{error}"
+            );
+        }
+    }
+    assert_same(&before, &ground.snapshot().await);
+}
+
+#[tokio::test]
+async fn a_store_that_is_away_stops_it_before_anything_is_changed() {
+    let mut ground = Ground::new().await;
+    let before = ground.snapshot().await;
+    ground.settings.store_url = StoreUrl::parse("postgres://nobody@127.0.0.1:1/none").unwrap();
+    for mode in [Mode::DryRun, Mode::Apply] {
+        let options = Options { mode, ..options() };
+        let bootstrap = ground.try_bootstrap(options, silent()).await.unwrap_err();
+        let remove = ground.try_remove(mode, silent()).await.unwrap_err();
+        for error in [bootstrap, remove] {
+            assert!(matches!(error, BootstrapError::Store(_)), "{error}");
+        }
+    }
+    assert_same(&before, &ground.snapshot().await);
 }

@@ -5,6 +5,7 @@ use secrecy::ExposeSecret as _;
 
 use super::snapshot::assert_same;
 use super::{Ground, dry_run};
+use crate::support::Database;
 
 #[tokio::test]
 async fn a_second_bootstrap_reports_nothing_and_changes_nothing() {
@@ -59,4 +60,32 @@ async fn a_dry_run_of_a_removal_changes_nothing_and_says_what_would_be() {
     let promised: Vec<_> =
         dry.iter().map(|line| line.trim_start_matches("would: ").to_owned()).collect();
     assert_eq!(promised, real);
+}
+
+#[tokio::test]
+async fn on_postgresql_a_dry_run_makes_no_table_and_a_bootstrap_works_as_on_sqlite() {
+    let ground = Ground::on(Database::postgres).await;
+    let dry = ground.bootstrap_with(dry_run()).await;
+    assert!(!dry.lines.is_empty());
+    assert_eq!(ground.remove(Mode::DryRun).await, Vec::<String>::new());
+    assert_eq!(ground.remove(Mode::Apply).await, Vec::<String>::new());
+    assert_eq!(tables(&ground).await, 0);
+
+    let before = ground.snapshot().await;
+    ground.bootstrap().await;
+    assert_eq!(ground.bootstrap().await.lines, Vec::<String>::new());
+    assert_eq!(ground.bootstrap_with(dry_run()).await.lines, Vec::<String>::new());
+    assert_ne!(tables(&ground).await, 0);
+    ground.remove(Mode::Apply).await;
+    assert_same(&before, &ground.snapshot().await);
+    assert_eq!(ground.active_kid().await, None);
+}
+
+async fn tables(ground: &Ground) -> i64 {
+    use sqlx::Connection as _;
+    let mut connection = sqlx::PgConnection::connect(&ground.database.url_text()).await.unwrap();
+    let sql = "SELECT count(*) FROM information_schema.tables WHERE table_schema = 'public'";
+    let count = sqlx::query_scalar(sql).fetch_one(&mut connection).await.unwrap();
+    connection.close().await.unwrap();
+    count
 }

@@ -15,8 +15,8 @@ pub use database::{DATABASES, Database};
 pub use fault_proxy::{Fault, FaultProxy, Rule};
 pub use process::{Process, hallpass, run};
 pub use realm::{
-    BareRealm, LOGIN_CLIENT, Person, TestRealm, administrator, bare_realm, bootstrap_settings,
-    options,
+    BareRealm, LOGIN_CLIENT, PASSWORD, Person, TestRealm, administrator, bare_realm,
+    bootstrap_settings, options,
 };
 pub use server::TestServer;
 pub use tokens::claims_of;

@@ -20,7 +20,8 @@ use super::{Admin, Database, http, service, unique};
 
 /// A client by which tests log in with a password: the product's own clients allow no such grant.
 pub const LOGIN_CLIENT: &str = "test-login";
-const PASSWORD: &str = "correct horse battery staple";
+/// Everybody's password.
+pub const PASSWORD: &str = "correct horse battery staple";
 
 /// Keycloak makes realms one at a time faster than several at once.
 static ONE_AT_A_TIME: Mutex<()> = Mutex::const_new(());
