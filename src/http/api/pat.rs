@@ -23,7 +23,7 @@ use crate::http::problem::Problem;
 use crate::id::{PatId, UserId};
 use crate::page::{PageRequest, Pagination};
 use crate::store::{TokenRecord, TokenStatus};
-use crate::token::{Description, IssuedToken, NewToken, TokenName};
+use crate::token::{Description, End, IssuedToken, NewToken, TokenName};
 
 /// A new token.
 #[derive(Deserialize, ToSchema)]
@@ -59,19 +59,20 @@ impl CreateToken {
         let max = settings.max_lifetime;
         let expires_in = check.optional("expiresIn", self.expires_in, |value| {
             let seconds = value.as_u64().ok_or("must be a whole number of seconds")?;
-            within(Duration::from_secs(seconds), max)
+            within(Duration::from_secs(seconds), max).map(End::After)
         });
         let expires_at = check.optional("expiresAt", self.expires_at, |value| {
             let end = Timestamp::parse(text(value)?).map_err(|_| "must be an RFC 3339 time")?;
             let left = end.seconds().saturating_sub(clock.now().seconds());
-            within(Duration::from_secs(u64::try_from(left).unwrap_or(0)), max)
+            within(Duration::from_secs(u64::try_from(left).unwrap_or(0)), max)?;
+            Ok(End::At(end))
         });
         check.no_others(&self.others);
         check.finish()?;
-        let lifetime = expires_in.or(expires_at).unwrap_or(settings.default_lifetime);
+        let end = expires_in.or(expires_at).unwrap_or(End::After(settings.default_lifetime));
         // A missing name is among the errors.
         let name = name.ok_or_else(|| Error::invalid_field("name", "is required"))?;
-        Ok(NewToken { name, description, lifetime })
+        Ok(NewToken { name, description, end })
     }
 }
 

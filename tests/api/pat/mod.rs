@@ -1,0 +1,3 @@
+//! `/api/pat/v1`.
+
+mod create;
