@@ -191,7 +191,7 @@ pub(in crate::http) struct TokenList {
 /// Needs the role `create-tokens`. The answer is the only place where the token is shown.
 #[utoipa::path(post, path = "/api/pat/v1/tokens", tag = TAG_PAT, operation_id = "createToken",
     request_body = CreateToken,
-    responses((status = 201, body = CreatedToken), ApiErrors))]
+    responses((status = 201, description = "The token, shown this once", body = CreatedToken), ApiErrors))]
 pub(in crate::http) async fn create(
     State(app): State<App>,
     Caller { principal, origin }: Caller,
@@ -210,7 +210,7 @@ pub(in crate::http) async fn create(
         ("offset" = Option<u32>, Query, description = "How many to skip; 0 where nothing is said"),
         ("limit" = Option<u32>, Query, description = "How many to answer, 1 to 100; 10 where nothing is said"),
     ),
-    responses((status = 200, body = TokenList), ApiErrors))]
+    responses((status = 200, description = "A page of tokens", body = TokenList), ApiErrors))]
 pub(in crate::http) async fn list(
     State(app): State<App>,
     Caller { principal, .. }: Caller,
@@ -224,7 +224,7 @@ pub(in crate::http) async fn list(
 
 /// The personal access token that calls
 #[utoipa::path(get, path = "/api/pat/v1/tokens/self", tag = TAG_PAT, operation_id = "getSelf",
-    responses((status = 200, body = Token), ApiErrors))]
+    responses((status = 200, description = "The token's metadata", body = Token), ApiErrors))]
 pub(in crate::http) async fn get_self(
     State(app): State<App>,
     Caller { principal, .. }: Caller,
@@ -237,7 +237,7 @@ pub(in crate::http) async fn get_self(
 /// One of one's own tokens
 #[utoipa::path(get, path = "/api/pat/v1/tokens/{patId}", tag = TAG_PAT, operation_id = "getToken",
     params(("patId" = String, Path, description = "The token's id")),
-    responses((status = 200, body = Token), ApiErrors))]
+    responses((status = 200, description = "The token's metadata", body = Token), ApiErrors))]
 pub(in crate::http) async fn get(
     State(app): State<App>,
     Caller { principal, .. }: Caller,
@@ -254,7 +254,7 @@ pub(in crate::http) async fn get(
 #[utoipa::path(post, path = "/api/pat/v1/tokens/{patId}/invalidate", tag = TAG_PAT,
     operation_id = "invalidateToken",
     params(("patId" = String, Path, description = "The token's id")),
-    responses((status = 200, body = Token), ApiErrors))]
+    responses((status = 200, description = "The token's metadata", body = Token), ApiErrors))]
 pub(in crate::http) async fn invalidate(
     State(app): State<App>,
     Caller { principal, origin }: Caller,
@@ -268,7 +268,7 @@ pub(in crate::http) async fn invalidate(
 /// Deletes one of one's own tokens with its metadata
 #[utoipa::path(delete, path = "/api/pat/v1/tokens/{patId}", tag = TAG_PAT, operation_id = "deleteToken",
     params(("patId" = String, Path, description = "The token's id")),
-    responses((status = 204), ApiErrors))]
+    responses((status = 204, description = "It is gone"), ApiErrors))]
 pub(in crate::http) async fn delete(
     State(app): State<App>,
     Caller { principal, origin }: Caller,
