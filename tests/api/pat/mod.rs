@@ -1,5 +1,6 @@
 //! `/api/pat/v1`.
 
+mod claims;
 mod create;
 mod limits;
 mod list;
