@@ -44,14 +44,17 @@ impl From<bool> for Part {
 
 /// Whether the process runs
 #[utoipa::path(get, path = "/livez", tag = TAG_OPERATION, operation_id = "livez", security(()),
-    responses((status = 200, body = String)))]
+    responses((status = 200, description = "It does", body = String)))]
 pub(super) async fn livez() -> &'static str {
     "ok"
 }
 
 /// Whether the service can do its work
 #[utoipa::path(get, path = "/readyz", tag = TAG_OPERATION, operation_id = "readyz", security(()),
-    responses((status = 200, body = Health), (status = 503, body = Health)))]
+    responses(
+        (status = 200, description = "It can; perhaps without Keycloak for now", body = Health),
+        (status = 503, description = "It cannot", body = Health),
+    ))]
 pub(super) async fn readyz(State(app): State<App>) -> (StatusCode, Json<Health>) {
     let store = app.store.ping().await.is_ok();
     let signer = app.keys.active();

@@ -13,7 +13,10 @@ use crate::error::{Code, Error};
 /// The realm's own page shows only the key that the realm itself signs with. The realm's JWKS has both.
 #[utoipa::path(get, path = "/public-keys", tag = TAG_VALIDATION, operation_id = "getPublicKeys",
     security(()),
-    responses((status = 200, body = String, content_type = "application/x-pem-file"), ApiErrors))]
+    responses(
+        (status = 200, description = "The key", body = String, content_type = "application/x-pem-file"),
+        ApiErrors,
+    ))]
 pub(super) async fn get(
     State(app): State<App>,
 ) -> Result<([(HeaderName, &'static str); 1], String), Problem> {

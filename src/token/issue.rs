@@ -17,6 +17,7 @@ use super::claims::{self, ProtocolClaims};
 use super::jwt::SigningInput;
 use super::{Description, TokenName, Tokens};
 use crate::audit::{self, Event};
+use crate::clock::Timestamp;
 use crate::error::{Code, Error};
 use crate::id::{PatId, UserId};
 use crate::owner::{Owner, is_keycloaks_own_client};
@@ -30,8 +31,17 @@ pub struct NewToken {
     pub name: TokenName,
     /// What it is for.
     pub description: Option<Description>,
-    /// How long it lives, in whole seconds, within the allowed bounds.
-    pub lifetime: Duration,
+    /// When it ends, within the allowed bounds.
+    pub end: End,
+}
+
+/// When a token ends: whole seconds, as a JWT says them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// This long after its creation.
+    After(Duration),
+    /// At this moment, however long the creation takes.
+    At(Timestamp),
 }
 
 /// A token and its record: the only place where the JWT is.
@@ -92,7 +102,10 @@ impl Tokens {
             kid: kid.to_owned(),
             owner_roles: owner.roles.to_json().map_err(Error::internal)?,
             created_at,
-            expires_at: created_at.plus(request.lifetime),
+            expires_at: match request.end {
+                End::After(lifetime) => created_at.plus(lifetime),
+                End::At(moment) => moment.floor_to_second(),
+            },
         })
     }
 

@@ -10,7 +10,7 @@ mod name;
 
 use std::sync::Arc;
 
-pub use issue::{IssuedToken, NewToken};
+pub use issue::{End, IssuedToken, NewToken};
 pub use name::{Description, TokenName};
 
 use crate::audit::{self, Event};

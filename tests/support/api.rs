@@ -97,3 +97,18 @@ impl Api {
         self.post("/api/pat/v1/tokens", &json!({"name": name})).await.expect(201)
     }
 }
+
+/// An answer for a snapshot: what differs from run to run is replaced by its field's name. `null` stays.
+pub fn redacted(answer: &Value, fields: &[&str]) -> Value {
+    let mut answer = answer.clone();
+    for field in fields {
+        if !answer[*field].is_null() {
+            answer[*field] = format!("[{field}]").into();
+        }
+    }
+    answer
+}
+
+/// What differs from run to run in a token's metadata.
+pub const TOKEN_VARIES: [&str; 7] =
+    ["patId", "userId", "username", "createdAt", "expiresAt", "revokedAt", "token"];

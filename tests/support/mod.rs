@@ -10,7 +10,7 @@ mod server;
 mod tokens;
 
 pub use admin::Admin;
-pub use api::{Answer, Api};
+pub use api::{Answer, Api, TOKEN_VARIES, redacted};
 pub use database::{DATABASES, Database};
 pub use fault_proxy::{Fault, FaultProxy, Rule};
 pub use process::{Process, hallpass, run};

@@ -23,7 +23,7 @@ use crate::http::problem::Problem;
 use crate::id::{PatId, UserId};
 use crate::page::{PageRequest, Pagination};
 use crate::store::{TokenRecord, TokenStatus};
-use crate::token::{Description, IssuedToken, NewToken, TokenName};
+use crate::token::{Description, End, IssuedToken, NewToken, TokenName};
 
 /// A new token.
 #[derive(Deserialize, ToSchema)]
@@ -59,19 +59,20 @@ impl CreateToken {
         let max = settings.max_lifetime;
         let expires_in = check.optional("expiresIn", self.expires_in, |value| {
             let seconds = value.as_u64().ok_or("must be a whole number of seconds")?;
-            within(Duration::from_secs(seconds), max)
+            within(Duration::from_secs(seconds), max).map(End::After)
         });
         let expires_at = check.optional("expiresAt", self.expires_at, |value| {
             let end = Timestamp::parse(text(value)?).map_err(|_| "must be an RFC 3339 time")?;
             let left = end.seconds().saturating_sub(clock.now().seconds());
-            within(Duration::from_secs(u64::try_from(left).unwrap_or(0)), max)
+            within(Duration::from_secs(u64::try_from(left).unwrap_or(0)), max)?;
+            Ok(End::At(end))
         });
         check.no_others(&self.others);
         check.finish()?;
-        let lifetime = expires_in.or(expires_at).unwrap_or(settings.default_lifetime);
+        let end = expires_in.or(expires_at).unwrap_or(End::After(settings.default_lifetime));
         // A missing name is among the errors.
         let name = name.ok_or_else(|| Error::invalid_field("name", "is required"))?;
-        Ok(NewToken { name, description, lifetime })
+        Ok(NewToken { name, description, end })
     }
 }
 
@@ -190,7 +191,7 @@ pub(in crate::http) struct TokenList {
 /// Needs the role `create-tokens`. The answer is the only place where the token is shown.
 #[utoipa::path(post, path = "/api/pat/v1/tokens", tag = TAG_PAT, operation_id = "createToken",
     request_body = CreateToken,
-    responses((status = 201, body = CreatedToken), ApiErrors))]
+    responses((status = 201, description = "The token, shown this once", body = CreatedToken), ApiErrors))]
 pub(in crate::http) async fn create(
     State(app): State<App>,
     Caller { principal, origin }: Caller,
@@ -209,7 +210,7 @@ pub(in crate::http) async fn create(
         ("offset" = Option<u32>, Query, description = "How many to skip; 0 where nothing is said"),
         ("limit" = Option<u32>, Query, description = "How many to answer, 1 to 100; 10 where nothing is said"),
     ),
-    responses((status = 200, body = TokenList), ApiErrors))]
+    responses((status = 200, description = "A page of tokens", body = TokenList), ApiErrors))]
 pub(in crate::http) async fn list(
     State(app): State<App>,
     Caller { principal, .. }: Caller,
@@ -223,7 +224,7 @@ pub(in crate::http) async fn list(
 
 /// The personal access token that calls
 #[utoipa::path(get, path = "/api/pat/v1/tokens/self", tag = TAG_PAT, operation_id = "getSelf",
-    responses((status = 200, body = Token), ApiErrors))]
+    responses((status = 200, description = "The token's metadata", body = Token), ApiErrors))]
 pub(in crate::http) async fn get_self(
     State(app): State<App>,
     Caller { principal, .. }: Caller,
@@ -236,7 +237,7 @@ pub(in crate::http) async fn get_self(
 /// One of one's own tokens
 #[utoipa::path(get, path = "/api/pat/v1/tokens/{patId}", tag = TAG_PAT, operation_id = "getToken",
     params(("patId" = String, Path, description = "The token's id")),
-    responses((status = 200, body = Token), ApiErrors))]
+    responses((status = 200, description = "The token's metadata", body = Token), ApiErrors))]
 pub(in crate::http) async fn get(
     State(app): State<App>,
     Caller { principal, .. }: Caller,
@@ -253,7 +254,7 @@ pub(in crate::http) async fn get(
 #[utoipa::path(post, path = "/api/pat/v1/tokens/{patId}/invalidate", tag = TAG_PAT,
     operation_id = "invalidateToken",
     params(("patId" = String, Path, description = "The token's id")),
-    responses((status = 200, body = Token), ApiErrors))]
+    responses((status = 200, description = "The token's metadata", body = Token), ApiErrors))]
 pub(in crate::http) async fn invalidate(
     State(app): State<App>,
     Caller { principal, origin }: Caller,
@@ -267,7 +268,7 @@ pub(in crate::http) async fn invalidate(
 /// Deletes one of one's own tokens with its metadata
 #[utoipa::path(delete, path = "/api/pat/v1/tokens/{patId}", tag = TAG_PAT, operation_id = "deleteToken",
     params(("patId" = String, Path, description = "The token's id")),
-    responses((status = 204), ApiErrors))]
+    responses((status = 204, description = "It is gone"), ApiErrors))]
 pub(in crate::http) async fn delete(
     State(app): State<App>,
     Caller { principal, origin }: Caller,

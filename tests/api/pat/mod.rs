@@ -1,0 +1,7 @@
+//! `/api/pat/v1`.
+
+mod claims;
+mod create;
+mod limits;
+mod list;
+mod revoke;
