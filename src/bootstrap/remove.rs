@@ -22,7 +22,7 @@ pub async fn remove(
     report: Report,
 ) -> Result<usize, BootstrapError> {
     let mut run = Run::new(keycloak, settings, mode, report);
-    run.find("").await?.ok_or(BootstrapError::NoRealm)?;
+    keycloak.find_realm().await?.ok_or(BootstrapError::NoRealm)?;
     remove_keys(&mut run).await?;
     if is_there(&settings.store_url) {
         retire_keys(&mut run, clock).await?;

@@ -47,24 +47,30 @@ impl Fault {
     }
 }
 
+/// Which of the requests that have the pattern, counted from 1.
+#[derive(Clone, Copy, Debug)]
+enum Which {
+    From(usize),
+    Only(usize),
+}
+
 /// A rule that was set. It holds until [`FaultProxy::clear`], also when this is dropped.
 #[derive(Clone)]
 pub struct Rule {
     pattern: String,
     fault: Fault,
-    /// The one occurrence that it is for, counted from 1; all of them where nothing is said.
-    only: Option<usize>,
+    which: Which,
     hits: watch::Sender<usize>,
     held: watch::Sender<usize>,
     released: watch::Sender<bool>,
 }
 
 impl Rule {
-    fn new(pattern: &str, only: Option<usize>, fault: Fault) -> Self {
+    fn new(pattern: &str, which: Which, fault: Fault) -> Self {
         Self {
             pattern: pattern.to_owned(),
             fault,
-            only,
+            which,
             hits: watch::Sender::new(0),
             held: watch::Sender::new(0),
             released: watch::Sender::new(false),
@@ -109,7 +115,10 @@ impl Rule {
             *hits += 1;
             number = *hits;
         });
-        self.only.is_none_or(|only| only == number)
+        match self.which {
+            Which::From(first) => first <= number,
+            Which::Only(only) => only == number,
+        }
     }
 
     async fn hold(&self) {
@@ -175,12 +184,17 @@ impl FaultProxy {
 
     /// Each request of this pattern has this fault.
     pub fn on(&self, pattern: &str, fault: Fault) -> Rule {
-        self.add(Rule::new(pattern, None, fault))
+        self.add(Rule::new(pattern, Which::From(1), fault))
     }
 
     /// Only the n-th request of this pattern from now on, counted from 1, has this fault.
     pub fn on_nth(&self, n: usize, pattern: &str, fault: Fault) -> Rule {
-        self.add(Rule::new(pattern, Some(n), fault))
+        self.add(Rule::new(pattern, Which::Only(n), fault))
+    }
+
+    /// The n-th request of this pattern from now on, counted from 1, and all later ones have this fault.
+    pub fn on_from(&self, n: usize, pattern: &str, fault: Fault) -> Rule {
+        self.add(Rule::new(pattern, Which::From(n), fault))
     }
 
     fn add(&self, rule: Rule) -> Rule {
