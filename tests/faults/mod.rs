@@ -7,6 +7,7 @@ mod killed;
 mod owner_changes;
 mod published_keys;
 mod service_token;
+mod store_away;
 
 use sqlx::sqlite::{SqliteConnectOptions, SqliteRow};
 use sqlx::{Connection as _, Row as _, SqliteConnection};
