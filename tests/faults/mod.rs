@@ -5,6 +5,7 @@ mod each_call;
 mod keycloak_away;
 mod killed;
 mod owner_changes;
+mod process;
 mod published_keys;
 mod service_token;
 mod store_away;
