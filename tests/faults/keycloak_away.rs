@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 
 use super::server_behind;
-use crate::support::{Api, FaultProxy, TestRealm};
+use crate::support::{Api, Database, FaultProxy, TestRealm, TestServer};
 
 /// Asks again until the answer has this status.
 async fn until_mint(user: &Api, name: &str, status: u16) {
@@ -62,7 +62,8 @@ async fn while_keycloak_is_away_people_still_see_and_revoke_what_they_have() {
 async fn a_service_that_starts_before_keycloak_finds_it_later() {
     let (realm, proxy) = (TestRealm::shared().await, FaultProxy::start());
     proxy.down().await;
-    let server = server_behind(&proxy, &realm).await;
+    let keycloak = [("HALLPASS_KEYCLOAK__URL", proxy.url())];
+    let server = TestServer::start_with(realm.clone(), Database::sqlite, &keycloak).await;
     let user = server.user(&realm.person().await).await;
     user.get("/api/pat/v1/tokens").await.expect_problem(503, "keycloak-unavailable");
     let health = server.anonymous().get("/readyz").await.expect(200);

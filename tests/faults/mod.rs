@@ -13,12 +13,26 @@ mod store_away;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteRow};
 use sqlx::{Connection as _, Row as _, SqliteConnection};
 
-use crate::support::{Database, FaultProxy, TestRealm, TestServer};
+use crate::support::{Database, Fault, FaultProxy, TestRealm, TestServer};
 
-/// A server whose Keycloak is behind this proxy.
+/// The service's own calls, its looks at events and its sweeps, come at the start and then not for long.
+const SELDOM: [(&str, &str); 2] =
+    [("HALLPASS_LIFECYCLE__POLL_INTERVAL", "24h"), ("HALLPASS_LIFECYCLE__SWEEP_INTERVAL", "24h")];
+
+/// A start whose own calls fail: from then on each call is the test's, beginning with the login.
+async fn quietly<T>(proxy: &FaultProxy, start: impl Future<Output = T>) -> T {
+    let own = proxy.on("*", Fault::status(503));
+    let started = start.await;
+    own.wait_until_quiet().await;
+    proxy.clear();
+    started
+}
+
+/// A server whose Keycloak is behind this proxy, which nobody called yet.
 async fn server_behind(proxy: &FaultProxy, realm: &TestRealm) -> TestServer {
-    let keycloak = [("HALLPASS_KEYCLOAK__URL", proxy.url())];
-    TestServer::start_with(realm.clone(), Database::sqlite, &keycloak).await
+    let mut extra = SELDOM.to_vec();
+    extra.push(("HALLPASS_KEYCLOAK__URL", proxy.url()));
+    quietly(proxy, TestServer::start_with(realm.clone(), Database::sqlite, &extra)).await
 }
 
 async fn sqlite(server: &TestServer) -> SqliteConnection {

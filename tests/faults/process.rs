@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use reqwest::Method;
 use serde_json::{Value, json};
 
+use super::{SELDOM, quietly};
 use crate::support::{Api, Database, Fault, FaultProxy, Process, TestRealm};
 
 const BOUND: Duration = Duration::from_secs(10);
@@ -23,9 +24,10 @@ async fn start(extra: &[(&str, &str)]) -> Started {
     let folder = tempfile::tempdir().unwrap();
     let database = Database::sqlite(&folder);
     Process::prepare_store(&realm, &database).await;
-    let mut all = vec![("HALLPASS_KEYCLOAK__URL", proxy.url())];
+    let mut all = SELDOM.to_vec();
+    all.push(("HALLPASS_KEYCLOAK__URL", proxy.url()));
     all.extend(extra);
-    let process = Process::serve(&realm, &database, folder.path(), &all).await;
+    let process = quietly(&proxy, Process::serve(&realm, &database, folder.path(), &all)).await;
     Started { realm, proxy, database, process, folder }
 }
 

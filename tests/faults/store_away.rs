@@ -24,7 +24,7 @@ impl Behind {
         Process::prepare_store(&realm, &database).await;
         let server: url::Url = service("HALLPASS_TEST_POSTGRES_URL").parse().unwrap();
         let target = format!("{}:{}", server.host_str().unwrap(), server.port().unwrap());
-        let proxy = TcpProxy::before(&target).await;
+        let proxy = TcpProxy::before(target).await;
         let mut url: url::Url = database.url_text().parse().unwrap();
         url.set_port(Some(proxy.port())).unwrap();
         let extra = [("HALLPASS_STORE__URL", url.as_str())];

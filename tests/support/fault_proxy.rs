@@ -18,6 +18,9 @@ use super::service;
 /// Far longer than anything takes that is waited for.
 const PATIENCE: Duration = Duration::from_secs(30);
 
+/// Far longer than a sender takes from an answer to its next request.
+const QUIET: Duration = Duration::from_millis(300);
+
 /// What happens to a request.
 #[derive(Clone, Debug)]
 pub enum Fault {
@@ -103,6 +106,13 @@ impl Rule {
             .await
             .unwrap_or_else(|_| panic!("`{}` came {} times", self.pattern, self.hits()))
             .unwrap();
+    }
+
+    /// Waits until a request had the pattern, and then until none has any more for a while.
+    pub async fn wait_until_quiet(&self) {
+        self.wait_for_hits(1).await;
+        let mut hits = self.hits.subscribe();
+        while timeout(QUIET, hits.changed()).await.is_ok() {}
     }
 
     /// Whether the fault is for this request.
