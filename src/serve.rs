@@ -18,6 +18,8 @@ use crate::store::ChangeKind;
 const POLL_INTERVAL: Duration = Duration::from_millis(250);
 /// How long requests under way have to finish.
 const DRAIN: Duration = Duration::from_secs(8);
+/// How long the store has then to end its statements; one that has fallen silent never would.
+const CLOSE: Duration = Duration::from_millis(1500);
 
 /// A service that accepts requests.
 pub struct Server {
@@ -77,8 +79,15 @@ impl Server {
             tracing::warn!("requests were still under way after {DRAIN:?}; they are cut off");
             abort.abort();
         }
-        let _ = tokio::join!(self.watching, self.following_realm);
-        self.app.store.close().await;
+        let close = async {
+            let _ = tokio::join!(self.watching, self.following_realm);
+            self.app.store.close().await;
+        };
+        if timeout(CLOSE, close).await.is_err() {
+            tracing::warn!(
+                "the store did not answer within {CLOSE:?}; its connections are cut off"
+            );
+        }
     }
 }
 

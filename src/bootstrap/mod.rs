@@ -134,7 +134,7 @@ pub async fn bootstrap(
         return Err(BootstrapError::Master);
     }
     let mut run = Run::new(keycloak, settings, options.mode, report);
-    let realm = run.find("").await?.ok_or(BootstrapError::NoRealm)?;
+    let realm = keycloak.find_realm().await?.ok_or(BootstrapError::NoRealm)?;
     clients::refuse_foreign(&run).await?;
     let store = signing_key::open_store(&run, Missing::Make).await?;
 

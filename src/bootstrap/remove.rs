@@ -22,7 +22,7 @@ pub async fn remove(
     report: Report,
 ) -> Result<usize, BootstrapError> {
     let mut run = Run::new(keycloak, settings, mode, report);
-    run.find("").await?.ok_or(BootstrapError::NoRealm)?;
+    keycloak.find_realm().await?.ok_or(BootstrapError::NoRealm)?;
     let store = open_store(&run, Missing::LeaveOut).await?;
     remove_keys(&mut run).await?;
     if let Some(store) = store {

@@ -48,7 +48,7 @@ impl KeycloakError {
         match status {
             StatusCode::UNAUTHORIZED => Self::Unauthorized(call),
             StatusCode::FORBIDDEN => Self::Forbidden(call),
-            StatusCode::NOT_FOUND => Self::NotFound(call),
+            StatusCode::NOT_FOUND => not_found(call, reason(body)),
             StatusCode::CONFLICT => Self::Conflict(call),
             status if status.is_client_error() && status != StatusCode::TOO_MANY_REQUESTS => {
                 Self::Rejected { call, reason: reason(body) }
@@ -59,12 +59,35 @@ impl KeycloakError {
 
     pub(super) fn from_transport(call: &str, error: reqwest::Error) -> Self {
         let error = error.without_url();
-        if error.is_decode() {
-            return Self::Protocol { call: call.to_owned(), reason: error.to_string() };
+        let mut text = format!("{call}: {error}");
+        let mut cause = std::error::Error::source(&error);
+        // The last one says what it was: refused, unknown host, reset.
+        while let Some(error) = cause {
+            text = format!("{text}: {error}");
+            cause = error.source();
         }
-        let cause = std::error::Error::source(&error).map(|cause| format!(": {cause}"));
-        Self::Unavailable(format!("{call}: {error}{}", cause.unwrap_or_default()))
+        Self::Unavailable(text)
     }
+}
+
+/// What Keycloak says of a realm that it does not have, whatever was looked for in it.
+pub(super) const REALM_NOT_FOUND: &str = "Realm not found.";
+/// The same outside of the admin API, and what it says of a path that it does not serve.
+const NOT_SERVED: [&str; 3] = [
+    "Realm does not exist",
+    "HTTP 404 Not Found",
+    "Unable to find matching target resource method",
+];
+const NO_REASON: &str = "no reason given";
+
+/// Only Keycloak's word that this very thing is missing says so. A wrong path, a proxy's page or a missing
+/// realm must never pass for a user who is gone.
+fn not_found(call: String, reason: String) -> KeycloakError {
+    let others = [NO_REASON, REALM_NOT_FOUND].into_iter().chain(NOT_SERVED);
+    if others.into_iter().any(|other| reason == other) {
+        return KeycloakError::Protocol { call, reason };
+    }
+    KeycloakError::NotFound(call)
 }
 
 /// Keycloak's own words, where it says them in one of its JSON forms; never a whole page.
@@ -73,7 +96,7 @@ fn reason(body: &str) -> String {
     ["errorMessage", "error_description", "error"]
         .iter()
         .find_map(|name| json.get(name).and_then(|text| text.as_str()))
-        .map_or_else(|| "no reason given".to_owned(), |text| text.chars().take(300).collect())
+        .map_or_else(|| NO_REASON.to_owned(), |text| text.chars().take(300).collect())
 }
 
 impl From<KeycloakError> for Error {

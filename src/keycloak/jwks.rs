@@ -4,7 +4,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::KeycloakError;
-use super::transport::{decode, send_once};
+use super::transport::{decode, read, send_once};
 use crate::config::Realm;
 
 #[derive(Deserialize)]
@@ -20,7 +20,10 @@ pub async fn fetch_jwks(
     const CALL: &str = "GET certs";
     let answer = send_once(CALL, http.get(realm.jwks_url())).await?;
     if !answer.status().is_success() {
-        return Err(KeycloakError::from_status(CALL.to_owned(), answer.status(), ""));
+        let status = answer.status();
+        let body = read(CALL, answer).await.unwrap_or_default();
+        let body = String::from_utf8_lossy(&body);
+        return Err(KeycloakError::from_status(CALL.to_owned(), status, &body));
     }
     let document: Document = decode(CALL, answer).await?;
     Ok(document.keys.into_iter().filter(|key| key["use"] != "enc").collect())

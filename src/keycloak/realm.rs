@@ -5,6 +5,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use zeroize::Zeroizing;
 
+use super::error::REALM_NOT_FOUND;
 use super::{Keycloak, KeycloakError};
 
 /// A client of the realm: the id that people know and the one that Keycloak's paths use.
@@ -48,6 +49,15 @@ pub struct NewKeyProvider {
 }
 
 impl Keycloak {
+    /// The realm's own settings.
+    pub(crate) async fn find_realm(&self) -> Result<Option<Value>, KeycloakError> {
+        match self.get("", &[]).await {
+            Ok(realm) => Ok(Some(realm)),
+            Err(KeycloakError::Protocol { reason, .. }) if reason == REALM_NOT_FOUND => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
     /// The client of exactly this `client_id`.
     pub async fn find_client(&self, client_id: &str) -> Result<Option<ClientId>, KeycloakError> {
         let found: Vec<ClientId> = self.get("/clients", &[("clientId", client_id)]).await?;

@@ -10,12 +10,13 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use tokio::sync::Mutex;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 
 use super::KeycloakError;
 use crate::config::Realm;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
+/// One call with all that belongs to it: its turn to log in, a renewal of the service token, a second try.
 const CALL_TIMEOUT: Duration = Duration::from_secs(5);
 /// A token is renewed this long before it expires, so that it holds for the call that it is used in.
 const RENEW_EARLY: Duration = Duration::from_secs(10);
@@ -99,14 +100,16 @@ impl Keycloak {
     ) -> Result<T, KeycloakError> {
         let request =
             |token: &str| self.http.get(self.admin_url(path)).query(query).bearer_auth(token);
-        let answer = match self.send(&format!("GET {path}"), &request).await {
-            // A connection that Keycloak closed while idle fails on first use; a read is safe to repeat.
-            Err(KeycloakError::Unavailable(_) | KeycloakError::Failed(_)) => {
-                self.send(&format!("GET {path}"), &request).await?
+        let call = format!("GET {path}");
+        let once = async || decode(&call, self.send(&call, &request).await?).await;
+        in_time(&call, async {
+            match once().await {
+                // A connection that Keycloak closed while idle fails on first use; a read is safe to repeat.
+                Err(KeycloakError::Unavailable(_) | KeycloakError::Failed(_)) => once().await,
+                other => other,
             }
-            other => other?,
-        };
-        decode(&format!("GET {path}"), answer).await
+        })
+        .await
     }
 
     /// GET, where not finding it is an answer.
@@ -137,7 +140,8 @@ impl Keycloak {
                 None => request,
             }
         };
-        self.send(&format!("{method} {path}"), &request).await?;
+        let call = format!("{method} {path}");
+        in_time(&call, self.send(&call, &request)).await?;
         Ok(())
     }
 
@@ -146,7 +150,7 @@ impl Keycloak {
         let request =
             |token: &str| self.http.post(self.admin_url(path)).bearer_auth(token).json(body);
         let call = format!("POST {path}");
-        let answer = self.send(&call, &request).await?;
+        let answer = in_time(&call, self.send(&call, &request)).await?;
         let location = answer.headers().get(LOCATION).and_then(|location| location.to_str().ok());
         let id = location.and_then(|location| location.rsplit('/').next());
         let id = id.filter(|id| {
@@ -160,8 +164,7 @@ impl Keycloak {
     pub(crate) async fn post<T: DeserializeOwned>(&self, path: &str) -> Result<T, KeycloakError> {
         let call = format!("POST {path}");
         let request = |token: &str| self.http.post(self.admin_url(path)).bearer_auth(token);
-        let answer = self.send(&call, &request).await?;
-        decode(&call, answer).await
+        in_time(&call, async { decode(&call, self.send(&call, &request).await?).await }).await
     }
 
     fn admin_url(&self, path: &str) -> String {
@@ -242,6 +245,10 @@ impl Keycloak {
             // RFC 6749 §5.2: wrong credentials may be a 400 as well.
             return Err(match error {
                 KeycloakError::Rejected { reason, .. } => KeycloakError::Unauthorized(reason),
+                // Not what was looked for is missing, but the realm to log in to.
+                KeycloakError::NotFound(call) => {
+                    KeycloakError::Protocol { call, reason: "not found".to_owned() }
+                }
                 other => other,
             });
         }
@@ -249,6 +256,16 @@ impl Keycloak {
         let life = Duration::from_secs(token.expires_in).saturating_sub(RENEW_EARLY);
         Ok(ServiceToken { value: token.access_token, renew_at: asked_at + life })
     }
+}
+
+/// Ends what takes too long; also what only waits for its turn behind others who wait.
+async fn in_time<T>(
+    call: &str,
+    work: impl Future<Output = Result<T, KeycloakError>>,
+) -> Result<T, KeycloakError> {
+    timeout(CALL_TIMEOUT, work).await.unwrap_or_else(|_| {
+        Err(KeycloakError::Unavailable(format!("{call}: not done within {CALL_TIMEOUT:?}")))
+    })
 }
 
 pub(super) async fn send_once(
@@ -270,7 +287,7 @@ pub(super) async fn decode<T: DeserializeOwned>(
     })
 }
 
-async fn read(call: &str, mut answer: Response) -> Result<Vec<u8>, KeycloakError> {
+pub(super) async fn read(call: &str, mut answer: Response) -> Result<Vec<u8>, KeycloakError> {
     let mut body = Vec::new();
     while let Some(chunk) =
         answer.chunk().await.map_err(|error| KeycloakError::from_transport(call, error))?

@@ -7,11 +7,15 @@
 //! 4. Record and audit event are committed. A crash from here on leaves a record without a token.
 //! 5. The owner is looked at again: disabled or with other roles, the record is taken back.
 //! 6. Only now is the token signed and answered.
+//!
+//! A Keycloak whose every answer is slow does not keep the caller: steps 1 to 3 and step 5 are bounded.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::Duration;
 
 use secrecy::SecretString;
+use tokio::time::timeout;
 
 use super::claims::{self, ProtocolClaims};
 use super::jwt::SigningInput;
@@ -20,9 +24,16 @@ use crate::audit::{self, Event};
 use crate::clock::Timestamp;
 use crate::error::{Code, Error};
 use crate::id::{PatId, UserId};
+use crate::keycloak::KeycloakError;
+use crate::keys::Signer;
 use crate::owner::{Owner, is_keycloaks_own_client};
 use crate::principal::{Action, Origin, Principal};
 use crate::store::{self, TokenCreated, TokenRecord};
+
+/// For steps 1 to 3; with the check of the credential and step 5, a caller waits less than ten seconds.
+const PREPARE: Duration = Duration::from_secs(5);
+/// For step 5.
+const COMPARE: Duration = Duration::from_millis(1500);
 
 /// What a caller asks for.
 #[derive(Clone, Debug)]
@@ -53,6 +64,14 @@ pub struct IssuedToken {
     pub token: SecretString,
 }
 
+/// All of a token but its record in the store and its signature.
+struct Prepared {
+    signer: Arc<Signer>,
+    owner: Owner,
+    record: store::NewToken,
+    signing_input: SigningInput,
+}
+
 impl Tokens {
     /// Issues a token to the caller. See the module's steps.
     pub async fn issue(
@@ -62,10 +81,8 @@ impl Tokens {
         request: NewToken,
     ) -> Result<IssuedToken, Error> {
         caller.authorize(Action::CreateToken)?;
-        let signer = self.keys.get_published(&self.published).await?;
-        let owner = self.owners.get_enabled(&caller.user_id).await?;
-        let record = self.new_record(&request, caller, &owner, signer.kid())?;
-        let signing_input = self.compose(&record).await?;
+        let Prepared { signer, owner, record, signing_input } =
+            in_time(PREPARE, self.prepare(caller, &request)).await?;
 
         let subject = (record.pat_id, record.name.as_str(), &record.user_id);
         let created = audit::Action::TokenCreated;
@@ -76,12 +93,21 @@ impl Tokens {
             TokenCreated::LimitReached => return Err(limit_reached(self.settings.max_per_user)),
         }
 
-        if let Err(error) = self.compare_owner(&caller.user_id, &owner).await {
+        let compared = in_time(COMPARE, self.compare_owner(&caller.user_id, &owner)).await;
+        if let Err(error) = compared {
             self.abandon(&record, caller, origin, &error).await?;
             return Err(error);
         }
         let token = signing_input.sign(&signer)?;
         Ok(IssuedToken { record: self.find_own(caller, record.pat_id).await?, token })
+    }
+
+    async fn prepare(&self, caller: &Principal, request: &NewToken) -> Result<Prepared, Error> {
+        let signer = self.keys.get_published(&self.published).await?;
+        let owner = self.owners.get_enabled(&caller.user_id).await?;
+        let record = self.new_record(request, caller, &owner, signer.kid())?;
+        let signing_input = self.compose(&record).await?;
+        Ok(Prepared { signer, owner, record, signing_input })
     }
 
     fn new_record(
@@ -167,6 +193,15 @@ impl Tokens {
         event.log();
         Ok(())
     }
+}
+
+async fn in_time<T>(
+    bound: Duration,
+    work: impl Future<Output = Result<T, Error>>,
+) -> Result<T, Error> {
+    timeout(bound, work).await.unwrap_or_else(|_| {
+        Err(KeycloakError::Unavailable(format!("a mint was not done within {bound:?}")).into())
+    })
 }
 
 fn name_taken(name: &TokenName) -> Error {

@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 use tokio::select;
 
+use super::{SELDOM, quietly};
 use crate::support::{Database, Fault, FaultProxy, Person, Process, TestRealm};
 
 /// Kills a service while the n-th request of its first mint is held. False: it was done before that.
@@ -14,9 +15,9 @@ async fn killed_at(
     database: &Database,
     folder: &std::path::Path,
 ) -> bool {
-    proxy.clear();
-    let keycloak = [("HALLPASS_KEYCLOAK__URL", proxy.url())];
-    let process = Process::serve(realm, database, folder, &keycloak).await;
+    let mut extra = SELDOM.to_vec();
+    extra.push(("HALLPASS_KEYCLOAK__URL", proxy.url()));
+    let process = quietly(proxy, Process::serve(realm, database, folder, &extra)).await;
     let user = process.user(realm, person).await;
     let rule = proxy.on_nth(n, "*", fault.clone());
     let request = user.request(reqwest::Method::POST, "/api/pat/v1/tokens");

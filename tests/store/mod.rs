@@ -8,7 +8,6 @@ mod postgres;
 mod races;
 mod signing_keys;
 mod sqlite;
-mod tcp_proxy;
 mod text;
 mod tokens;
 

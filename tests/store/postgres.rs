@@ -12,9 +12,8 @@ use sqlx::Row as _;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
-use super::tcp_proxy::{Line, TcpProxy};
 use super::{Fresh, NOW, code, create, event, new_token, until};
-use crate::support::Database;
+use crate::support::{Database, Line, TcpProxy};
 
 /// Longer than the store may take to say that the database is away.
 const BOUND: Duration = Duration::from_secs(12);

@@ -18,6 +18,9 @@ use super::service;
 /// Far longer than anything takes that is waited for.
 const PATIENCE: Duration = Duration::from_secs(30);
 
+/// Far longer than a sender takes from an answer to its next request.
+const QUIET: Duration = Duration::from_millis(300);
+
 /// What happens to a request.
 #[derive(Clone, Debug)]
 pub enum Fault {
@@ -47,24 +50,30 @@ impl Fault {
     }
 }
 
+/// Which of the requests that have the pattern, counted from 1.
+#[derive(Clone, Copy, Debug)]
+enum Which {
+    From(usize),
+    Only(usize),
+}
+
 /// A rule that was set. It holds until [`FaultProxy::clear`], also when this is dropped.
 #[derive(Clone)]
 pub struct Rule {
     pattern: String,
     fault: Fault,
-    /// The one occurrence that it is for, counted from 1; all of them where nothing is said.
-    only: Option<usize>,
+    which: Which,
     hits: watch::Sender<usize>,
     held: watch::Sender<usize>,
     released: watch::Sender<bool>,
 }
 
 impl Rule {
-    fn new(pattern: &str, only: Option<usize>, fault: Fault) -> Self {
+    fn new(pattern: &str, which: Which, fault: Fault) -> Self {
         Self {
             pattern: pattern.to_owned(),
             fault,
-            only,
+            which,
             hits: watch::Sender::new(0),
             held: watch::Sender::new(0),
             released: watch::Sender::new(false),
@@ -99,6 +108,13 @@ impl Rule {
             .unwrap();
     }
 
+    /// Waits until a request had the pattern, and then until none has any more for a while.
+    pub async fn wait_until_quiet(&self) {
+        self.wait_for_hits(1).await;
+        let mut hits = self.hits.subscribe();
+        while timeout(QUIET, hits.changed()).await.is_ok() {}
+    }
+
     /// Whether the fault is for this request.
     fn decides(&self, request: &str) -> bool {
         if !matches(&self.pattern, request) {
@@ -109,7 +125,10 @@ impl Rule {
             *hits += 1;
             number = *hits;
         });
-        self.only.is_none_or(|only| only == number)
+        match self.which {
+            Which::From(first) => first <= number,
+            Which::Only(only) => only == number,
+        }
     }
 
     async fn hold(&self) {
@@ -175,12 +194,17 @@ impl FaultProxy {
 
     /// Each request of this pattern has this fault.
     pub fn on(&self, pattern: &str, fault: Fault) -> Rule {
-        self.add(Rule::new(pattern, None, fault))
+        self.add(Rule::new(pattern, Which::From(1), fault))
     }
 
     /// Only the n-th request of this pattern from now on, counted from 1, has this fault.
     pub fn on_nth(&self, n: usize, pattern: &str, fault: Fault) -> Rule {
-        self.add(Rule::new(pattern, Some(n), fault))
+        self.add(Rule::new(pattern, Which::Only(n), fault))
+    }
+
+    /// The n-th request of this pattern from now on, counted from 1, and all later ones have this fault.
+    pub fn on_from(&self, n: usize, pattern: &str, fault: Fault) -> Rule {
+        self.add(Rule::new(pattern, Which::From(n), fault))
     }
 
     fn add(&self, rule: Rule) -> Rule {

@@ -7,6 +7,7 @@ mod fault_proxy;
 mod process;
 mod realm;
 mod server;
+mod tcp_proxy;
 mod tokens;
 
 pub use admin::Admin;
@@ -19,6 +20,7 @@ pub use realm::{
     bootstrap_settings, options,
 };
 pub use server::TestServer;
+pub use tcp_proxy::{Line, TcpProxy};
 pub use tokens::claims_of;
 
 /// A variable that `dev/with-services` exports.

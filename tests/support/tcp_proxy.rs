@@ -8,7 +8,7 @@ use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Line {
+pub enum Line {
     /// New connections pass.
     Open,
     /// All connections are ended, new ones too.
@@ -19,14 +19,14 @@ pub(super) enum Line {
 }
 
 /// The proxy. It ends when it is dropped.
-pub(super) struct TcpProxy {
+pub struct TcpProxy {
     address: SocketAddr,
     line: watch::Sender<Line>,
     accepting: JoinHandle<()>,
 }
 
 impl TcpProxy {
-    pub(super) async fn before(target: String) -> Self {
+    pub async fn before(target: String) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let line = watch::Sender::new(Line::Open);
@@ -34,11 +34,11 @@ impl TcpProxy {
         Self { address, line, accepting }
     }
 
-    pub(super) fn port(&self) -> u16 {
+    pub fn port(&self) -> u16 {
         self.address.port()
     }
 
-    pub(super) fn set(&self, line: Line) {
+    pub fn set(&self, line: Line) {
         self.line.send_replace(line);
     }
 }
