@@ -122,11 +122,11 @@ impl Clients {
         actor: &Actor,
     ) -> Result<ClientWithSecret, Failure> {
         let wanted = template::document(identity(record), spec, self.settings.consent);
-        let uuid = self
-            .keycloak
-            .create_client(&without_nulls(wanted.clone()))
-            .await
-            .map_err(Failure::Call)?;
+        let created = self.keycloak.create_client(&template::creation(&wanted)).await;
+        let uuid = created.map_err(Failure::Call)?;
+        if let Some(rest) = template::after_creation(&wanted) {
+            self.keycloak.update_client(&uuid, &rest).await.map_err(Failure::Later)?;
+        }
         let found = self.keycloak.find_client_by_uuid(&uuid).await.map_err(Failure::Later)?;
         let found = found
             .ok_or_else(|| Failure::Later(KeycloakError::NotFound("the new client".to_owned())))?;
@@ -200,8 +200,7 @@ impl Failure {
     fn into_error(self, client_id: &ClientId) -> Error {
         match self {
             Self::Call(KeycloakError::Conflict(_)) => id_taken(client_id),
-            Self::Call(error) => rejection(error),
-            Self::Later(error) => error.into(),
+            Self::Call(error) | Self::Later(error) => rejection(error),
             Self::Different(what) => Error::new(
                 Code::RejectedByRealm,
                 format!("A policy of the realm makes something else of this client: {what}"),
@@ -214,12 +213,4 @@ impl Failure {
 fn id_taken(client_id: &ClientId) -> Error {
     let detail = format!("The realm has a client `{client_id}` already.");
     Error::new(Code::ClientIdTaken, detail)
-}
-
-/// A creation leaves out the attributes that a change would take away.
-fn without_nulls(mut document: Value) -> Value {
-    if let Some(attributes) = document.get_mut("attributes").and_then(Value::as_object_mut) {
-        attributes.retain(|_, value| !value.is_null());
-    }
-    document
 }

@@ -102,6 +102,32 @@ fn default_scopes(spec: &ClientSpec) -> BTreeSet<&'static str> {
     DEFAULT_SCOPES.into_iter().chain(service_account).collect()
 }
 
+/// What to POST so that Keycloak makes it. It leaves out the attributes that a change would take away, and the root
+/// URL where there are no redirect URIs: Keycloak would make up `{rootUrl}/*` as one, of a blank one `/*`.
+pub(super) fn creation(wanted: &Value) -> Value {
+    let mut body = wanted.clone();
+    if let Some(attributes) = body.get_mut("attributes").and_then(Value::as_object_mut) {
+        attributes.retain(|_, value| !value.is_null());
+    }
+    if is_empty(&wanted["redirectUris"])
+        && let Some(members) = body.as_object_mut()
+    {
+        members.remove("rootUrl");
+    }
+    body
+}
+
+/// What to PUT after the creation: the root URL that it left out. A change that says the lists makes nothing up.
+pub(super) fn after_creation(wanted: &Value) -> Option<Value> {
+    let left_out = is_empty(&wanted["redirectUris"]) && wanted["rootUrl"] != "";
+    let names = ["clientId", "rootUrl", "redirectUris", "webOrigins"];
+    left_out.then(|| names.into_iter().map(|name| (name, wanted[name].clone())).collect())
+}
+
+fn is_empty(list: &Value) -> bool {
+    list.as_array().is_none_or(Vec::is_empty)
+}
+
 /// The names of the members that Keycloak has otherwise than `wanted`.
 pub(super) fn differences(wanted: &Value, stored: &ClientDocument) -> Vec<String> {
     let mut names = Vec::new();

@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::support::{Answer, Api, Database, Person, TestRealm, TestServer, unique};
+use crate::support::{Answer, Api, Database, Person, TestRealm, TestServer, claims_of, unique};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Caller {
@@ -92,6 +92,32 @@ fn rows() -> Vec<Row> {
                                                      [WHO,     "204", NONE,  "204",  NONE,  READS,  PAT,   PAT,   PAT,   WHO]),
         row("POST", "/api/pat/v1/tokens/{patId}/invalidate", nothing(),
                                                      [WHO,     "200", NONE,  "200",  NONE,  READS,  PAT,   "200", "200", WHO]),
+        row("GET", "/api/clients/v1/clients", nothing(),
+                                                     [WHO,     "200", "200", ROLE,   "200", "200",  "200", "200", PAT,   WHO]),
+        row("POST", "/api/clients/v1/clients", json!({"clientId": "{newClientId}", "capabilities": ["script"]}),
+                                                     [WHO,     "201", "201", ROLE,   "201", READS,  PAT,   PAT,   PAT,   WHO]),
+        row("GET", "/api/clients/v1/clients/{clientId}", nothing(),
+                                                     [WHO,     "200", NONE,  ROLE,   "200", "200",  "200", "200", PAT,   WHO]),
+        row("PATCH", "/api/clients/v1/clients/{clientId}", json!({"description": "matrix"}),
+                                                     [WHO,     "200", NONE,  ROLE,   "200", READS,  PAT,   PAT,   PAT,   WHO]),
+        row("DELETE", "/api/clients/v1/clients/{clientId}", nothing(),
+                                                     [WHO,     "204", NONE,  ROLE,   "204", READS,  PAT,   PAT,   PAT,   WHO]),
+        row("POST", "/api/clients/v1/clients/delete/bulk", json!({"clientIds": ["matrix"]}),
+                                                     [WHO,     "200", "200", ROLE,   "200", READS,  PAT,   PAT,   PAT,   WHO]),
+        row("GET", "/api/clients/v1/clients/{clientId}/secret", nothing(),
+                                                     [WHO,     "200", NONE,  ROLE,   "200", READS,  PAT,   PAT,   PAT,   WHO]),
+        row("POST", "/api/clients/v1/clients/{clientId}/secret", nothing(),
+                                                     [WHO,     "201", NONE,  ROLE,   "201", READS,  PAT,   PAT,   PAT,   WHO]),
+        row("POST", "/api/clients/v1/clients/{clientId}/transfer", json!({"ownerId": "{colleague}"}),
+                                                     [WHO,     "200", NONE,  ROLE,   "200", READS,  PAT,   PAT,   PAT,   WHO]),
+        row("GET", "/api/clients/v1/scopes", nothing(),
+                                                     [WHO,     "200", "200", ROLE,   "200", "200",  "200", "200", PAT,   WHO]),
+        row("GET", "/api/clients/v1/quota", nothing(),
+                                                     [WHO,     "200", "200", ROLE,   "200", "200",  "200", "200", PAT,   WHO]),
+        row("GET", "/api/clients/v1/accounts/{accountId}/quota", nothing(),
+                                                     [WHO,     ROLE,  ROLE,  ROLE,   "200", ROLE,   ROLE,  ROLE,  PAT,   WHO]),
+        row("PUT", "/api/clients/v1/accounts/{accountId}/quota", json!({"limit": 7}),
+                                                     [WHO,     ROLE,  ROLE,  ROLE,   "200", READS,  PAT,   PAT,   PAT,   WHO]),
         open("GET", "/public-keys"),
         open("GET", "/livez"),
         open("GET", "/readyz"),
@@ -148,6 +174,8 @@ struct Cast {
     before: Api,
     without_roles: Api,
     administrator: Api,
+    colleague: Person,
+    client_id: String,
     impersonated: Api,
     another_realm: Api,
 }
@@ -155,20 +183,30 @@ struct Cast {
 impl Cast {
     async fn gather() -> Self {
         let realm = TestRealm::shared().await;
-        let unlimited = [("HALLPASS_TOKENS__MAX_PER_USER", "0")];
+        let unlimited =
+            [("HALLPASS_TOKENS__MAX_PER_USER", "0"), ("HALLPASS_CLIENTS__QUOTA", "1000")];
         let server = TestServer::start_with(realm.clone(), Database::sqlite, &unlimited).await;
         let owner = realm.person().await;
+        let account = json!({"attributes": {"account_id": [account_of(&owner)]}});
+        let colleague = realm.person_with(&unique("colleague"), account).await;
+        let other = realm.person().await;
+        for person in [&owner, &other] {
+            realm.give_roles(person, "hallpass", &["create-api-clients"]).await;
+        }
         let administrator = realm.person().await;
         realm.give_roles(&administrator, "hallpass", &["administrator"]).await;
         let stripped = realm.person().await;
         let before = server.user(&stripped).await;
         realm.take_default_roles(&stripped).await;
+        let user = server.user(&owner).await;
         Self {
-            user: server.user(&owner).await,
-            other_user: server.user(&realm.person().await).await,
+            client_id: make_client(&user).await,
+            user,
+            other_user: server.user(&other).await,
             before,
             without_roles: server.user(&stripped).await,
             administrator: server.user(&administrator).await,
+            colleague,
             impersonated: server.with_token(&realm.impersonated_access_token(&owner).await),
             another_realm: server.with_token(&foreign_token(&owner).await),
             server,
@@ -186,12 +224,30 @@ impl Cast {
             };
             path = path.replace("{patId}", &target);
         }
+        if path.contains("{clientId}") {
+            let id = match caller {
+                // Whoever may delete it gets one of their own to delete.
+                Caller::User | Caller::Administrator => make_client(&self.user).await,
+                _ => self.client_id.clone(),
+            };
+            path = path.replace("{clientId}", &id);
+        }
+        path = path.replace("{accountId}", "matrix");
         assert!(!path.contains('{'), "the matrix cannot fill in {path}");
         let mut request = api.request(Method::from_bytes(row.method.as_bytes()).unwrap(), &path);
         if !row.body.is_null() {
-            request = request.json(&row.body);
+            request = request.json(&self.fill_in(&row.body, &api));
         }
         api.send(request).await
+    }
+
+    fn fill_in(&self, body: &Value, api: &Api) -> Value {
+        let text = body.to_string().replace("{colleague}", &self.colleague.id);
+        if !text.contains("{newClientId}") {
+            return serde_json::from_str(&text).unwrap();
+        }
+        let id = new_client_id(api);
+        serde_json::from_str(&text.replace("{newClientId}", &id)).unwrap()
     }
 
     /// The caller's client, and the id of the PAT that calls where it is to act on itself.
@@ -226,6 +282,27 @@ impl Cast {
         let api = self.server.with_token(minted["token"].as_str().unwrap());
         (api, minted["patId"].as_str().unwrap().to_owned())
     }
+}
+
+/// As [`TestRealm::person`] chooses it.
+fn account_of(person: &Person) -> String {
+    person.username.replace('-', "")
+}
+
+/// A fresh API client of the owner's.
+async fn make_client(owner: &Api) -> String {
+    let body = json!({"clientId": new_client_id(owner), "capabilities": ["script"]});
+    let made = owner.post("/api/clients/v1/clients", &body).await.expect(201);
+    made["clientId"].as_str().unwrap().to_owned()
+}
+
+/// One that the caller's account may have; any, for who is in none.
+fn new_client_id(api: &Api) -> String {
+    let account = api
+        .token()
+        .map(claims_of)
+        .and_then(|claims| claims["account_id"].as_str().map(str::to_owned));
+    format!("{}_{}", account.unwrap_or_default(), unique("matrix"))
 }
 
 async fn mint(owner: &Api) -> Value {

@@ -53,6 +53,11 @@ impl Api {
         Self { http: http(), base: base.to_owned(), token: token.map(str::to_owned) }
     }
 
+    /// What it authenticates with.
+    pub fn token(&self) -> Option<&str> {
+        self.token.as_deref()
+    }
+
     /// A request before it is sent, for what the short forms cannot say.
     pub fn request(&self, method: Method, path: &str) -> reqwest::RequestBuilder {
         let request = self.http.request(method, format!("{}{path}", self.base));
