@@ -33,7 +33,7 @@ use crate::store::{self, TokenCreated, TokenRecord};
 /// For steps 1 to 3; with the check of the credential and step 5, a caller waits less than ten seconds.
 const PREPARE: Duration = Duration::from_secs(5);
 /// For step 5.
-const COMPARE: Duration = Duration::from_millis(1500);
+const COMPARE: Duration = Duration::from_millis(3500);
 
 /// What a caller asks for.
 #[derive(Clone, Debug)]
