@@ -59,7 +59,7 @@ async fn tokens_of_other_realms_and_for_others_are_refused() {
     let person = realm.person().await;
     server.user(&person).await.get(TOKENS).await.expect(200);
     // Another key, another issuer.
-    no_way_in(&server.with_token(Admin::log_in().await.token())).await;
+    no_way_in(&server.with_token(&Admin::log_in().await.token())).await;
 
     // The same key and issuer, for another audience, from an allowed client.
     let admin = Admin::log_in().await;

@@ -128,7 +128,7 @@ async fn an_administrator_who_impersonates_may_look_and_not_mint() {
         realm.name,
         person.id
     );
-    browser.impersonate(&url, administrator.token()).await;
+    browser.impersonate(&url, &administrator.token()).await;
     let stop = browser.open(&authorization_url(&realm, true)).await;
     let token = redeem(&realm, stop).await;
     let claims = decode_claims(&token);

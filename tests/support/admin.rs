@@ -1,6 +1,8 @@
 //! Keycloak's admin API with everything allowed: how tests arrange a realm and look at it.
 
-use reqwest::Method;
+use std::sync::Mutex;
+
+use reqwest::{Method, StatusCode};
 use serde_json::Value;
 
 use super::{http, service};
@@ -8,44 +10,47 @@ use super::{http, service};
 /// An administrator of the realm `master`.
 pub struct Admin {
     http: reqwest::Client,
-    token: String,
+    token: Mutex<String>,
 }
 
 impl Admin {
     pub async fn log_in() -> Self {
         let http = http();
-        let form = [
-            ("grant_type", "password"),
-            ("client_id", "admin-cli"),
-            ("username", &service("HALLPASS_TEST_KEYCLOAK_ADMIN")),
-            ("password", &service("HALLPASS_TEST_KEYCLOAK_ADMIN_PASSWORD")),
-        ];
-        let url = format!(
-            "{}/realms/master/protocol/openid-connect/token",
-            service("HALLPASS_TEST_KEYCLOAK_URL")
-        );
-        let answer = http.post(url).form(&form).send().await.unwrap();
-        let answer: Value = answer.error_for_status().unwrap().json().await.unwrap();
-        Self { http, token: answer["access_token"].as_str().unwrap().to_owned() }
+        let token = Mutex::new(access_token(&http).await);
+        Self { http, token }
     }
 
     /// For requests whose refusal is looked at.
-    pub fn token(&self) -> &str {
-        &self.token
+    pub fn token(&self) -> String {
+        self.token.lock().unwrap().clone()
     }
 
     /// Calls `path` below `/admin/realms`; panics unless Keycloak is content.
     pub async fn call(&self, method: Method, path: &str, body: Option<&Value>) -> Value {
+        let (mut status, mut text) = self.send(&method, path, body).await;
+        if status == StatusCode::UNAUTHORIZED {
+            // Keycloak's own token lives for a minute, some tests for longer.
+            let token = access_token(&self.http).await;
+            *self.token.lock().unwrap() = token;
+            (status, text) = self.send(&method, path, body).await;
+        }
+        assert!(status.is_success(), "{method} {path}: {status} {text}");
+        serde_json::from_str(&text).unwrap_or(Value::Null)
+    }
+
+    async fn send(
+        &self,
+        method: &Method,
+        path: &str,
+        body: Option<&Value>,
+    ) -> (StatusCode, String) {
         let url = format!("{}/admin/realms{path}", service("HALLPASS_TEST_KEYCLOAK_URL"));
-        let mut request = self.http.request(method.clone(), url).bearer_auth(&self.token);
+        let mut request = self.http.request(method.clone(), url).bearer_auth(self.token());
         if let Some(body) = body {
             request = request.json(body);
         }
         let answer = request.send().await.unwrap();
-        let status = answer.status();
-        let text = answer.text().await.unwrap();
-        assert!(status.is_success(), "{method} {path}: {status} {text}");
-        serde_json::from_str(&text).unwrap_or(Value::Null)
+        (answer.status(), answer.text().await.unwrap())
     }
 
     pub async fn get(&self, path: &str) -> Value {
@@ -69,4 +74,18 @@ impl Admin {
         let found = self.get(&format!("/{realm}/clients?clientId={client_id}")).await;
         found[0]["id"].as_str().unwrap_or_else(|| panic!("no client {client_id}")).to_owned()
     }
+}
+
+async fn access_token(http: &reqwest::Client) -> String {
+    let form = [
+        ("grant_type", "password"),
+        ("client_id", "admin-cli"),
+        ("username", &service("HALLPASS_TEST_KEYCLOAK_ADMIN")),
+        ("password", &service("HALLPASS_TEST_KEYCLOAK_ADMIN_PASSWORD")),
+    ];
+    let keycloak = service("HALLPASS_TEST_KEYCLOAK_URL");
+    let url = format!("{keycloak}/realms/master/protocol/openid-connect/token");
+    let answer = http.post(url).form(&form).send().await.unwrap();
+    let answer: Value = answer.error_for_status().unwrap().json().await.unwrap();
+    answer["access_token"].as_str().unwrap().to_owned()
 }

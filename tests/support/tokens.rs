@@ -73,7 +73,7 @@ impl TestRealm {
             self.name,
             person.id
         );
-        let token = Admin::log_in().await.token().to_owned();
+        let token = Admin::log_in().await.token();
         let answer = http().post(url).bearer_auth(token).send().await.unwrap();
         assert!(answer.status().is_success(), "{answer:?}");
         let cookies = answer.headers().get_all(SET_COOKIE).iter();
