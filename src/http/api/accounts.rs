@@ -95,7 +95,7 @@ impl FromRequestParts<App> for AccountInPath {
 
 /// What can be granted to API clients
 #[utoipa::path(get, path = "/api/clients/v1/scopes", tag = TAG_CLIENTS, operation_id = "listScopes",
-    responses((status = 200, body = ScopeList), ApiErrors))]
+    responses((status = 200, description = "The scopes that can be granted", body = ScopeList), ApiErrors))]
 pub(in crate::http) async fn list_scopes(
     State(app): State<App>,
     Caller { principal, .. }: Caller,
@@ -107,7 +107,7 @@ pub(in crate::http) async fn list_scopes(
 
 /// The quota of one's own account
 #[utoipa::path(get, path = "/api/clients/v1/quota", tag = TAG_CLIENTS, operation_id = "getQuota",
-    responses((status = 200, body = Quota), ApiErrors))]
+    responses((status = 200, description = "The quota", body = Quota), ApiErrors))]
 pub(in crate::http) async fn get_own_quota(
     State(app): State<App>,
     Caller { principal, .. }: Caller,
@@ -123,7 +123,7 @@ pub(in crate::http) async fn get_own_quota(
 #[utoipa::path(get, path = "/api/clients/v1/accounts/{accountId}/quota", tag = TAG_CLIENTS,
     operation_id = "getAccountQuota",
     params(("accountId" = String, Path, description = "The account")),
-    responses((status = 200, body = Quota), ApiErrors))]
+    responses((status = 200, description = "The quota", body = Quota), ApiErrors))]
 pub(in crate::http) async fn get_quota(
     State(app): State<App>,
     Caller { principal, .. }: Caller,
@@ -141,7 +141,7 @@ pub(in crate::http) async fn get_quota(
     operation_id = "setAccountQuota",
     params(("accountId" = String, Path, description = "The account")),
     request_body = SetQuota,
-    responses((status = 200, body = Quota), ApiErrors))]
+    responses((status = 200, description = "The quota", body = Quota), ApiErrors))]
 pub(in crate::http) async fn set_quota(
     State(app): State<App>,
     Caller { principal, origin }: Caller,

@@ -40,7 +40,7 @@ use body::{
         ("offset" = Option<u32>, Query, description = "How many to skip; 0 where nothing is said"),
         ("limit" = Option<u32>, Query, description = "How many to answer, 1 to 100; 10 where nothing is said"),
     ),
-    responses((status = 200, body = ClientList), ApiErrors))]
+    responses((status = 200, description = "A page of API clients", body = ClientList), ApiErrors))]
 pub(in crate::http) async fn list(
     State(app): State<App>,
     Caller { principal, .. }: Caller,
@@ -56,7 +56,7 @@ pub(in crate::http) async fn list(
 /// Needs the role `create-api-clients`. It counts against the quota of the caller's account.
 #[utoipa::path(post, path = "/api/clients/v1/clients", tag = TAG_CLIENTS, operation_id = "createClient",
     request_body = CreateClient,
-    responses((status = 201, body = ClientAndSecret), ApiErrors))]
+    responses((status = 201, description = "The API client with its secret", body = ClientAndSecret), ApiErrors))]
 pub(in crate::http) async fn create(
     State(app): State<App>,
     Caller { principal, origin }: Caller,
@@ -71,7 +71,7 @@ pub(in crate::http) async fn create(
 /// One API client
 #[utoipa::path(get, path = "/api/clients/v1/clients/{clientId}", tag = TAG_CLIENTS, operation_id = "getClient",
     params(("clientId" = String, Path, description = "The client's id")),
-    responses((status = 200, body = ApiClient), ApiErrors))]
+    responses((status = 200, description = "The API client", body = ApiClient), ApiErrors))]
 pub(in crate::http) async fn get(
     State(app): State<App>,
     Caller { principal, .. }: Caller,
@@ -87,7 +87,7 @@ pub(in crate::http) async fn get(
 #[utoipa::path(patch, path = "/api/clients/v1/clients/{clientId}", tag = TAG_CLIENTS, operation_id = "updateClient",
     params(("clientId" = String, Path, description = "The client's id")),
     request_body(content = UpdateClient, content_type = "application/merge-patch+json"),
-    responses((status = 200, body = ApiClient), ApiErrors))]
+    responses((status = 200, description = "The API client", body = ApiClient), ApiErrors))]
 pub(in crate::http) async fn update(
     State(app): State<App>,
     Caller { principal, origin }: Caller,
@@ -102,7 +102,7 @@ pub(in crate::http) async fn update(
 /// Deletes an API client, in Keycloak and here
 #[utoipa::path(delete, path = "/api/clients/v1/clients/{clientId}", tag = TAG_CLIENTS, operation_id = "deleteClient",
     params(("clientId" = String, Path, description = "The client's id")),
-    responses((status = 204), ApiErrors))]
+    responses((status = 204, description = "It is gone"), ApiErrors))]
 pub(in crate::http) async fn delete(
     State(app): State<App>,
     Caller { principal, origin }: Caller,
@@ -172,7 +172,7 @@ impl From<(String, Removed)> for DeleteResult {
 /// Deletes several API clients
 #[utoipa::path(post, path = "/api/clients/v1/clients/delete/bulk", tag = TAG_CLIENTS, operation_id = "deleteClients",
     request_body = DeleteClients,
-    responses((status = 200, body = DeleteResults), ApiErrors))]
+    responses((status = 200, description = "What became of each", body = DeleteResults), ApiErrors))]
 pub(in crate::http) async fn delete_bulk(
     State(app): State<App>,
     Caller { principal, origin }: Caller,
@@ -190,7 +190,7 @@ pub(in crate::http) async fn delete_bulk(
 #[utoipa::path(get, path = "/api/clients/v1/clients/{clientId}/secret", tag = TAG_CLIENTS,
     operation_id = "getClientSecret",
     params(("clientId" = String, Path, description = "The client's id")),
-    responses((status = 200, body = ClientSecret), ApiErrors))]
+    responses((status = 200, description = "The secret", body = ClientSecret), ApiErrors))]
 pub(in crate::http) async fn get_secret(
     State(app): State<App>,
     Caller { principal, origin }: Caller,
@@ -207,7 +207,7 @@ pub(in crate::http) async fn get_secret(
 #[utoipa::path(post, path = "/api/clients/v1/clients/{clientId}/secret", tag = TAG_CLIENTS,
     operation_id = "regenerateClientSecret",
     params(("clientId" = String, Path, description = "The client's id")),
-    responses((status = 201, body = ClientSecret), ApiErrors))]
+    responses((status = 201, description = "The new secret", body = ClientSecret), ApiErrors))]
 pub(in crate::http) async fn regenerate_secret(
     State(app): State<App>,
     Caller { principal, origin }: Caller,
@@ -247,7 +247,7 @@ impl TransferClient {
     operation_id = "transferClient",
     params(("clientId" = String, Path, description = "The client's id")),
     request_body = TransferClient,
-    responses((status = 200, body = ClientAndSecret), ApiErrors))]
+    responses((status = 200, description = "The API client; with its new secret where it has one", body = ClientAndSecret), ApiErrors))]
 pub(in crate::http) async fn transfer(
     State(app): State<App>,
     Caller { principal, origin }: Caller,
