@@ -5,36 +5,14 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 use tokio::task::JoinSet;
 
-use super::{audited, recorded, server_behind};
+use super::{
+    CALLS, CLAIMS, Call, KEYS, LOGIN, OWNER, OWNER_AGAIN, PROBE_CLIENT, ROLES, ROLES_AGAIN,
+    audited, call, recorded, server_behind,
+};
 use crate::support::{Answer, Fault, FaultProxy, TestRealm};
 
 /// From the request to the answer, whatever Keycloak does.
 const BOUND: Duration = Duration::from_secs(10);
-
-/// A call of a mint.
-#[derive(Clone, Copy, Debug)]
-struct Call {
-    pattern: &'static str,
-    /// Which of them, counted from 1.
-    nth: usize,
-    /// The record is there already.
-    committed: bool,
-}
-
-const fn call(pattern: &'static str, nth: usize, committed: bool) -> Call {
-    Call { pattern, nth, committed }
-}
-
-const KEYS: Call = call("GET */certs", 1, false);
-const LOGIN: Call = call("POST */token", 1, false);
-const OWNER: Call = call("GET */users/*", 1, false);
-const PROBE_CLIENT: Call = call("GET */clients", 1, false);
-const ROLES: Call = call("GET */generate-example-access-token", 1, false);
-const CLAIMS: Call = call("GET */generate-example-access-token", 2, false);
-const OWNER_AGAIN: Call = call("GET */users/*", 2, true);
-const ROLES_AGAIN: Call = call("GET */generate-example-access-token", 3, true);
-const CALLS: [Call; 8] =
-    [KEYS, LOGIN, OWNER, PROBE_CLIENT, ROLES, CLAIMS, OWNER_AGAIN, ROLES_AGAIN];
 
 /// What a fault at this call comes to.
 type Expected = (u16, &'static str);
@@ -54,7 +32,7 @@ async fn mint_with(
     if call.pattern != KEYS.pattern {
         user.get("/api/pat/v1/tokens").await.expect(200);
     }
-    let rule = proxy.on_from(call.nth, call.pattern, fault.clone());
+    let rule = call.fails(&proxy, fault.clone());
 
     let name = "half";
     let asked = Instant::now();
@@ -193,7 +171,7 @@ async fn a_crowd_that_waits_for_one_login_is_answered_in_time() {
     let (realm, proxy) = (TestRealm::shared().await, FaultProxy::start());
     let server = server_behind(&proxy, &realm).await;
     let user = server.user(&realm.person().await).await;
-    proxy.on(LOGIN.pattern, Fault::HoldRequest);
+    LOGIN.fails(&proxy, Fault::HoldRequest);
     let asked = Instant::now();
     let mut crowd = JoinSet::new();
     for n in 0..12 {

@@ -13,26 +13,53 @@ mod store_away;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteRow};
 use sqlx::{Connection as _, Row as _, SqliteConnection};
 
-use crate::support::{Database, Fault, FaultProxy, TestRealm, TestServer};
+use crate::support::{Database, Fault, FaultProxy, Rule, TestRealm, TestServer};
 
-/// The service's own calls, its looks at events and its sweeps, come at the start and then not for long.
+/// The service's own looks at events and its sweeps come at the start and then not for long.
 const SELDOM: [(&str, &str); 2] =
     [("HALLPASS_LIFECYCLE__POLL_INTERVAL", "24h"), ("HALLPASS_LIFECYCLE__SWEEP_INTERVAL", "24h")];
 
-/// A start whose own calls fail: from then on each call is the test's, beginning with the login.
-async fn quietly<T>(proxy: &FaultProxy, start: impl Future<Output = T>) -> T {
-    let own = proxy.on("*", Fault::status(503));
-    let started = start.await;
-    own.wait_until_quiet().await;
-    proxy.clear();
-    started
-}
-
-/// A server whose Keycloak is behind this proxy, which nobody called yet.
+/// A server whose Keycloak is behind this proxy.
 async fn server_behind(proxy: &FaultProxy, realm: &TestRealm) -> TestServer {
     let mut extra = SELDOM.to_vec();
     extra.push(("HALLPASS_KEYCLOAK__URL", proxy.url()));
-    quietly(proxy, TestServer::start_with(realm.clone(), Database::sqlite, &extra)).await
+    TestServer::start_with(realm.clone(), Database::sqlite, &extra).await
+}
+
+/// A call that a mint makes to Keycloak, and that the service makes for nothing else.
+#[derive(Clone, Copy, Debug)]
+struct Call {
+    pattern: &'static str,
+    /// Which of them, counted from 1.
+    nth: usize,
+    /// The record is there already.
+    committed: bool,
+}
+
+const fn call(pattern: &'static str, nth: usize, committed: bool) -> Call {
+    Call { pattern, nth, committed }
+}
+
+const KEYS: Call = call("GET */certs", 1, false);
+const LOGIN: Call = call("POST */token", 1, false);
+const OWNER: Call = call("GET */users/*", 1, false);
+const PROBE_CLIENT: Call = call("GET */clients?clientId=hallpass-probe", 1, false);
+const ROLES: Call = call("GET */generate-example-access-token", 1, false);
+const CLAIMS: Call = call("GET */generate-example-access-token", 2, false);
+const OWNER_AGAIN: Call = call("GET */users/*", 2, true);
+const ROLES_AGAIN: Call = call("GET */generate-example-access-token", 3, true);
+const CALLS: [Call; 8] =
+    [KEYS, LOGIN, OWNER, PROBE_CLIENT, ROLES, CLAIMS, OWNER_AGAIN, ROLES_AGAIN];
+
+impl Call {
+    /// The fault at this call, from its n-th occurrence on.
+    fn fails(self, proxy: &FaultProxy, fault: Fault) -> Rule {
+        if self.pattern == LOGIN.pattern {
+            // The service may have logged in for itself; then its token has to be renewed.
+            proxy.on(OWNER.pattern, Fault::status(401));
+        }
+        proxy.on_from(self.nth, self.pattern, fault)
+    }
 }
 
 async fn sqlite(server: &TestServer) -> SqliteConnection {

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use super::{SELDOM, quietly};
+use super::SELDOM;
 use crate::support::{Api, Database, Fault, FaultProxy, Process, TestRealm};
 
 const BOUND: Duration = Duration::from_secs(10);
@@ -27,7 +27,7 @@ async fn start(extra: &[(&str, &str)]) -> Started {
     let mut all = SELDOM.to_vec();
     all.push(("HALLPASS_KEYCLOAK__URL", proxy.url()));
     all.extend(extra);
-    let process = quietly(&proxy, Process::serve(&realm, &database, folder.path(), &all)).await;
+    let process = Process::serve(&realm, &database, folder.path(), &all).await;
     Started { realm, proxy, database, process, folder }
 }
 
@@ -65,7 +65,7 @@ async fn sigterm_lets_a_request_finish_and_refuses_new_ones() {
 async fn sigterm_ends_the_process_in_time_whatever_is_under_way() {
     let Started { realm, proxy, process, database: _, folder: _folder } = start(&[]).await;
     let user = process.user(&realm, &realm.person().await).await;
-    let hangs = proxy.on("*", Fault::HoldRequest);
+    let hangs = proxy.on("GET */certs", Fault::HoldRequest);
     let request = user.request(Method::GET, "/api/pat/v1/tokens").send();
     let request = tokio::spawn(request);
     hangs.wait_until_held().await;

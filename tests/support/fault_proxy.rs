@@ -1,6 +1,7 @@
 //! A reverse proxy before Keycloak that fails as a test tells it to: how faults are made, without a mock.
 //!
-//! 1. A rule is a pattern over `METHOD /path`, in which `*` stands for anything: `GET */users/*`.
+//! 1. A rule is a pattern over `METHOD /path` or `METHOD /path?query`, in which `*` stands for anything:
+//!    `GET */users/*`.
 //! 2. The first rule that fits a request decides its [`Fault`]; without one it passes.
 //! 3. One request a connection: what is cut is this request and no other.
 
@@ -17,9 +18,6 @@ use super::service;
 
 /// Far longer than anything takes that is waited for.
 const PATIENCE: Duration = Duration::from_secs(30);
-
-/// Far longer than a sender takes from an answer to its next request.
-const QUIET: Duration = Duration::from_millis(300);
 
 /// What happens to a request.
 #[derive(Clone, Debug)]
@@ -108,16 +106,9 @@ impl Rule {
             .unwrap();
     }
 
-    /// Waits until a request had the pattern, and then until none has any more for a while.
-    pub async fn wait_until_quiet(&self) {
-        self.wait_for_hits(1).await;
-        let mut hits = self.hits.subscribe();
-        while timeout(QUIET, hits.changed()).await.is_ok() {}
-    }
-
     /// Whether the fault is for this request.
-    fn decides(&self, request: &str) -> bool {
-        if !matches(&self.pattern, request) {
+    fn decides(&self, request: &Request) -> bool {
+        if ![&request.line, &request.whole].iter().any(|text| matches(&self.pattern, text)) {
             return false;
         }
         let mut number = 0;
@@ -273,7 +264,7 @@ async fn serve(mut sender: TcpStream, shared: Arc<Shared>) {
     let rule = {
         let rules = shared.rules.lock().unwrap();
         // Every rule counts, also behind the one that decides.
-        let deciding: Vec<_> = rules.iter().filter(|rule| rule.decides(&request.line)).collect();
+        let deciding: Vec<_> = rules.iter().filter(|rule| rule.decides(&request)).collect();
         deciding.first().map(|rule| (*rule).clone())
     };
     let fault = rule.as_ref().map_or(Fault::Pass, |rule| rule.fault.clone());
@@ -331,6 +322,8 @@ async fn gone(sender: &mut TcpStream) {
 struct Request {
     /// `METHOD /path`, without the query.
     line: String,
+    /// The same with the query.
+    whole: String,
     bytes: Vec<u8>,
     head: usize,
 }
@@ -353,7 +346,8 @@ impl Request {
         while bytes.len() < head + length {
             read_some(sender, &mut bytes).await?;
         }
-        Some(Self { line: format!("{method} {path}"), bytes, head })
+        let (line, whole) = (format!("{method} {path}"), format!("{method} {target}"));
+        Some(Self { line, whole, bytes, head })
     }
 
     /// Sends it to the target, as the target's own host, and reads the whole answer.
