@@ -8,6 +8,7 @@ pub mod client;
 pub mod clock;
 pub mod config;
 pub mod decide;
+pub mod doctor;
 pub mod error;
 pub mod http;
 pub mod id;

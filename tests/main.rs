@@ -12,6 +12,7 @@ mod api;
 mod architecture;
 mod bootstrap;
 mod command_line;
+mod doctor;
 mod documents;
 mod faults;
 mod keycloak_facts;

@@ -5,15 +5,11 @@ use secrecy::SecretString;
 use serde_json::Value;
 
 use super::compare::{differences, merge};
+use super::desired::{PERSON_SCOPES, ROLES_SCOPE};
 use super::run::{Run, text};
 use super::{BootstrapError, MANAGED, desired};
 use crate::keycloak::KeycloakError;
 use crate::owner::PROBE_CLIENT;
-
-/// What gives a token of a person its `sub`, name and address; every realm has them.
-const PERSON_SCOPES: [&str; 3] = ["basic", "profile", "email"];
-/// What gives a token its roles.
-const ROLES_SCOPE: &str = "roles";
 
 /// Refuses a realm in which somebody else uses one of our names, before anything is changed.
 pub(super) async fn refuse_foreign(run: &Run<'_>) -> Result<(), BootstrapError> {

@@ -4,7 +4,7 @@ use serde_json::Value;
 
 /// The names of the members of `wanted` that `found` has differently. Members that are not wanted do not
 /// count; the order of lists does not either.
-pub(super) fn differences(wanted: &Value, found: &Value) -> Vec<String> {
+pub(crate) fn differences(wanted: &Value, found: &Value) -> Vec<String> {
     let mut names = Vec::new();
     collect("", wanted, found, &mut names);
     names

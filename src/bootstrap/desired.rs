@@ -1,14 +1,50 @@
-//! What our clients look like: every flag on purpose. Pure.
+//! What our clients look like: every flag on purpose. Pure. Bootstrap makes them so, `doctor` compares.
 
 use serde_json::{Value, json};
 
 use super::MANAGED;
 use super::compare::merge;
-use crate::config::BootstrapSettings;
+use crate::config::{BootstrapSettings, Settings};
 use crate::owner::PROBE_CLIENT;
 
+/// What gives a token of a person its `sub`, name and address; every realm has them.
+pub(crate) const PERSON_SCOPES: [&str; 3] = ["basic", "profile", "email"];
+/// What gives a token its roles.
+pub(crate) const ROLES_SCOPE: &str = "roles";
+
+/// What the settings say about our clients.
+#[derive(Clone, Copy)]
+pub(crate) struct Names<'a> {
+    service: &'a str,
+    designated: &'a str,
+    public_url: &'a str,
+    account_claim: &'a str,
+}
+
+impl<'a> From<&'a BootstrapSettings> for Names<'a> {
+    fn from(settings: &'a BootstrapSettings) -> Self {
+        Self {
+            service: &settings.client_id,
+            designated: &settings.tokens.client_id,
+            public_url: settings.server.public_url.as_str(),
+            account_claim: settings.account_claim.as_str(),
+        }
+    }
+}
+
+impl<'a> From<&'a Settings> for Names<'a> {
+    fn from(settings: &'a Settings) -> Self {
+        Self {
+            service: &settings.keycloak.client_id,
+            designated: &settings.tokens.client_id,
+            public_url: settings.server.public_url.as_str(),
+            account_claim: settings.account_claim.as_str(),
+        }
+    }
+}
+
 /// The public client of the command line.
-pub(super) const CLI_CLIENT: &str = "hallpass-cli";
+pub(crate) const CLI_CLIENT: &str = "hallpass-cli";
 
 /// The attribute by which PKCE is required (RFC 7636).
 const PKCE: &str = "pkce.code.challenge.method";
@@ -39,9 +75,9 @@ fn inert(client_id: &str, name: &str, description: &str) -> Value {
 }
 
 /// Hallpass's own client: a service account, and the web UI's login.
-pub(super) fn service(settings: &BootstrapSettings) -> Value {
-    let public_url = settings.server.public_url.as_str();
-    let base = inert(&settings.client_id, "Hallpass", "Personal access tokens and API clients");
+pub(crate) fn service<'a>(names: impl Into<Names<'a>>) -> Value {
+    let Names { service, public_url, .. } = names.into();
+    let base = inert(service, "Hallpass", "Personal access tokens and API clients");
     merge(
         &json!({
             "serviceAccountsEnabled": true,
@@ -56,7 +92,7 @@ pub(super) fn service(settings: &BootstrapSettings) -> Value {
 }
 
 /// The command line's client: device login (RFC 8628), nothing else, and the user is asked.
-pub(super) fn command_line() -> Value {
+pub(crate) fn command_line() -> Value {
     let base = inert(CLI_CLIENT, "Hallpass command line", "Device login of the command hallpass");
     merge(
         &json!({"publicClient": true, "consentRequired": true, "attributes": {DEVICE_GRANT: "true"}}),
@@ -65,9 +101,9 @@ pub(super) fn command_line() -> Value {
 }
 
 /// The designated client: no flows and disabled, so that Keycloak finds no token of its `azp` active.
-pub(super) fn designated(settings: &BootstrapSettings) -> Value {
+pub(crate) fn designated<'a>(names: impl Into<Names<'a>>) -> Value {
     let base = inert(
-        &settings.tokens.client_id,
+        names.into().designated,
         "Personal access tokens",
         "Its mappers shape the claims of Hallpass's personal access tokens",
     );
@@ -75,7 +111,7 @@ pub(super) fn designated(settings: &BootstrapSettings) -> Value {
 }
 
 /// The probe: its evaluation shows a user's effective roles.
-pub(super) fn probe() -> Value {
+pub(crate) fn probe() -> Value {
     let base =
         inert(PROBE_CLIENT, "Hallpass probe", "Shows Hallpass the effective roles of a user");
     merge(&json!({"enabled": false, "fullScopeAllowed": true}), &base)
@@ -83,8 +119,8 @@ pub(super) fn probe() -> Value {
 
 /// The mappers of the interactive clients: Hallpass in `aud`, only Hallpass's roles, the account, and who
 /// impersonates.
-pub(super) fn interactive_mappers(settings: &BootstrapSettings) -> Vec<Value> {
-    let service = settings.client_id.as_str();
+pub(crate) fn interactive_mappers<'a>(names: impl Into<Names<'a>>) -> Vec<Value> {
+    let Names { service, account_claim, .. } = names.into();
     vec![
         mapper(
             "hallpass audience",
@@ -106,7 +142,7 @@ pub(super) fn interactive_mappers(settings: &BootstrapSettings) -> Vec<Value> {
             "oidc-usermodel-attribute-mapper",
             &json!({
                 "user.attribute": super::profile::ACCOUNT_ATTRIBUTE,
-                "claim.name": settings.account_claim.as_str(),
+                "claim.name": account_claim,
                 "jsonType.label": "String",
             }),
         ),
@@ -123,7 +159,7 @@ pub(super) fn interactive_mappers(settings: &BootstrapSettings) -> Vec<Value> {
 }
 
 /// The probe's mappers: roles, all of them, and nothing else.
-pub(super) fn probe_mappers() -> Vec<Value> {
+pub(crate) fn probe_mappers() -> Vec<Value> {
     let roles = |claim: &str| json!({"claim.name": claim, "jsonType.label": "String", "multivalued": "true"});
     vec![
         mapper("realm roles", "oidc-usermodel-realm-role-mapper", &roles("realm_access.roles")),

@@ -12,7 +12,7 @@
 mod clients;
 mod compare;
 mod config_file;
-mod desired;
+pub(crate) mod desired;
 mod events;
 mod profile;
 mod remove;
@@ -23,8 +23,12 @@ mod signing_key;
 
 use secrecy::SecretString;
 
+pub(crate) use compare::differences;
 pub use config_file::write_config;
+pub(crate) use events::unmet as unmet_event_settings;
+pub(crate) use profile::ACCOUNT_ATTRIBUTE;
 pub use remove::remove;
+pub(crate) use roles::{RUN_TIME_ROLES, management_client};
 pub use run::{Mode, Report};
 pub use scopes::ScopeRequest;
 

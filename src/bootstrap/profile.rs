@@ -8,7 +8,7 @@ use super::run::Run;
 use crate::keycloak::KeycloakError;
 
 /// The user attribute that names a person's account.
-pub(super) const ACCOUNT_ATTRIBUTE: &str = "account_id";
+pub(crate) const ACCOUNT_ATTRIBUTE: &str = "account_id";
 /// Where the permissions of an attribute that was there before us are noted.
 const EDIT_BEFORE: &str = "hallpass.edit-before";
 const PATH: &str = "/users/profile";

@@ -5,11 +5,12 @@ use serde_json::{Value, json};
 
 use super::desired::CLI_CLIENT;
 use super::run::{Run, text};
+use crate::config::Realm;
 use crate::keycloak::KeycloakError;
 use crate::principal::Role;
 
 /// What Hallpass may do in the realm at run time: these three, and nothing else.
-const RUN_TIME_ROLES: [&str; 3] = ["manage-clients", "view-events", "view-users"];
+pub(crate) const RUN_TIME_ROLES: [&str; 3] = ["manage-clients", "view-events", "view-users"];
 
 const ADMINISTRATOR: &str = "administrator";
 /// What an administrator is. Introspection is for machines.
@@ -92,10 +93,14 @@ async fn prepare_service_account(run: &mut Run<'_>, service: &str) -> Result<(),
     exactly(run, "the service account", &format!("{mappings}/realm"), &[]).await
 }
 
-/// The client that holds the realm's administration roles.
+/// The `client_id` of the client that holds the realm's administration roles.
+pub(crate) fn management_client(realm: &Realm) -> &'static str {
+    if realm.name() == "master" { "master-realm" } else { "realm-management" }
+}
+
+/// That client.
 async fn realm_management(run: &Run<'_>) -> Result<String, KeycloakError> {
-    let name =
-        if run.settings.realm.name() == "master" { "master-realm" } else { "realm-management" };
+    let name = management_client(&run.settings.realm);
     let client = run.find_client(name).await?;
     let client = client.ok_or_else(|| KeycloakError::NotFound(format!("client {name}")))?;
     Ok(text(&client, "id").to_owned())

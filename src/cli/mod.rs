@@ -3,6 +3,7 @@
 //! 0: done. 1: failed, with the reason and its causes on standard error. 2: misuse.
 
 mod bootstrap;
+mod doctor;
 mod jwks;
 mod logging;
 mod serve;
@@ -27,6 +28,8 @@ enum Command {
     Serve(serve::Serve),
     /// Prepare a realm, idempotently; or take everything back.
     Bootstrap(bootstrap::Bootstrap),
+    /// Look for what is wrong with settings, store and realm; say what to do.
+    Doctor(doctor::Doctor),
     /// The realm's keys, for validators that are offline.
     #[command(subcommand)]
     Jwks(jwks::Jwks),
@@ -39,6 +42,7 @@ pub async fn run() -> ExitCode {
     let result = match cli.command {
         Command::Serve(command) => command.run().await,
         Command::Bootstrap(command) => command.run().await,
+        Command::Doctor(command) => command.run().await,
         Command::Jwks(command) => command.run().await,
     };
     match result {

@@ -42,6 +42,13 @@ impl Sources {
         Self { file, folder: PathBuf::new(), environment: std::env::vars_os().collect(), flags }
     }
 
+    /// The settings file that is read, where there is one.
+    #[must_use]
+    pub fn settings_file(&self) -> Option<PathBuf> {
+        let path = self.file.clone().unwrap_or_else(|| self.folder.join(DEFAULT_FILE));
+        path.exists().then_some(path)
+    }
+
     pub(super) fn layers(&self) -> Layers {
         let mut problems = Vec::new();
         let (file, whole) = match self.file_layer() {

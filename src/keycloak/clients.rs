@@ -33,6 +33,12 @@ impl ClientDocument {
         self.members.get(name)
     }
 
+    /// All members.
+    #[must_use]
+    pub fn to_value(&self) -> Value {
+        Value::Object(self.members.clone())
+    }
+
     /// One attribute.
     #[must_use]
     pub fn attribute(&self, name: &str) -> Option<&Value> {

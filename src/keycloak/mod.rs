@@ -9,6 +9,7 @@ mod clients;
 mod directory;
 mod error;
 mod events;
+mod inspect;
 mod jwks;
 mod realm;
 mod transport;
@@ -18,6 +19,7 @@ pub use clients::{ClientDocument, ClientWithSecret, GRANTABLE, ScopeDetails, Sco
 pub use directory::ClientDirectory;
 pub use error::KeycloakError;
 pub use events::{AdminEvent, Subject};
+pub use inspect::{AudienceMapper, Discovery, Login, MappedRoles, RealmPage};
 pub use jwks::fetch_jwks;
 pub use realm::{ClientId, NewKeyProvider, Scope};
 pub use transport::{Credentials, Keycloak, http_client};

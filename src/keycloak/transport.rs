@@ -57,8 +57,8 @@ pub struct Keycloak {
 }
 
 #[derive(Clone)]
-struct ServiceToken {
-    value: SecretString,
+pub(super) struct ServiceToken {
+    pub(super) value: SecretString,
     renew_at: Instant,
 }
 
@@ -167,6 +167,11 @@ impl Keycloak {
         in_time(&call, async { decode(&call, self.send(&call, &request).await?).await }).await
     }
 
+    /// The realm that it speaks to.
+    pub(super) fn realm(&self) -> &Realm {
+        &self.realm
+    }
+
     fn admin_url(&self, path: &str) -> String {
         format!("{}{path}", self.realm.admin_url())
     }
@@ -210,7 +215,7 @@ impl Keycloak {
         Ok(value)
     }
 
-    async fn log_in(&self) -> Result<ServiceToken, KeycloakError> {
+    pub(super) async fn log_in(&self) -> Result<ServiceToken, KeycloakError> {
         const CALL: &str = "POST token";
         let (realm, form) = match &*self.credentials {
             Credentials::Client { realm, client_id, client_secret } => (

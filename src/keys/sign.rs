@@ -62,7 +62,7 @@ impl fmt::Debug for Signer {
 
 /// Keycloak's own rule for the `kid` of an RSA key, which it cannot be told otherwise: unpadded base64url
 /// of the SHA-256 of the `SubjectPublicKeyInfo`.
-fn kid_of(public_key: &[u8]) -> String {
+pub(crate) fn kid_of(public_key: &[u8]) -> String {
     URL_SAFE_NO_PAD.encode(digest(&SHA256, public_key))
 }
 

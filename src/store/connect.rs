@@ -15,7 +15,7 @@ use super::{Dialect, ServeLock, Store, StoreError, within};
 use crate::config::StoreUrl;
 
 /// A database that a newer version migrated opens too: replicas are replaced one by one.
-static MIGRATIONS: LazyLock<Migrator> = LazyLock::new(|| {
+pub(super) static MIGRATIONS: LazyLock<Migrator> = LazyLock::new(|| {
     let mut migrations = sqlx::migrate!();
     migrations.set_ignore_missing(true);
     migrations

@@ -70,6 +70,11 @@ impl OpeningLock {
 /// Creates the database file with mode 0600 where it is missing; refuses looser files that are there.
 pub(super) fn make_private(database: &Path) -> Result<(), StoreError> {
     private_file(database).map_err(|source| file_error(database, source))?;
+    check_private(database)
+}
+
+/// Refuses files that others can read; what is not there is not looked at.
+pub(super) fn check_private(database: &Path) -> Result<(), StoreError> {
     for path in [database.to_owned(), beside(database, "-wal"), beside(database, "-shm")] {
         let mode = match path.metadata() {
             Ok(metadata) => metadata.mode() & 0o777,

@@ -10,6 +10,7 @@ mod changes;
 mod clients;
 mod connect;
 mod files;
+mod inspect;
 mod signing_keys;
 mod token_status;
 mod tokens;
@@ -27,6 +28,7 @@ pub use clients::{
     Visible,
 };
 pub use files::ServeLock;
+pub use inspect::Migrations;
 pub use signing_keys::SealedKey;
 pub use token_status::TokenStatus;
 pub use tokens::{NewToken, TokenCreated, TokenDeleted, TokenRecord, TokenRevoked};

@@ -1,0 +1,188 @@
+//! What a realm shows of its own state to Hallpass's service account: read by `hallpass doctor`.
+
+use std::collections::BTreeMap;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use secrecy::ExposeSecret as _;
+use serde::Deserialize;
+use serde::de::{DeserializeOwned, IgnoredAny};
+use serde_json::Value;
+
+use super::transport::{decode, send_once};
+use super::{Keycloak, KeycloakError};
+use crate::clock::Timestamp;
+use crate::id::UserId;
+
+/// The realm's discovery document (OpenID Connect Discovery 1.0 §3).
+#[derive(Clone, Debug, Deserialize)]
+pub struct Discovery {
+    /// What the realm calls itself.
+    pub issuer: String,
+}
+
+/// What the realm says of itself to everybody.
+#[derive(Clone, Debug, Deserialize)]
+pub struct RealmPage {
+    /// The RSA key that it signs with: a `SubjectPublicKeyInfo` in base64.
+    pub public_key: Option<String>,
+}
+
+/// A token that was just made for our own account.
+#[derive(Clone, Debug)]
+pub struct Login {
+    /// The key that the realm signed it with.
+    pub key_id: String,
+    /// The service account.
+    pub subject: UserId,
+    /// The realm's time, in whole seconds.
+    pub issued_at: Timestamp,
+}
+
+#[derive(Deserialize)]
+struct Header {
+    kid: String,
+}
+
+#[derive(Deserialize)]
+struct Claims {
+    sub: String,
+    iat: i64,
+}
+
+/// Roles in somebody's scope.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct MappedRoles {
+    realm_mappings: Vec<RoleName>,
+    client_mappings: BTreeMap<String, OfClient>,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+struct OfClient {
+    mappings: Vec<RoleName>,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+struct RoleName {
+    name: String,
+}
+
+impl MappedRoles {
+    /// All of them, as `role` or `client:role`.
+    #[must_use]
+    pub fn names(&self) -> Vec<String> {
+        let realm = self.realm_mappings.iter().map(|role| role.name.clone());
+        let clients = self.client_mappings.iter().flat_map(|(client, roles)| {
+            roles.mappings.iter().map(move |role| format!("{client}:{}", role.name))
+        });
+        realm.chain(clients).collect()
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct ScopeMappers {
+    name: String,
+    #[serde(default)]
+    protocol_mappers: Vec<Value>,
+}
+
+/// A mapper that adds an audience to access tokens.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AudienceMapper {
+    /// What it adds.
+    pub audience: String,
+}
+
+impl AudienceMapper {
+    /// `None`: this mapper does something else, or nothing.
+    #[must_use]
+    pub fn read(mapper: &Value) -> Option<Self> {
+        let config = &mapper["config"];
+        if mapper["protocolMapper"] != "oidc-audience-mapper"
+            || config["access.token.claim"] != "true"
+        {
+            return None;
+        }
+        // Where both are given, Keycloak takes the client.
+        let given = |name: &str| config[name].as_str().filter(|audience| !audience.is_empty());
+        let audience =
+            given("included.client.audience").or_else(|| given("included.custom.audience"))?;
+        Some(Self { audience: audience.to_owned() })
+    }
+}
+
+impl Keycloak {
+    /// The realm's discovery document. Needs no login.
+    pub async fn get_discovery(&self) -> Result<Discovery, KeycloakError> {
+        self.get_public("/.well-known/openid-configuration").await
+    }
+
+    /// The realm's own page. Needs no login.
+    pub async fn get_realm_page(&self) -> Result<RealmPage, KeycloakError> {
+        self.get_public("").await
+    }
+
+    /// Logs in anew and reads what the token says, unchecked: it comes from the realm itself.
+    pub async fn inspect_login(&self) -> Result<Login, KeycloakError> {
+        let token = self.log_in().await?;
+        let mut parts = token.value.expose_secret().split('.');
+        let header: Header = token_part(parts.next())?;
+        let claims: Claims = token_part(parts.next())?;
+        Ok(Login {
+            key_id: header.kid,
+            subject: UserId::new(claims.sub),
+            issued_at: Timestamp::from_seconds(claims.iat),
+        })
+    }
+
+    /// Reads one event of each kind, if there is one: whether that is allowed.
+    pub async fn try_events(&self) -> Result<(), KeycloakError> {
+        let one = [("max", "1")];
+        let _: IgnoredAny = self.get("/admin-events", &one).await?;
+        let _: IgnoredAny = self.get("/events", &one).await?;
+        Ok(())
+    }
+
+    /// Which events the realm records. How long it keeps admin events is not shown.
+    pub async fn get_event_settings(&self) -> Result<Value, KeycloakError> {
+        self.get("/events/config", &[]).await
+    }
+
+    /// The realm's user profile.
+    pub async fn get_user_profile(&self) -> Result<Value, KeycloakError> {
+        self.get("/users/profile", &[]).await
+    }
+
+    /// The roles that tokens of a client without full scope can carry.
+    pub async fn get_scope_mappings(&self, uuid: &str) -> Result<MappedRoles, KeycloakError> {
+        self.get(&format!("/clients/{uuid}/scope-mappings"), &[]).await
+    }
+
+    /// The mappers of the client scopes of these names.
+    pub async fn list_scope_mappers(&self, names: &[&str]) -> Result<Vec<Value>, KeycloakError> {
+        let scopes: Vec<ScopeMappers> = self.get("/client-scopes", &[]).await?;
+        let wanted = scopes.into_iter().filter(|scope| names.contains(&scope.name.as_str()));
+        Ok(wanted.flat_map(|scope| scope.protocol_mappers).collect())
+    }
+
+    async fn get_public<T: DeserializeOwned>(&self, path: &str) -> Result<T, KeycloakError> {
+        let call = format!("GET realm{path}");
+        let url = format!("{}{path}", self.realm().internal_url());
+        let answer = send_once(&call, self.http().get(url)).await?;
+        if !answer.status().is_success() {
+            return Err(KeycloakError::from_status(call, answer.status(), ""));
+        }
+        decode(&call, answer).await
+    }
+}
+
+fn token_part<T: DeserializeOwned>(part: Option<&str>) -> Result<T, KeycloakError> {
+    part.and_then(|part| URL_SAFE_NO_PAD.decode(part).ok())
+        .and_then(|bytes| serde_json::from_slice(&bytes).ok())
+        .ok_or_else(|| KeycloakError::Protocol {
+            call: "POST token".to_owned(),
+            reason: "its access token is no signed JWT".to_owned(),
+        })
+}
