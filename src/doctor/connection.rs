@@ -3,7 +3,7 @@
 use super::finding::{Checked, Verdict};
 use super::{Examination, left};
 use crate::clock::Timestamp;
-use crate::keycloak::{KeycloakError, Login};
+use crate::keycloak::Login;
 
 /// Tokens carry whole seconds, so that less cannot be told apart from the way there and back.
 const TOLERATED_MILLIS: i64 = 5_000;
@@ -19,16 +19,15 @@ pub(super) struct TimedLogin {
 
 pub(super) async fn answers(examination: &Examination) -> Checked {
     let realm = &examination.settings.keycloak.realm;
-    match examination.keycloak.get_discovery().await {
-        Ok(discovery) => {
+    match examination.keycloak.find_discovery().await? {
+        Some(discovery) => {
             let _ = examination.discovery.set(discovery);
             Ok(Verdict::ok(format!("the realm answers at {}", realm.internal_url())))
         }
-        Err(KeycloakError::NotFound(_)) => Ok(Verdict::fail(
+        None => Ok(Verdict::fail(
             format!("there is no realm at {}", realm.internal_url()),
             "mend `keycloak.url` or `keycloak.realm`; a disabled realm is not found either",
         )),
-        Err(error) => Err(error.into()),
     }
 }
 

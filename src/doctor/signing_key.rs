@@ -27,8 +27,8 @@ pub(super) async fn published(examination: &Examination) -> Checked {
 /// that it does not prefer is not to be seen without `manage-realm`, and signs nothing.
 pub(super) async fn passive(examination: &Examination) -> Checked {
     let kid = left(&examination.signer)?.kid();
-    let page = examination.keycloak.get_realm_page().await?;
-    let der = page.public_key.and_then(|key| STANDARD.decode(key).ok());
+    let page = examination.keycloak.find_realm_page().await?;
+    let der = page.and_then(|page| page.public_key).and_then(|key| STANDARD.decode(key).ok());
     let signs =
         left(&examination.login)?.login.key_id == kid || der.is_some_and(|der| kid_of(&der) == kid);
     if signs {

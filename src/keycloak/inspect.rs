@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use reqwest::StatusCode;
 use secrecy::ExposeSecret as _;
 use serde::Deserialize;
 use serde::de::{DeserializeOwned, IgnoredAny};
@@ -114,14 +115,14 @@ impl AudienceMapper {
 }
 
 impl Keycloak {
-    /// The realm's discovery document. Needs no login.
-    pub async fn get_discovery(&self) -> Result<Discovery, KeycloakError> {
-        self.get_public("/.well-known/openid-configuration").await
+    /// The realm's discovery document; `None` where nothing is found at its address. Needs no login.
+    pub async fn find_discovery(&self) -> Result<Option<Discovery>, KeycloakError> {
+        self.find_public("/.well-known/openid-configuration").await
     }
 
-    /// The realm's own page. Needs no login.
-    pub async fn get_realm_page(&self) -> Result<RealmPage, KeycloakError> {
-        self.get_public("").await
+    /// The realm's own page, in the same way.
+    pub async fn find_realm_page(&self) -> Result<Option<RealmPage>, KeycloakError> {
+        self.find_public("").await
     }
 
     /// Logs in anew and reads what the token says, unchecked: it comes from the realm itself.
@@ -167,14 +168,20 @@ impl Keycloak {
         Ok(wanted.flat_map(|scope| scope.protocol_mappers).collect())
     }
 
-    async fn get_public<T: DeserializeOwned>(&self, path: &str) -> Result<T, KeycloakError> {
+    async fn find_public<T: DeserializeOwned>(
+        &self,
+        path: &str,
+    ) -> Result<Option<T>, KeycloakError> {
         let call = format!("GET realm{path}");
         let url = format!("{}{path}", self.realm().internal_url());
         let answer = send_once(&call, self.http().get(url)).await?;
+        if answer.status() == StatusCode::NOT_FOUND {
+            return Ok(None);
+        }
         if !answer.status().is_success() {
             return Err(KeycloakError::from_status(call, answer.status(), ""));
         }
-        decode(&call, answer).await
+        decode(&call, answer).await.map(Some)
     }
 }
 

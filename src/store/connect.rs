@@ -34,6 +34,8 @@ const SQLITE_PRAGMAS: &str = "PRAGMA journal_mode = WAL; PRAGMA synchronous = FU
 /// A statement that takes longer is stopped by the server: nobody waits for it any more.
 const POSTGRES_SETTINGS: &str = "SET statement_timeout = '5s'; SET lock_timeout = '4s';";
 
+const SERVING: (&str, &str) = (SQLITE_PRAGMAS, POSTGRES_SETTINGS);
+
 impl Store {
     /// Opens the database for a maintenance command, which may run beside a `serve`.
     pub async fn open(url: &StoreUrl) -> Result<Self, StoreError> {
@@ -46,7 +48,7 @@ impl Store {
             }
             StoreUrl::Postgres(_) => None,
         };
-        let store = Self::connect(url).await?;
+        let store = Self::connect(url, SERVING).await?;
         MIGRATIONS.run(&store.pool).await?;
         drop(opening);
         Ok(store)
@@ -60,20 +62,24 @@ impl Store {
             }
             files::make_private(path)?;
         }
-        let store = Self::connect(url).await?;
-        if store.has_tables().await? {
+        let store = Self::connect(url, SERVING).await?;
+        if store.has_table("facts").await? {
             return Ok(Some(store));
         }
         store.close().await;
         Ok(None)
     }
 
-    async fn connect(url: &StoreUrl) -> Result<Self, StoreError> {
+    /// `settings`: what a connection is told first, on SQLite and on PostgreSQL.
+    pub(super) async fn connect(
+        url: &StoreUrl,
+        (pragmas, settings): (&'static str, &'static str),
+    ) -> Result<Self, StoreError> {
         sqlx::any::install_default_drivers();
         let (dialect, url, settings) = match url {
-            StoreUrl::Sqlite(path) => (Dialect::Sqlite, files::sqlite_url(path), SQLITE_PRAGMAS),
+            StoreUrl::Sqlite(path) => (Dialect::Sqlite, files::sqlite_url(path), pragmas),
             StoreUrl::Postgres(url) => {
-                (Dialect::Postgres, url.expose_secret().to_owned(), POSTGRES_SETTINGS)
+                (Dialect::Postgres, url.expose_secret().to_owned(), settings)
             }
         };
         let pool = AnyPoolOptions::new()
@@ -91,15 +97,18 @@ impl Store {
         Ok(Self { pool, dialect, serve_lock: None })
     }
 
-    async fn has_tables(&self) -> Result<bool, StoreError> {
+    pub(super) async fn has_table(&self, name: &'static str) -> Result<bool, StoreError> {
         let sql = match self.dialect {
-            Dialect::Sqlite => "SELECT name FROM sqlite_master WHERE name = 'facts'",
+            Dialect::Sqlite => "SELECT name FROM sqlite_master WHERE name = $1",
             Dialect::Postgres => {
                 "SELECT table_name::text FROM information_schema.tables \
-                 WHERE table_schema = current_schema() AND table_name = 'facts'"
+                 WHERE table_schema = current_schema() AND table_name = $1"
             }
         };
-        within(async { Ok(sqlx::query(sql).fetch_optional(&self.pool).await?.is_some()) }).await
+        within(async {
+            Ok(sqlx::query(sql).bind(name).fetch_optional(&self.pool).await?.is_some())
+        })
+        .await
     }
 
     /// Opens the database for `serve`: on a SQLite file, one at a time.
