@@ -1,7 +1,9 @@
 //! `/api/clients/v1`.
 
+mod domo;
 mod main_way;
 mod patches;
+mod transfer;
 
 use std::time::Duration;
 
