@@ -1,16 +1,30 @@
-//! Changing a client: what is asked for is put over what Keycloak has, and nothing else is touched.
+//! Changing a client: what is asked for is put over what Keycloak has, and nothing else is touched. What somebody
+//! changed there stays, and stays reported, until a caller says that very member.
 
 use std::collections::BTreeMap;
 
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::{Client, ClientSpec, Clients, Written, spec, template};
-use super::{identity, is_refusal, names, parse, rejection, run};
+use super::{consent, identity, is_refusal, names, parse, rejection, run};
 use crate::audit::{self, Actor};
 use crate::error::{Code, Error, FieldError};
 use crate::keycloak::{ClientDocument, KeycloakError, ScopeKind};
 use crate::principal::{Action, Origin, Principal};
 use crate::store::{ClientRecord, Operation};
+
+/// What a change makes of a client, as the record keeps it meanwhile.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Plan {
+    /// What Keycloak has afterwards: of what nobody here chose, what it has already.
+    wanted: ClientSpec,
+    /// What was chosen here, now and before.
+    written: Written,
+    /// Whether people were asked to agree when Hallpass wrote it last: the setting may have changed since.
+    consent_before: bool,
+}
 
 impl Clients {
     /// Changes the members that `members` has (JSON merge patch).
@@ -34,24 +48,27 @@ impl Clients {
             grantable.extend(current.scopes.iter().cloned());
         }
         let wanted = spec::read(&current, &members, &grantable, &self.settings, errors).await?;
-        if wanted == current {
+        let before: Written = parse(&record.written)?;
+        let chosen = before.spec.overlaid(&wanted, members.keys()).map_err(Error::internal)?;
+        if wanted == current && chosen == before.spec {
             return self.find_record(&record.record_id).await;
         }
-        let plan = serde_json::to_string(&wanted).map_err(Error::internal)?;
-        self.begin(&record, Operation::Change, Some(&plan)).await?;
+        let plan = Plan { wanted, written: self.written(&chosen), consent_before: before.consent };
+        let json = serde_json::to_string(&plan).map_err(Error::internal)?;
+        self.begin(&record, Operation::Change, Some(&json)).await?;
         let (clients, actor) = (self.clone(), Actor::caller(caller, origin));
-        run(async move { clients.make_change(&record, &document, &wanted, &actor).await }).await
+        run(async move { clients.make_change(&record, &document, &plan, &actor).await }).await
     }
 
     async fn make_change(
         &self,
         record: &ClientRecord,
         document: &ClientDocument,
-        wanted: &ClientSpec,
+        plan: &Plan,
         actor: &Actor,
     ) -> Result<Client, Error> {
-        match self.apply(document, record, wanted).await {
-            Ok(()) => self.finish_change(record, wanted, actor).await,
+        match self.apply(document, record, plan).await {
+            Ok(()) => self.finish_change(record, plan, actor).await,
             Err(Applied { begun: false, error }) if is_refusal(&error) => {
                 self.store.release_client(&record.record_id).await?;
                 Err(rejection(error))
@@ -66,13 +83,13 @@ impl Clients {
         &self,
         document: &ClientDocument,
         record: &ClientRecord,
-        wanted: &ClientSpec,
+        plan: &Plan,
     ) -> Result<(), Applied> {
         let uuid = document.uuid();
+        let wanted = &plan.wanted;
         let current = template::fields(document, wanted);
-        let consent = self.settings.consent;
-        let before = template::document(identity(record), &current, consent);
-        let after = template::document(identity(record), wanted, consent);
+        let before = template::document(identity(record), &current, consent(plan.consent_before));
+        let after = template::document(identity(record), wanted, consent(plan.written.consent));
         let body = template::change(&before, &after, document);
         self.keycloak
             .update_client(uuid, &body)
@@ -105,13 +122,12 @@ impl Clients {
     pub(super) async fn finish_change(
         &self,
         record: &ClientRecord,
-        wanted: &ClientSpec,
+        plan: &Plan,
         actor: &Actor,
     ) -> Result<Client, Error> {
         let document = self.get_document(record).await?;
-        let written: Written = self.written(wanted);
-        let seen = self.seen_as(record, &document, &written, wanted);
-        let json = serde_json::to_string(&written).map_err(Error::internal)?;
+        let seen = self.seen_as(record, &document, &plan.written, &plan.wanted);
+        let json = serde_json::to_string(&plan.written).map_err(Error::internal)?;
         let event = self.event(audit::Action::ClientUpdated, record, actor);
         let now = self.clock.now();
         self.store.finish_client_change(&record.record_id, &json, &seen, now, &event).await?;

@@ -91,10 +91,8 @@ struct Written {
     consent: bool,
 }
 
-impl Written {
-    const fn consent(&self) -> Consent {
-        if self.consent { Consent::Always } else { Consent::Never }
-    }
+const fn consent(asked: bool) -> Consent {
+    if asked { Consent::Always } else { Consent::Never }
 }
 
 impl TryFrom<ClientRecord> for Client {
@@ -140,7 +138,7 @@ impl Clients {
         written: &Written,
         known: &ClientSpec,
     ) -> Seen {
-        let wanted = template::document(identity(record), &written.spec, written.consent());
+        let wanted = template::document(identity(record), &written.spec, consent(written.consent));
         let differing = template::differences(&wanted, document);
         if !differing.is_empty() {
             tracing::debug!(client_id = %record.client_id, ?differing, "a client differs in Keycloak");

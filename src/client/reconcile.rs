@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use super::change::Applied;
+use super::change::{Applied, Plan};
 use super::secret::NewOwner;
 use super::{Clients, parse};
 use crate::audit::{self, Actor};
@@ -74,7 +74,7 @@ impl Clients {
     }
 
     async fn end_change(&self, record: &ClientRecord, actor: &Actor) -> Result<(), Error> {
-        let wanted = parse(record.plan.as_deref().unwrap_or_default())?;
+        let plan: Plan = parse(record.plan.as_deref().unwrap_or_default())?;
         let document = match self.get_document(record).await {
             Err(error) if error.code() == Code::ClientMissing => {
                 self.store.release_client(&record.record_id).await?;
@@ -82,8 +82,8 @@ impl Clients {
             }
             other => other?,
         };
-        match self.apply(&document, record, &wanted).await {
-            Ok(()) => self.finish_change(record, &wanted, actor).await.map(drop),
+        match self.apply(&document, record, &plan).await {
+            Ok(()) => self.finish_change(record, &plan, actor).await.map(drop),
             // It will never be taken: what is in Keycloak is what there is.
             Err(Applied { error, .. }) if super::is_refusal(&error) => {
                 tracing::warn!(

@@ -4,14 +4,14 @@ use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 
 use super::change::{missing, not_editable};
-use super::{ClientWithSecret, Clients, is_refusal, run};
+use super::{ClientWithSecret, Clients, is_refusal, parse, run};
 use crate::audit::{self, Actor};
 use crate::clock::Timestamp;
 use crate::error::{Code, Error};
 use crate::id::UserId;
 use crate::keycloak::KeycloakError;
 use crate::principal::{Action, Origin, Principal};
-use crate::store::{ClientRecord, Operation};
+use crate::store::{self, ClientRecord, Operation};
 
 /// Who owns it after a transfer, as the record keeps it meanwhile.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -80,12 +80,16 @@ impl Clients {
         Ok(ClientWithSecret { client, secret: self.is_domo().then_some(secret) })
     }
 
-    /// The user, where they can log in and belong to the client's account.
+    /// The user, where they can log in, belong to the client's account and do not have it already: that would be a
+    /// new secret by another name.
     async fn new_owner(&self, record: &ClientRecord, to: &UserId) -> Result<NewOwner, Error> {
         let refuse = || {
-            let message = "is no enabled member of the client's account";
+            let message = "is no other enabled member of the client's account";
             Error::invalid_field("ownerId", message)
         };
+        if *to == record.owner_id {
+            return Err(refuse());
+        }
         let user = self.owners.find(to).await?.filter(|user| user.enabled).ok_or_else(refuse)?;
         let authority = self.owners.get_authority(to).await?;
         if authority.account.as_ref() != Some(&record.account_id) {
@@ -115,15 +119,24 @@ impl Clients {
             None => audit::Action::ClientSecretRegenerated,
         };
         let mut event = self.event(action, record, actor);
-        let owner = owner.map(|owner| (UserId::new(owner.owner_id), owner.username));
-        if let Some((owner_id, _)) = &owner {
-            event = event.because(format!("to {owner_id}"));
+        let owner = owner.map(|owner| self.named(record, owner)).transpose()?;
+        if let Some(owner) = &owner {
+            event = event.because(format!("to {}", owner.id));
         }
-        let owner = owner.as_ref().map(|(id, username)| (id, username.as_str()));
         let made_at: Timestamp = self.clock.now().floor_to_second();
-        self.store.finish_client_secret(&record.record_id, made_at, owner, &event).await?;
+        self.store.finish_client_secret(&record.record_id, made_at, owner.as_ref(), &event).await?;
         event.log();
         Ok(secret)
+    }
+
+    /// What the record says of its new owner.
+    fn named(&self, record: &ClientRecord, owner: NewOwner) -> Result<store::NewOwner, Error> {
+        let stored = self.stored(record.client_id.as_str(), &owner.username, &parse(&record.spec)?);
+        Ok(store::NewOwner {
+            id: UserId::new(owner.owner_id),
+            username: owner.username,
+            search_text: stored.search_text,
+        })
     }
 }
 

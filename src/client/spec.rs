@@ -68,6 +68,19 @@ impl ClientSpec {
         Self { enabled: true, ..Self::default() }
     }
 
+    /// Itself with these members of `other`.
+    pub(super) fn overlaid<'m>(
+        &self,
+        other: &Self,
+        members: impl Iterator<Item = &'m String>,
+    ) -> serde_json::Result<Self> {
+        let (mut own, mut other) = (serde_json::to_value(self)?, serde_json::to_value(other)?);
+        for name in members {
+            own[name] = other[name].take();
+        }
+        serde_json::from_value(own)
+    }
+
     /// Whether it has this capability.
     #[must_use]
     pub fn can(&self, capability: Capability) -> bool {

@@ -42,10 +42,14 @@ impl Keycloak {
     }
 }
 
-/// `None` for what cannot be an id: it must not reach into another path.
+/// The length of Keycloak's columns of ids.
+const MAX_ID: usize = 255;
+
+/// `None` for what cannot be an id: it must not reach into another path, nor be longer than a request line.
 fn user_path(id: &UserId) -> Option<String> {
     let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | ':' | '.');
     let text = id.as_str();
-    let fits = !text.is_empty() && text.chars().all(plain) && !text.starts_with('.');
+    let fits =
+        (1..=MAX_ID).contains(&text.len()) && text.chars().all(plain) && !text.starts_with('.');
     fits.then(|| format!("/users/{text}"))
 }

@@ -24,8 +24,8 @@ use tokio::time::timeout;
 pub use accounts::Quota;
 pub use changes::{Change, ChangeKind};
 pub use clients::{
-    ClientFilter, ClientRecord, ClientReserved, ClientSort, NewClient, Operation, Seen, StoredSpec,
-    Visible,
+    ClientFilter, ClientRecord, ClientReserved, ClientSort, NewClient, NewOwner, Operation, Seen,
+    StoredSpec, Visible,
 };
 pub use files::ServeLock;
 pub use inspect::Migrations;

@@ -37,7 +37,16 @@ impl TestServer {
         let store = Store::open(&database.url()).await.unwrap();
         realm.put_signing_key(&store).await;
         store.close().await;
-        let clock = Clock::system();
+        Self::on(realm, database, folder, Clock::system(), extra).await
+    }
+
+    async fn on(
+        realm: TestRealm,
+        database: Database,
+        folder: tempfile::TempDir,
+        clock: Clock,
+        extra: &[(&str, &str)],
+    ) -> Self {
         let settings = realm.settings(&database, extra);
         let server = Server::start(settings, clock.clone()).await.unwrap();
         let base = format!("http://{}", server.address());
@@ -74,6 +83,21 @@ impl TestServer {
 
     pub fn base(&self) -> &str {
         &self.base
+    }
+
+    /// Another service on the same database, in a folder of its own.
+    pub async fn replica(&self) -> Self {
+        let (realm, database) = (self.realm.clone(), self.database.clone());
+        let folder = tempfile::tempdir().unwrap();
+        Self::on(realm, database, folder, self.clock.clone(), &[]).await
+    }
+
+    /// Ends the service in order and starts it again, with other settings than usual.
+    pub async fn restart(mut self, extra: &[(&str, &str)]) -> Self {
+        if let Some(server) = self.server.take() {
+            server.stop().await;
+        }
+        Self::on(self.realm, self.database, self.folder, self.clock, extra).await
     }
 
     /// Ends the service in order.

@@ -10,6 +10,7 @@ use sqlx::any::AnyRow;
 
 pub use create::{ClientReserved, NewClient};
 pub use list::{ClientFilter, ClientSort, Visible};
+pub use operation::NewOwner;
 
 use super::StoreError;
 use crate::clock::Timestamp;

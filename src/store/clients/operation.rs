@@ -7,6 +7,17 @@ use crate::clock::Timestamp;
 use crate::id::UserId;
 use crate::store::{Dialect, Store, StoreError, audit};
 
+/// To whom a client is handed on.
+#[derive(Clone, Debug)]
+pub struct NewOwner {
+    /// Their id.
+    pub id: UserId,
+    /// Their name at login.
+    pub username: String,
+    /// What a search looks at from then on: the owner's name is part of it.
+    pub search_text: String,
+}
+
 impl Store {
     /// Begins an operation on the record as it was read. False when it changed meanwhile, or another operation is
     /// under way.
@@ -99,7 +110,7 @@ impl Store {
         &self,
         record_id: &str,
         secret_created_at: Timestamp,
-        owner: Option<(&UserId, &str)>,
+        owner: Option<&NewOwner>,
         event: &Event,
     ) -> Result<(), StoreError> {
         let mut tx = self.begin().await?;
@@ -111,13 +122,15 @@ impl Store {
         .bind(secret_created_at.millis())
         .execute(&mut *tx)
         .await?;
-        if let Some((owner_id, username)) = owner {
+        if let Some(owner) = owner {
             sqlx::query(
-                "UPDATE clients SET owner_id = $2, owner_username = $3, orphaned_at = NULL WHERE record_id = $1",
+                "UPDATE clients SET owner_id = $2, owner_username = $3, search_text = $4, orphaned_at = NULL \
+                 WHERE record_id = $1",
             )
             .bind(record_id)
-            .bind(owner_id.as_str())
-            .bind(username)
+            .bind(owner.id.as_str())
+            .bind(owner.username.as_str())
+            .bind(owner.search_text.as_str())
             .execute(&mut *tx)
             .await?;
         }

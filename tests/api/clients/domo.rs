@@ -1,0 +1,154 @@
+//! The profile `domo`: each manages only their own, ids are generated, nothing changes, the secret shows once.
+
+use serde_json::{Value, json};
+
+use super::{CLIENTS, at, fields, in_keycloak, make, make_at_once, manager, member, used};
+use crate::support::{Answer, DATABASES, Database, TestRealm, TestServer, unique};
+
+const DOMO: [(&str, &str); 2] =
+    [("HALLPASS_CLIENTS__PROFILE", "domo"), ("HALLPASS_CLIENTS__QUOTA", "100")];
+
+fn named(name: &str) -> Value {
+    json!({"displayName": name, "description": "What it is for", "capabilities": ["script"]})
+}
+
+#[tokio::test]
+async fn ids_are_generated_and_names_are_required_and_unique_in_the_account() {
+    let realm = TestRealm::shared().await;
+    let (account, elsewhere) = (unique("acme"), unique("globex"));
+    let (person, colleague) = (member(&realm, &account).await, member(&realm, &account).await);
+    let foreigner = member(&realm, &elsewhere).await;
+    for database in DATABASES {
+        let server = TestServer::start_with(realm.clone(), database, &DOMO).await;
+        let (api, other) = (server.user(&person).await, server.user(&colleague).await);
+        let problem = api.post(CLIENTS, &json!({"clientId": format!("{account}_a")})).await;
+        let problem = problem.expect_problem(400, "invalid");
+        assert_eq!(fields(&problem), ["capabilities", "clientId", "description", "displayName"]);
+        let blank = json!({"displayName": " ", "description": null, "capabilities": ["script"]});
+        let problem = api.post(CLIENTS, &blank).await.expect_problem(400, "invalid");
+        assert_eq!(fields(&problem), ["description", "displayName"]);
+
+        let made = make(&api, &named("Reports")).await;
+        let id = made["clientId"].as_str().unwrap();
+        let end = id.strip_prefix(&format!("{account}_")).unwrap();
+        assert!(end.len() >= 20, "{id} can be guessed");
+        assert!(made["clientSecret"].as_str().unwrap().len() >= 32);
+        let taken = |answer: Answer| answer.expect_problem(409, "display-name-taken");
+        taken(api.post(CLIENTS, &named(" REPORTS ")).await);
+        taken(other.post(CLIENTS, &named("reports")).await);
+        make(&server.user(&foreigner).await, &named("Reports")).await;
+        // Free again when it is gone.
+        api.delete(&at(id)).await.expect(204);
+        make(&other, &named("Reports")).await;
+        assert_eq!(used(&api).await, 1);
+
+        let wanted = (0..6).map(|n| {
+            let caller = if n % 2 == 0 { &api } else { &other };
+            (caller.clone(), named("Race"))
+        });
+        let (made, refused): (Vec<_>, Vec<_>) = make_at_once(wanted)
+            .await
+            .into_iter()
+            .map(|(_, answer)| answer)
+            .partition(|answer| answer.status == 201);
+        assert_eq!(made.len(), 1, "{refused:?}");
+        refused.into_iter().for_each(|answer| drop(taken(answer)));
+        assert_eq!(used(&api).await, 2);
+        server.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn nothing_can_be_changed_and_the_secret_shows_once() {
+    let realm = TestRealm::shared().await;
+    let account = unique("acme");
+    let (person, manager) = (member(&realm, &account).await, manager(&realm).await);
+    let server = TestServer::start_with(realm.clone(), Database::sqlite, &DOMO).await;
+    let (api, managing) = (server.user(&person).await, server.user(&manager).await);
+    let made = make(&api, &named("Reports")).await;
+    let path = at(made["clientId"].as_str().unwrap());
+    for caller in [&api, &managing] {
+        let change = json!({"displayName": "Other", "surprise": 1});
+        caller.patch(&path, &change).await.expect_problem(409, "not-editable");
+        let secret = format!("{path}/secret");
+        caller.post_empty(&secret).await.expect_problem(409, "not-editable");
+        caller.get(&secret).await.expect_problem(404, "secret-not-available");
+        assert!(caller.get(&path).await.expect(200).get("clientSecret").is_none());
+    }
+    // What is not there is not there, rather than not editable.
+    api.patch(&at("nobody_x"), &json!({})).await.expect_problem(404, "not-found");
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn each_sees_their_own_and_lists_show_the_beginning_of_ids() {
+    let realm = TestRealm::shared().await;
+    let account = unique("acme");
+    let (person, colleague) = (member(&realm, &account).await, member(&realm, &account).await);
+    let manager = manager(&realm).await;
+    let server = TestServer::start_with(realm.clone(), Database::sqlite, &DOMO).await;
+    let (api, other) = (server.user(&person).await, server.user(&colleague).await);
+    let managing = server.user(&manager).await;
+    let mine = make(&api, &named("Mine")).await["clientId"].as_str().unwrap().to_owned();
+    let theirs = make(&other, &named("Theirs")).await["clientId"].as_str().unwrap().to_owned();
+
+    let page = api.get(CLIENTS).await.expect(200);
+    assert_eq!(page["pagination"]["total"], 1);
+    let shown = page["clients"][0]["clientId"].as_str().unwrap();
+    let beginning = shown.strip_suffix('…').unwrap();
+    assert_eq!(beginning, &mine[..account.len() + 9]);
+    assert_eq!(page["clients"][0]["owner"]["id"], person.id);
+    assert!(!page.to_string().contains(&mine));
+    let all = managing.get(&format!("{CLIENTS}?search={account}")).await.expect(200);
+    assert_eq!(all["pagination"]["total"], 2);
+    assert!(!all.to_string().contains(&mine) && !all.to_string().contains(&theirs));
+    // The quota is the account's.
+    assert_eq!(used(&api).await, 2);
+
+    // The beginning will do while it is unambiguous, for those who may see it.
+    for caller in [&api, &managing] {
+        assert_eq!(caller.get(&at(shown)).await.expect(200)["clientId"], mine.as_str());
+    }
+    other.get(&at(shown)).await.expect_problem(404, "not-found");
+    other.get(&at(&mine)).await.expect_problem(404, "not-found");
+    other.delete(&at(shown)).await.expect_problem(404, "not-found");
+    for wrong in
+        ["…".to_owned(), format!("{account}_…"), format!("{account}_%…"), shown.to_uppercase()]
+    {
+        managing.get(&at(&wrong)).await.expect_problem(404, "not-found");
+    }
+    let bulk = json!({"clientIds": [shown, format!("{account}_…")]});
+    let answer = other.post(&format!("{CLIENTS}/delete/bulk"), &bulk).await.expect(200);
+    assert_eq!(answer["results"][0]["outcome"], "not_found");
+    // The colleague has one client: of it, any beginning is unambiguous.
+    assert_eq!(answer["results"][1]["outcome"], "deleted");
+    assert!(in_keycloak(&realm, &theirs).await.is_none());
+    let answer = api.post(&format!("{CLIENTS}/delete/bulk"), &bulk).await.expect(200);
+    assert_eq!(answer["results"][0], json!({"clientId": shown, "outcome": "deleted"}));
+    assert!(in_keycloak(&realm, &mine).await.is_none());
+    assert_eq!(used(&api).await, 0);
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn a_transfer_shows_the_new_secret_and_the_client_is_the_new_owners_alone() {
+    let realm = TestRealm::shared().await;
+    let account = unique("acme");
+    let (person, colleague) = (member(&realm, &account).await, member(&realm, &account).await);
+    let server = TestServer::start_with(realm.clone(), Database::sqlite, &DOMO).await;
+    let (api, other) = (server.user(&person).await, server.user(&colleague).await);
+    let made = make(&api, &named("Handed on")).await;
+    let id = made["clientId"].as_str().unwrap();
+    let transfer = format!("{}/transfer", at(id));
+    // To oneself would be a new secret by another name.
+    let own = api.post(&transfer, &json!({"ownerId": person.id})).await;
+    assert_eq!(fields(&own.expect_problem(400, "invalid")), ["ownerId"]);
+    let handed_on = api.post(&transfer, &json!({"ownerId": colleague.id})).await.expect(200);
+    assert_eq!(handed_on["owner"], json!({"id": colleague.id, "username": colleague.username}));
+    let secret = handed_on["clientSecret"].as_str().unwrap();
+    assert_ne!(secret, made["clientSecret"].as_str().unwrap());
+    assert_eq!(in_keycloak(&realm, id).await.unwrap()["secret"], secret);
+    api.get(&at(id)).await.expect_problem(404, "not-found");
+    assert_eq!(other.get(&at(id)).await.expect(200)["clientId"], id);
+    server.stop().await;
+}
