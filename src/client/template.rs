@@ -24,6 +24,26 @@ const NO_POST_LOGOUT: &str = "-";
 /// When Keycloak made the secret, in seconds since the epoch.
 const SECRET_CREATED: &str = "client.secret.creation.time";
 
+/// What the realm decides for all clients: how long sessions and tokens live, how they are signed and encrypted, how
+/// people have to log in.
+const UNSET: [&str; 15] = [
+    "access.token.lifespan",
+    "access.token.signed.response.alg",
+    "authorization.encrypted.response.alg",
+    "authorization.signed.response.alg",
+    "client.offline.session.idle.timeout",
+    "client.offline.session.max.lifespan",
+    "client.session.idle.timeout",
+    "client.session.max.lifespan",
+    "default.acr.values",
+    "id.token.encrypted.response.alg",
+    "id.token.signed.response.alg",
+    "minimum.acr.value",
+    "token.endpoint.auth.signing.alg",
+    "user.info.encrypted.response.alg",
+    "user.info.response.signature.alg",
+];
+
 /// Which client the fields belong to.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Identity<'a> {
@@ -71,12 +91,13 @@ pub(super) fn document(identity: Identity<'_>, spec: &ClientSpec, consent: Conse
 fn attributes(identity: Identity<'_>, spec: &ClientSpec) -> Value {
     let backchannel = spec.can(Capability::Backchannel);
     let backchannel_url = spec.backchannel_logout_url.clone().filter(|_| backchannel);
-    let post_logout = if spec.post_logout_redirect_uris.is_empty() {
-        NO_POST_LOGOUT.to_owned()
-    } else {
-        spec.post_logout_redirect_uris.join("##")
+    let post_logout = match (&*spec.post_logout_redirect_uris, &*spec.redirect_uris) {
+        // There is none to take; and policies of realms find fault with a `-`.
+        ([], []) => None,
+        ([], _) => Some(NO_POST_LOGOUT.to_owned()),
+        (uris, _) => Some(uris.join("##")),
     };
-    json!({
+    let mut attributes = json!({
         RECORD: identity.record_id,
         ACCOUNT: identity.account,
         // Null takes an attribute away (an empty one is not stored).
@@ -91,10 +112,16 @@ fn attributes(identity: Identity<'_>, spec: &ClientSpec) -> Value {
         "standard.token.exchange.enabled": "false",
         "client_credentials.use_refresh_token": "false",
         "client.use.lightweight.access.token.enabled": "false",
+        "use.refresh.tokens": "true",
+        "dpop.bound.access.tokens": "false",
         "tls.client.certificate.bound.access.tokens": "false",
         "require.pushed.authorization.requests": "false",
         "display.on.consent.screen": "false",
-    })
+    });
+    for name in UNSET {
+        attributes[name] = Value::Null;
+    }
+    attributes
 }
 
 fn default_scopes(spec: &ClientSpec) -> BTreeSet<&'static str> {

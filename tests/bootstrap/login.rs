@@ -7,9 +7,8 @@ use reqwest::StatusCode;
 use serde_json::{Value, json};
 use url::Url;
 
-use super::browser::{Browser, Stop};
 use crate::support::{
-    Admin, PASSWORD, Person, TestRealm, TestServer, decode_claims, http, service,
+    Admin, Browser, PASSWORD, Person, Stop, TestRealm, TestServer, decode_claims, http, service,
 };
 
 const REDIRECT: &str = "http://localhost:8090/auth/callback";

@@ -1,6 +1,5 @@
 //! Bootstrap on real realms: what it makes, that it makes it once, and that it takes everything back.
 
-mod browser;
 mod command;
 mod interrupted;
 mod login;

@@ -2,6 +2,7 @@
 
 mod admin;
 mod api;
+mod browser;
 mod database;
 mod fault_proxy;
 mod process;
@@ -12,6 +13,7 @@ mod tokens;
 
 pub use admin::Admin;
 pub use api::{Answer, Api, TOKEN_VARIES, redacted};
+pub use browser::{Browser, Stop};
 pub use database::{DATABASES, Database};
 pub use fault_proxy::{Fault, FaultProxy, Rule};
 pub use process::{Process, hallpass, run};

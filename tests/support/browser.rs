@@ -6,42 +6,42 @@ use reqwest::{Method, Response};
 use serde_json::Value;
 use url::Url;
 
-use crate::support::http;
+use super::http;
 
 /// Where a walk ended.
 #[derive(Debug)]
-pub(super) enum Stop {
-    /// A page of Keycloak's, with its address.
-    Page { url: Url, html: String },
+pub enum Stop {
+    /// A page of Keycloak's.
+    Page { url: Url, status: u16, html: String },
     /// A redirect to somewhere else, which is not followed.
     Away(Url),
 }
 
-pub(super) struct Browser {
+pub struct Browser {
     home: Url,
     cookies: BTreeMap<String, String>,
 }
 
 impl Browser {
     /// A browser that stays with this server.
-    pub(super) fn new(home: &str) -> Self {
+    pub fn new(home: &str) -> Self {
         Self { home: home.parse().unwrap(), cookies: BTreeMap::new() }
     }
 
     /// What an administrator's browser has after a click on "Impersonate".
-    pub(super) async fn impersonate(&mut self, url: &str, administrator: &str) -> Value {
+    pub async fn impersonate(&mut self, url: &str, administrator: &str) -> Value {
         let answer = http().post(url).bearer_auth(administrator).send().await.unwrap();
         self.keep_cookies(&answer);
         answer.error_for_status().unwrap().json().await.unwrap()
     }
 
-    pub(super) async fn open(&mut self, url: &str) -> Stop {
+    pub async fn open(&mut self, url: &str) -> Stop {
         self.walk(Method::GET, url.parse().unwrap(), &BTreeMap::new()).await
     }
 
     /// Sends the page's form, its hidden fields with it.
-    pub(super) async fn send_form(&mut self, page: Stop, fields: &[(&str, &str)]) -> Stop {
-        let Stop::Page { url, html } = page else { panic!("no page: {page:?}") };
+    pub async fn send_form(&mut self, page: Stop, fields: &[(&str, &str)]) -> Stop {
+        let Stop::Page { url, html, .. } = page else { panic!("no page: {page:?}") };
         let form = html.split("<form").nth(1).unwrap_or_else(|| panic!("no form: {html}"));
         let (form, _) = form.split_once("</form>").unwrap();
         let action = attribute(form, "action").unwrap_or_else(|| panic!("no action: {form}"));
@@ -70,7 +70,8 @@ impl Browser {
             let answer = request.send().await.unwrap();
             self.keep_cookies(&answer);
             if !answer.status().is_redirection() {
-                return Stop::Page { url, html: answer.text().await.unwrap() };
+                let status = answer.status().as_u16();
+                return Stop::Page { url, status, html: answer.text().await.unwrap() };
             }
             url = url.join(answer.headers()["location"].to_str().unwrap()).unwrap();
             if url.origin() != self.home.origin() {
