@@ -1,13 +1,15 @@
 //! Finding the caller, and checking what was sent: every wrong field is named at once.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 
 use axum::body::to_bytes;
 use axum::extract::{FromRequest, FromRequestParts, Path, Request};
 use axum::http::header::{AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, MapAccess, Visitor};
+use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value};
 
 use super::MAX_BODY;
@@ -65,13 +67,46 @@ impl<T: DeserializeOwned> FromRequest<App> for JsonObject<T> {
 }
 
 /// A JSON merge patch (RFC 7396) as the body; also as plain JSON, which is what most clients say.
-pub(super) struct MergePatch(pub(super) Map<String, Value>);
+pub(super) struct MergePatch(pub(super) Members);
 
 impl FromRequest<App> for MergePatch {
     type Rejection = Problem;
 
     async fn from_request(request: Request, _: &App) -> Result<Self, Problem> {
         Ok(Self(read_json(request, &["application/merge-patch+json", "application/json"]).await?))
+    }
+}
+
+/// The members of a JSON object whose names are looked at one by one.
+pub(super) struct Members {
+    pub(super) values: Map<String, Value>,
+    /// The names that it has more than once: RFC 8259 §4 does not say which value counts, so none does.
+    pub(super) repeated: BTreeSet<String>,
+}
+
+impl<'de> Deserialize<'de> for Members {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(MembersVisitor)
+    }
+}
+
+struct MembersVisitor;
+
+impl<'de> Visitor<'de> for MembersVisitor {
+    type Value = Members;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("a JSON object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Members, A::Error> {
+        let (mut values, mut repeated) = (Map::new(), BTreeSet::new());
+        while let Some((name, value)) = members.next_entry::<String, Value>()? {
+            if values.insert(name.clone(), value).is_some() {
+                repeated.insert(name);
+            }
+        }
+        Ok(Members { values, repeated })
     }
 }
 

@@ -5,6 +5,7 @@ mod browser;
 mod document;
 mod machine;
 mod policies;
+mod refused_members;
 mod template;
 mod web_app;
 

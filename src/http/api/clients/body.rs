@@ -4,14 +4,13 @@ use axum::extract::{FromRequestParts, Path};
 use axum::http::request::Parts;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
 use crate::app::App;
 use crate::client::{self, Capability, MEMBERS};
 use crate::clock::Timestamp;
 use crate::error::{Error, FieldError};
-use crate::http::extract::Query;
+use crate::http::extract::{Members, Query};
 use crate::http::problem::Problem;
 use crate::id::{AccountId, UserId};
 use crate::page::{Direction, Pagination};
@@ -74,24 +73,26 @@ struct ClientFields {
 const READ_ONLY: [&str; 6] =
     ["accountId", "clientId", "createdAt", "owner", "secretCreatedAt", "status"];
 
-/// The members that no creation takes.
-pub(super) fn unknown_in_creation(members: &Map<String, Value>) -> Vec<FieldError> {
-    unknown(members, |name| name == "clientId")
+/// What is wrong with the names of a creation's members.
+pub(super) fn refused_in_creation(members: &Members) -> Vec<FieldError> {
+    refused(members, |name| name == "clientId")
 }
 
-/// The members that no change takes.
-pub(super) fn unknown_in_change(members: &Map<String, Value>) -> Vec<FieldError> {
-    unknown(members, |_| false)
+/// What is wrong with the names of a change's members.
+pub(super) fn refused_in_change(members: &Members) -> Vec<FieldError> {
+    refused(members, |_| false)
 }
 
-fn unknown(members: &Map<String, Value>, also: impl Fn(&str) -> bool) -> Vec<FieldError> {
-    let refused = members.keys().filter(|name| !MEMBERS.contains(&name.as_str()) && !also(name));
+fn refused(members: &Members, also: impl Fn(&str) -> bool) -> Vec<FieldError> {
+    let message = |name: &str| match name {
+        name if READ_ONLY.contains(&name) && !also(name) => Some("is read-only"),
+        name if !MEMBERS.contains(&name) && !also(name) => Some("is not a field of this request"),
+        name if members.repeated.contains(name) => Some("is given more than once"),
+        _ => None,
+    };
+    let refused = members.values.keys().filter_map(|name| Some((name, message(name)?)));
     refused
-        .map(|name| {
-            let read_only = READ_ONLY.contains(&name.as_str());
-            let message = if read_only { "is read-only" } else { "is not a field of this request" };
-            FieldError { field: name.clone(), message: message.to_owned() }
-        })
+        .map(|(name, message)| FieldError { field: name.clone(), message: message.to_owned() })
         .collect()
 }
 

@@ -8,14 +8,14 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
+use serde_json::Value;
 use utoipa::ToSchema;
 
 use crate::app::App;
 use crate::client::Removed;
 use crate::error::Error;
 use crate::http::extract::{
-    Caller, Check, JsonObject, MergePatch, NO_STORE, NoQuery, NoStore, text,
+    Caller, Check, JsonObject, Members, MergePatch, NO_STORE, NoQuery, NoStore, text,
 };
 use crate::http::openapi::{ApiErrors, TAG_CLIENTS};
 use crate::http::problem::Problem;
@@ -61,10 +61,10 @@ pub(in crate::http) async fn create(
     State(app): State<App>,
     Caller { principal, origin }: Caller,
     _: NoQuery,
-    JsonObject(members): JsonObject<Map<String, Value>>,
+    JsonObject(members): JsonObject<Members>,
 ) -> Result<(StatusCode, NoStore, Json<ClientAndSecret>), Problem> {
-    let errors = body::unknown_in_creation(&members);
-    let made = app.clients.create(&principal, &origin, members, errors).await?;
+    let errors = body::refused_in_creation(&members);
+    let made = app.clients.create(&principal, &origin, members.values, errors).await?;
     Ok((StatusCode::CREATED, NO_STORE, Json(made.into())))
 }
 
@@ -95,8 +95,8 @@ pub(in crate::http) async fn update(
     _: NoQuery,
     MergePatch(members): MergePatch,
 ) -> Result<Json<ApiClient>, Problem> {
-    let errors = body::unknown_in_change(&members);
-    Ok(Json(app.clients.update(&principal, &origin, &id, members, errors).await?.into()))
+    let errors = body::refused_in_change(&members);
+    Ok(Json(app.clients.update(&principal, &origin, &id, members.values, errors).await?.into()))
 }
 
 /// Deletes an API client, in Keycloak and here
