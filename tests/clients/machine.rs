@@ -133,11 +133,10 @@ async fn every_client_has_the_grants_of_its_capabilities_and_no_others() {
 const UMA: &str = "urn:ietf:params:oauth:grant-type:uma-ticket";
 
 type Refusal = (u16, &'static str);
+/// Its type, its parameters, and how it is refused.
+type Grant<'a> = (&'static str, Vec<(&'static str, &'a str)>, Refusal);
 
-fn closed_grants<'a>(
-    username: &'a str,
-    token: &'a str,
-) -> [(&'static str, Vec<(&'static str, &'a str)>, Refusal); 5] {
+fn closed_grants<'a>(username: &'a str, token: &'a str) -> [Grant<'a>; 5] {
     const ACCESS_TOKEN: &str = "urn:ietf:params:oauth:token-type:access_token";
     [
         (
