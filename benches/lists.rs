@@ -91,10 +91,11 @@ async fn copy(from: &Store, to: &Store) {
         }
         offset += 100;
         for record in page.items {
-            let name = serde_json::from_str::<serde_json::Value>(&record.spec).unwrap()["displayName"]
-                .as_str()
-                .unwrap()
-                .to_lowercase();
+            let name =
+                serde_json::from_str::<serde_json::Value>(&record.spec).unwrap()["displayName"]
+                    .as_str()
+                    .unwrap()
+                    .to_lowercase();
             let spec = StoredSpec {
                 json: record.spec,
                 search_text: format!("{}\n{name}\n\n{}", record.client_id, record.owner_username),

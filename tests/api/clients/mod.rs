@@ -1,8 +1,16 @@
 //! `/api/clients/v1`.
 
+mod accounts;
 mod domo;
+mod fields;
+mod keycloak_away;
+mod lists;
 mod main_way;
+mod noticed;
 mod patches;
+mod quotas;
+mod secrets;
+mod taken_ids;
 mod transfer;
 
 use std::time::Duration;
