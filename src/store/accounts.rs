@@ -2,7 +2,7 @@
 
 use sqlx::{Any, Row as _, Transaction};
 
-use super::{Store, StoreError, audit};
+use super::{Store, StoreError, audit, within};
 use crate::audit::Event;
 use crate::id::AccountId;
 
@@ -18,14 +18,18 @@ pub struct Quota {
 impl Store {
     /// The account's quota; `default` where none was set for it.
     pub async fn get_quota(&self, account: &AccountId, default: u32) -> Result<Quota, StoreError> {
-        let row = sqlx::query("SELECT clients, quota FROM accounts WHERE account_id = $1")
-            .bind(account.as_str())
-            .fetch_optional(&self.pool)
-            .await?;
-        let Some(row) = row else { return Ok(Quota { used: 0, limit: default }) };
-        let number = |value: i64| u32::try_from(value).map_err(|_| StoreError::Corrupt("quota"));
-        let limit = row.try_get::<Option<i64>, _>("quota")?.map(number).transpose()?;
-        Ok(Quota { used: number(row.try_get("clients")?)?, limit: limit.unwrap_or(default) })
+        within(async {
+            let row = sqlx::query("SELECT clients, quota FROM accounts WHERE account_id = $1")
+                .bind(account.as_str())
+                .fetch_optional(&self.pool)
+                .await?;
+            let Some(row) = row else { return Ok(Quota { used: 0, limit: default }) };
+            let number =
+                |value: i64| u32::try_from(value).map_err(|_| StoreError::Corrupt("quota"));
+            let limit = row.try_get::<Option<i64>, _>("quota")?.map(number).transpose()?;
+            Ok(Quota { used: number(row.try_get("clients")?)?, limit: limit.unwrap_or(default) })
+        })
+        .await
     }
 
     /// Sets how many clients the account may have. Fewer than it has: then it keeps them, and gets no more.
@@ -35,18 +39,21 @@ impl Store {
         limit: u32,
         event: &Event,
     ) -> Result<(), StoreError> {
-        let mut tx = self.begin().await?;
-        sqlx::query(
-            "INSERT INTO accounts (account_id, quota, clients) VALUES ($1, $2, 0) \
+        within(async {
+            let mut tx = self.begin().await?;
+            sqlx::query(
+                "INSERT INTO accounts (account_id, quota, clients) VALUES ($1, $2, 0) \
              ON CONFLICT (account_id) DO UPDATE SET quota = $2",
-        )
-        .bind(account.as_str())
-        .bind(i64::from(limit))
-        .execute(&mut *tx)
-        .await?;
-        audit::append(&mut tx, event).await?;
-        tx.commit().await?;
-        Ok(())
+            )
+            .bind(account.as_str())
+            .bind(i64::from(limit))
+            .execute(&mut *tx)
+            .await?;
+            audit::append(&mut tx, event).await?;
+            tx.commit().await?;
+            Ok(())
+        })
+        .await
     }
 }
 

@@ -6,6 +6,7 @@ use hallpass::audit::Action;
 use hallpass::clock::Clock;
 use hallpass::config::StoreUrl;
 use hallpass::error::{Code, Error};
+use hallpass::id::AccountId;
 use hallpass::page::PageRequest;
 use hallpass::store::{NewToken, Store, StoreError};
 use sqlx::Row as _;
@@ -59,6 +60,20 @@ fn spawn_everything(
     ask!("kids", |store, _token| store.list_kids());
     ask!("activate", |store, _token| store.activate_key("a", NOW));
     ask!("retire", |store, _token| store.retire_all_keys(NOW));
+    ask!("client", |store, token| store.find_client_record(&token.name));
+    ask!("owns", |store, token| store.owns_clients(&token.user_id));
+    ask!("owners", |store, _token| store.list_client_owners());
+    ask!("clients", |store, _token| store.list_clients_after("", 1));
+    ask!("interrupted", |store, _token| store.list_interrupted_clients(NOW));
+    ask!("note", |store, token| store.note_client_owner(&token.user_id, true, NOW));
+    ask!("release", |store, token| store.release_client(&token.name));
+    ask!("abandon", |store, token| store.abandon_client(&token.name));
+    ask!("audit", |store, token| async {
+        store.append_event(&event(Action::ClientSecretRead, &token)).await
+    });
+    ask!("quota", |store, _token| async {
+        store.get_quota(&AccountId::parse("acme").unwrap(), 5).await
+    });
     asked
 }
 

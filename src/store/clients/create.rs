@@ -6,7 +6,7 @@ use super::{Seen, StoredSpec};
 use crate::audit::Event;
 use crate::clock::Timestamp;
 use crate::id::{AccountId, ClientId, UserId};
-use crate::store::{Store, StoreError, accounts, audit};
+use crate::store::{Store, StoreError, accounts, audit, within};
 
 /// What is recorded before a client is made in Keycloak.
 #[derive(Clone, Debug)]
@@ -52,19 +52,22 @@ impl Store {
         client: &NewClient,
         default_quota: u32,
     ) -> Result<ClientReserved, StoreError> {
-        let mut tx = self.begin().await?;
-        if !accounts::count_one_more(&mut tx, &client.account_id, default_quota).await? {
-            drop(tx);
-            let limit = self.get_quota(&client.account_id, default_quota).await?.limit;
-            return Ok(ClientReserved::QuotaReached { limit });
-        }
-        if !insert(&mut tx, client).await? {
-            drop(tx);
-            let taken = self.find_client(&client.client_id).await?.is_some();
-            return Ok(if taken { ClientReserved::IdTaken } else { ClientReserved::NameTaken });
-        }
-        tx.commit().await?;
-        Ok(ClientReserved::Reserved)
+        within(async {
+            let mut tx = self.begin().await?;
+            if !accounts::count_one_more(&mut tx, &client.account_id, default_quota).await? {
+                drop(tx);
+                let limit = self.get_quota(&client.account_id, default_quota).await?.limit;
+                return Ok(ClientReserved::QuotaReached { limit });
+            }
+            if !insert(&mut tx, client).await? {
+                drop(tx);
+                let taken = self.find_client(&client.client_id).await?.is_some();
+                return Ok(if taken { ClientReserved::IdTaken } else { ClientReserved::NameTaken });
+            }
+            tx.commit().await?;
+            Ok(ClientReserved::Reserved)
+        })
+        .await
     }
 
     /// The client was made: from now on it is there. False when the record is gone meanwhile.
@@ -75,6 +78,7 @@ impl Store {
         seen: &Seen,
         event: &Event,
     ) -> Result<bool, StoreError> {
+        within(async {
         let mut tx = self.begin().await?;
         let completed = sqlx::query(
             "UPDATE clients SET keycloak_id = $2, spec = $3, secret_created_at = $4, operation = NULL, \
@@ -93,14 +97,19 @@ impl Store {
             tx.commit().await?;
         }
         Ok(completed)
+        })
+        .await
     }
 
     /// Takes back a record whose client was not made, and what it counted. No event: nothing was there.
     pub async fn abandon_client(&self, record_id: &str) -> Result<(), StoreError> {
-        let mut tx = self.begin().await?;
-        remove(&mut tx, record_id).await?;
-        tx.commit().await?;
-        Ok(())
+        within(async {
+            let mut tx = self.begin().await?;
+            remove(&mut tx, record_id).await?;
+            tx.commit().await?;
+            Ok(())
+        })
+        .await
     }
 
     /// The client is gone in Keycloak: its record goes too, and no longer counts. False when it was gone already.
@@ -109,13 +118,16 @@ impl Store {
         record_id: &str,
         event: &Event,
     ) -> Result<bool, StoreError> {
-        let mut tx = self.begin().await?;
-        let removed = remove(&mut tx, record_id).await?;
-        if removed {
-            audit::append(&mut tx, event).await?;
-        }
-        tx.commit().await?;
-        Ok(removed)
+        within(async {
+            let mut tx = self.begin().await?;
+            let removed = remove(&mut tx, record_id).await?;
+            if removed {
+                audit::append(&mut tx, event).await?;
+            }
+            tx.commit().await?;
+            Ok(removed)
+        })
+        .await
     }
 }
 

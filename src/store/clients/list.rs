@@ -6,7 +6,7 @@ use super::{ClientRecord, client_record, select_clients};
 use crate::clock::Timestamp;
 use crate::id::{AccountId, ClientId, UserId};
 use crate::page::{Direction, Page, PageRequest};
-use crate::store::{Store, StoreError, literal, search_pattern};
+use crate::store::{Store, StoreError, literal, search_pattern, within};
 
 /// Which clients a caller may see.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -118,6 +118,7 @@ impl Store {
         visible: &Visible,
         filter: &ClientFilter,
     ) -> Result<Page<ClientRecord>, StoreError> {
+        within(async {
         let (condition, account, owner) = visible.condition();
         let condition = format!(
             "WHERE {condition} AND ($3 = '' OR search_text LIKE $3 ESCAPE '\\') AND ($4 = '' OR {STATUS} = $4)"
@@ -149,6 +150,8 @@ impl Store {
             .await?;
         let items = rows.iter().map(client_record).collect::<Result<_, _>>()?;
         Ok(Page { items, total: total.unsigned_abs() })
+        })
+        .await
     }
 
     /// The client of this id.
@@ -177,8 +180,11 @@ impl Store {
         sql: &'static str,
         value: &str,
     ) -> Result<Option<ClientRecord>, StoreError> {
-        let row = sqlx::query(sql).bind(value).fetch_optional(&self.pool).await?;
-        row.as_ref().map(client_record).transpose()
+        within(async {
+            let row = sqlx::query(sql).bind(value).fetch_optional(&self.pool).await?;
+            row.as_ref().map(client_record).transpose()
+        })
+        .await
     }
 
     /// The visible clients whose ids begin so, at most two: enough to see that it is not one.
@@ -187,24 +193,27 @@ impl Store {
         visible: &Visible,
         beginning: &str,
     ) -> Result<Vec<ClientRecord>, StoreError> {
-        let (condition, account, owner) = visible.condition();
-        let sql = format!(
-            "{} WHERE {condition} AND client_id LIKE $3 ESCAPE '\\' LIMIT 2",
-            select_clients!("")
-        );
-        let pattern = format!("{}%", literal(beginning));
-        let rows = sqlx::query(AssertSqlSafe(sql))
-            .bind(account)
-            .bind(owner)
-            .bind(pattern)
-            .fetch_all(&self.pool)
-            .await?;
-        let records = rows.iter().map(client_record).collect::<Result<Vec<_>, _>>()?;
-        // SQLite's LIKE knows no case.
-        Ok(records
-            .into_iter()
-            .filter(|record| record.client_id.as_str().starts_with(beginning))
-            .collect())
+        within(async {
+            let (condition, account, owner) = visible.condition();
+            let sql = format!(
+                "{} WHERE {condition} AND client_id LIKE $3 ESCAPE '\\' LIMIT 2",
+                select_clients!("")
+            );
+            let pattern = format!("{}%", literal(beginning));
+            let rows = sqlx::query(AssertSqlSafe(sql))
+                .bind(account)
+                .bind(owner)
+                .bind(pattern)
+                .fetch_all(&self.pool)
+                .await?;
+            let records = rows.iter().map(client_record).collect::<Result<Vec<_>, _>>()?;
+            // SQLite's LIKE knows no case.
+            Ok(records
+                .into_iter()
+                .filter(|record| record.client_id.as_str().starts_with(beginning))
+                .collect())
+        })
+        .await
     }
 
     /// Operations that were interrupted: their lease has ended, or there can be no other process that holds it.
@@ -212,6 +221,7 @@ impl Store {
         &self,
         now: Timestamp,
     ) -> Result<Vec<ClientRecord>, StoreError> {
+        within(async {
         let rows = sqlx::query(select_clients!(
             "WHERE operation IS NOT NULL AND lease_until <= $1 ORDER BY lease_until, record_id LIMIT 100"
         ))
@@ -219,6 +229,8 @@ impl Store {
         .fetch_all(&self.pool)
         .await?;
         rows.iter().map(client_record).collect()
+        })
+        .await
     }
 
     /// A stretch of all clients, after `record_id` in the order of record ids.
@@ -227,28 +239,38 @@ impl Store {
         record_id: &str,
         limit: u32,
     ) -> Result<Vec<ClientRecord>, StoreError> {
-        let rows = sqlx::query(select_clients!("WHERE record_id > $1 ORDER BY record_id LIMIT $2"))
-            .bind(record_id)
-            .bind(i64::from(limit))
-            .fetch_all(&self.pool)
-            .await?;
-        rows.iter().map(client_record).collect()
+        within(async {
+            let rows =
+                sqlx::query(select_clients!("WHERE record_id > $1 ORDER BY record_id LIMIT $2"))
+                    .bind(record_id)
+                    .bind(i64::from(limit))
+                    .fetch_all(&self.pool)
+                    .await?;
+            rows.iter().map(client_record).collect()
+        })
+        .await
     }
 
     /// Everybody who owns a client.
     pub async fn list_client_owners(&self) -> Result<Vec<UserId>, StoreError> {
-        let rows = sqlx::query("SELECT DISTINCT owner_id FROM clients ORDER BY owner_id")
-            .fetch_all(&self.pool)
-            .await?;
-        rows.iter().map(|row| Ok(UserId::new(row.try_get::<String, _>("owner_id")?))).collect()
+        within(async {
+            let rows = sqlx::query("SELECT DISTINCT owner_id FROM clients ORDER BY owner_id")
+                .fetch_all(&self.pool)
+                .await?;
+            rows.iter().map(|row| Ok(UserId::new(row.try_get::<String, _>("owner_id")?))).collect()
+        })
+        .await
     }
 
     /// Whether this user owns a client.
     pub async fn owns_clients(&self, owner: &UserId) -> Result<bool, StoreError> {
-        let row = sqlx::query("SELECT record_id FROM clients WHERE owner_id = $1 LIMIT 1")
-            .bind(owner.as_str())
-            .fetch_optional(&self.pool)
-            .await?;
-        Ok(row.is_some())
+        within(async {
+            let row = sqlx::query("SELECT record_id FROM clients WHERE owner_id = $1 LIMIT 1")
+                .bind(owner.as_str())
+                .fetch_optional(&self.pool)
+                .await?;
+            Ok(row.is_some())
+        })
+        .await
     }
 }

@@ -5,7 +5,7 @@ use super::{ClientRecord, Operation, Seen};
 use crate::audit::Event;
 use crate::clock::Timestamp;
 use crate::id::UserId;
-use crate::store::{Dialect, Store, StoreError, audit};
+use crate::store::{Dialect, Store, StoreError, audit, within};
 
 /// To whom a client is handed on.
 #[derive(Clone, Debug)]
@@ -28,7 +28,8 @@ impl Store {
         plan: Option<&str>,
         lease_until: Timestamp,
     ) -> Result<bool, StoreError> {
-        let begun = sqlx::query(
+        within(async {
+            let begun = sqlx::query(
             "UPDATE clients SET operation = $3, plan = $4, lease_until = $5, version = version + 1 \
              WHERE record_id = $1 AND version = $2 AND operation IS NULL",
         )
@@ -39,7 +40,9 @@ impl Store {
         .bind(lease_until.millis())
         .execute(&self.pool)
         .await?;
-        Ok(begun.rows_affected() == 1)
+            Ok(begun.rows_affected() == 1)
+        })
+        .await
     }
 
     /// Claims an interrupted operation to finish it. False when somebody else has, or it has ended.
@@ -48,6 +51,7 @@ impl Store {
         record: &ClientRecord,
         lease_until: Timestamp,
     ) -> Result<bool, StoreError> {
+        within(async {
         let claimed = sqlx::query(
             "UPDATE clients SET lease_until = $3, version = version + 1 WHERE record_id = $1 AND version = $2",
         )
@@ -57,20 +61,26 @@ impl Store {
         .execute(&self.pool)
         .await?;
         Ok(claimed.rows_affected() == 1)
+        })
+        .await
     }
 
     /// After a start: where no other process can be at work on this store, whatever is under way was interrupted.
     pub async fn expire_client_leases(&self) -> Result<(), StoreError> {
-        if self.dialect == Dialect::Sqlite {
-            sqlx::query("UPDATE clients SET lease_until = 0 WHERE operation IS NOT NULL")
-                .execute(&self.pool)
-                .await?;
-        }
-        Ok(())
+        within(async {
+            if self.dialect == Dialect::Sqlite {
+                sqlx::query("UPDATE clients SET lease_until = 0 WHERE operation IS NOT NULL")
+                    .execute(&self.pool)
+                    .await?;
+            }
+            Ok(())
+        })
+        .await
     }
 
     /// Ends an operation that changed nothing.
     pub async fn release_client(&self, record_id: &str) -> Result<(), StoreError> {
+        within(async {
         sqlx::query(
             "UPDATE clients SET operation = NULL, plan = NULL, lease_until = NULL, version = version + 1 \
              WHERE record_id = $1",
@@ -79,6 +89,8 @@ impl Store {
         .execute(&self.pool)
         .await?;
         Ok(())
+        })
+        .await
     }
 
     /// Ends a change: `written` is what Hallpass wrote, `seen` what Keycloak has. `None`: the name is taken.
@@ -90,6 +102,7 @@ impl Store {
         now: Timestamp,
         event: &Event,
     ) -> Result<(), StoreError> {
+        within(async {
         let mut tx = self.begin().await?;
         sqlx::query(
             "UPDATE clients SET operation = NULL, plan = NULL, lease_until = NULL, version = version + 1, \
@@ -103,6 +116,8 @@ impl Store {
         audit::append(&mut tx, event).await?;
         tx.commit().await?;
         Ok(())
+        })
+        .await
     }
 
     /// Ends a regeneration or, with `owner`, a transfer.
@@ -113,6 +128,7 @@ impl Store {
         owner: Option<&NewOwner>,
         event: &Event,
     ) -> Result<(), StoreError> {
+        within(async {
         let mut tx = self.begin().await?;
         sqlx::query(
             "UPDATE clients SET operation = NULL, plan = NULL, lease_until = NULL, version = version + 1, \
@@ -137,13 +153,18 @@ impl Store {
         audit::append(&mut tx, event).await?;
         tx.commit().await?;
         Ok(())
+        })
+        .await
     }
 
     /// Appends an event that changes no record: somebody read a secret.
     pub async fn append_event(&self, event: &Event) -> Result<(), StoreError> {
-        let mut tx = self.begin().await?;
-        audit::append(&mut tx, event).await?;
-        tx.commit().await?;
-        Ok(())
+        within(async {
+            let mut tx = self.begin().await?;
+            audit::append(&mut tx, event).await?;
+            tx.commit().await?;
+            Ok(())
+        })
+        .await
     }
 }

@@ -5,7 +5,7 @@ use sqlx::{Any, Transaction};
 use super::{ClientRecord, Seen};
 use crate::clock::Timestamp;
 use crate::id::UserId;
-use crate::store::{Store, StoreError};
+use crate::store::{Store, StoreError, within};
 
 impl Store {
     /// Notes what Keycloak has now, unless an operation is under way.
@@ -15,12 +15,15 @@ impl Store {
         seen: &Seen,
         now: Timestamp,
     ) -> Result<(), StoreError> {
-        let mut tx = self.begin().await?;
-        if is_unchanged(&mut tx, record).await? {
-            update_seen(&mut tx, &record.record_id, seen, now).await?;
-            tx.commit().await?;
-        }
-        Ok(())
+        within(async {
+            let mut tx = self.begin().await?;
+            if is_unchanged(&mut tx, record).await? {
+                update_seen(&mut tx, &record.record_id, seen, now).await?;
+                tx.commit().await?;
+            }
+            Ok(())
+        })
+        .await
     }
 
     /// Notes that Keycloak has no such client any more, unless an operation is under way.
@@ -29,16 +32,19 @@ impl Store {
         record: &ClientRecord,
         now: Timestamp,
     ) -> Result<(), StoreError> {
-        sqlx::query(
-            "UPDATE clients SET missing_at = $3 \
+        within(async {
+            sqlx::query(
+                "UPDATE clients SET missing_at = $3 \
              WHERE record_id = $1 AND version = $2 AND operation IS NULL AND missing_at IS NULL",
-        )
-        .bind(record.record_id.as_str())
-        .bind(record.version)
-        .bind(now.millis())
-        .execute(&self.pool)
-        .await?;
-        Ok(())
+            )
+            .bind(record.record_id.as_str())
+            .bind(record.version)
+            .bind(now.millis())
+            .execute(&self.pool)
+            .await?;
+            Ok(())
+        })
+        .await
     }
 
     /// Notes whether the owner can log in: clients of one who cannot are orphaned, and keep working.
@@ -48,6 +54,7 @@ impl Store {
         enabled: bool,
         now: Timestamp,
     ) -> Result<(), StoreError> {
+        within(async {
         let (orphaned, sql) = if enabled {
             (
                 None,
@@ -60,6 +67,8 @@ impl Store {
         };
         sqlx::query(sql).bind(owner.as_str()).bind(orphaned).execute(&self.pool).await?;
         Ok(())
+        })
+        .await
     }
 }
 

@@ -6,7 +6,7 @@ use super::{CLIENTS, at, fields, in_keycloak, make, member, script, used};
 use crate::support::{Api, TestRealm, TestServer, unique};
 
 /// A body with more members than a script has.
-fn with(id: &str, members: Value) -> Value {
+fn with(id: &str, members: &Value) -> Value {
     let mut body = script(id);
     body.as_object_mut().unwrap().extend(members.as_object().unwrap().clone());
     body
@@ -90,7 +90,7 @@ async fn each_rule_is_held_and_nothing_is_left() {
         ("clientId", json!({"clientId": 7})),
     ];
     for (field, members) in cases {
-        let problem = api.post(CLIENTS, &with(&id, members.clone())).await;
+        let problem = api.post(CLIENTS, &with(&id, &members)).await;
         let problem = problem.expect_problem(400, "invalid");
         assert_eq!(fields(&problem), [field], "{members}: {problem}");
     }
@@ -140,7 +140,7 @@ async fn a_client_without_redirect_uris_gets_none_from_keycloak() {
     .enumerate()
     {
         let id = format!("{account}_{n}");
-        let made = make(&api, &with(&id, members.clone())).await;
+        let made = make(&api, &with(&id, &members)).await;
         assert_eq!(made["status"], "active", "{made}");
         let stored = in_keycloak(&server.realm, &id).await.unwrap();
         assert_eq!(stored["redirectUris"], json!([]), "{members}");

@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::{at, change_in_console, fields, in_keycloak, make, member, script};
-use crate::support::{Admin, Database, Fault, FaultProxy, TestRealm, TestServer, unique};
+use crate::support::{Admin, Database, Fault, FaultProxy, Rule, TestRealm, TestServer, unique};
 
 #[tokio::test]
 async fn null_takes_away_and_what_is_left_out_stays() {
@@ -135,7 +135,7 @@ async fn a_change_of_nothing_writes_nothing() {
     assert!(writes.iter().all(|rule| rule.hits() == 0));
     // The rules do see what is written.
     api.patch(&at(&id), &json!({"enabled": false})).await.expect(200);
-    assert_eq!(writes.iter().map(|rule| rule.hits()).sum::<usize>(), 1);
+    assert_eq!(writes.iter().map(Rule::hits).sum::<usize>(), 1);
     server.stop().await;
 }
 
