@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value};
 
 use super::{Client, ClientSpec, Clients, Written, spec, template};
-use super::{identity, is_refusal, names, parse, rejection, run};
+use super::{identity, in_doubt, is_refusal, names, overtaken, parse, rejection, run};
 use crate::audit::{self, Actor};
 use crate::error::{Code, Error, FieldError};
 use crate::keycloak::{ClientDocument, KeycloakError, ScopeKind};
@@ -38,7 +38,7 @@ impl Clients {
             return self.find_record(&record.record_id).await;
         }
         let plan = serde_json::to_string(&wanted).map_err(Error::internal)?;
-        self.begin(&record, Operation::Change, Some(&plan)).await?;
+        let record = self.begin(&record, Operation::Change, Some(&plan)).await?;
         let (clients, actor) = (self.clone(), Actor::caller(caller, origin));
         run(async move { clients.make_change(&record, &document, &wanted, &actor).await }).await
     }
@@ -53,11 +53,11 @@ impl Clients {
         match self.apply(document, record, wanted).await {
             Ok(()) => self.finish_change(record, wanted, actor).await,
             Err(Applied { begun: false, error }) if is_refusal(&error) => {
-                self.store.release_client(&record.record_id).await?;
+                self.store.release_client(record).await?;
                 Err(rejection(error))
             }
             // Half of it may be there: the reconciler brings it to its end.
-            Err(Applied { error, .. }) => Err(rejection(error)),
+            Err(Applied { error, .. }) => Err(in_doubt(error)),
         }
     }
 
@@ -114,7 +114,9 @@ impl Clients {
         let json = serde_json::to_string(&written).map_err(Error::internal)?;
         let event = self.event(audit::Action::ClientUpdated, record, actor);
         let now = self.clock.now();
-        self.store.finish_client_change(&record.record_id, &json, &seen, now, &event).await?;
+        if !self.store.finish_client_change(record, &json, &seen, now, &event).await? {
+            return Err(overtaken());
+        }
         event.log();
         self.find_record(&record.record_id).await
     }
@@ -135,18 +137,16 @@ impl Clients {
         Ok(found.document)
     }
 
-    /// Writes the operation into the record, or says that another one is under way.
+    /// Writes the operation into the record, and answers it; or says that another one is under way.
     pub(super) async fn begin(
         &self,
         record: &ClientRecord,
         operation: Operation,
         plan: Option<&str>,
-    ) -> Result<(), Error> {
-        let lease = self.lease();
-        if self.store.begin_client_operation(record, operation, plan, lease).await? {
-            return Ok(());
-        }
-        Err(busy())
+    ) -> Result<ClientRecord, Error> {
+        let begun =
+            self.store.begin_client_operation(record, operation, plan, self.lease()).await?;
+        begun.ok_or_else(busy)
     }
 }
 

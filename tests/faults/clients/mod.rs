@@ -1,0 +1,111 @@
+//! API clients when Hallpass or Keycloak fails in the middle: the record and Keycloak agree again, by themselves.
+
+mod agree;
+mod killed;
+mod operation;
+
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+use super::SELDOM;
+use crate::support::{Api, FaultProxy, Person, TestRealm};
+
+const CLIENTS: &str = "/api/clients/v1/clients";
+/// Within this time record and Keycloak agree, whatever happened.
+const HEALED: Duration = Duration::from_secs(60);
+const SCOPE: &str = "datahub-api";
+const OTHER_SCOPE: &str = "push-data";
+
+/// An account with two members, and an administrator of Hallpass; the tokens outlive the test.
+#[derive(Clone)]
+struct Account {
+    realm: TestRealm,
+    name: String,
+    member: Person,
+    other_member: Person,
+    member_token: String,
+    administrator_token: String,
+}
+
+impl Account {
+    async fn new(realm: &TestRealm) -> Self {
+        let member = realm.person().await;
+        let name = member.username.replace('-', "");
+        let other = json!({"attributes": {"account_id": [name]}});
+        let other_member = realm.person_with(&format!("{}-other", member.username), other).await;
+        let administrator = realm.person().await;
+        for (person, role) in [
+            (&member, "create-api-clients"),
+            (&other_member, "create-api-clients"),
+            (&administrator, "manage-api-clients"),
+        ] {
+            realm.give_roles(person, "hallpass", &[role]).await;
+        }
+        Self {
+            realm: realm.clone(),
+            member_token: realm.access_token(&member).await,
+            administrator_token: realm.access_token(&administrator).await,
+            name,
+            member,
+            other_member,
+        }
+    }
+
+    fn member(&self, base: &str) -> Api {
+        Api::new(base, Some(&self.member_token))
+    }
+
+    fn administrator(&self, base: &str) -> Api {
+        Api::new(base, Some(&self.administrator_token))
+    }
+
+    fn client_id(&self, name: &str) -> String {
+        format!("{}_{name}", self.name)
+    }
+
+    fn creation(&self, name: &str) -> Value {
+        json!({
+            "clientId": self.client_id(name), "displayName": "Before", "description": "Before",
+            "capabilities": ["web_app", "script"], "scopes": [SCOPE],
+            "redirectUris": ["https://before.example/cb"],
+        })
+    }
+
+    async fn make(&self, base: &str, name: &str) -> Made {
+        let made = self.member(base).post(CLIENTS, &self.creation(name)).await.expect(201);
+        let id = self.client_id(name);
+        let admin = crate::support::Admin::log_in().await;
+        let uuid = admin.client_uuid(&self.realm.name, &id).await;
+        Made { id, uuid, secret: made["clientSecret"].as_str().unwrap().to_owned() }
+    }
+}
+
+/// A client that there is.
+#[derive(Clone, Debug)]
+struct Made {
+    id: String,
+    uuid: String,
+    secret: String,
+}
+
+fn path(id: &str) -> String {
+    format!("{CLIENTS}/{id}")
+}
+
+/// What a service is started with so that the calls to Keycloak are the test's alone.
+fn settings(proxy: &FaultProxy) -> Vec<(&'static str, &str)> {
+    let mut extra = SELDOM.to_vec();
+    extra.push(("HALLPASS_CLIENTS__QUOTA", "1000"));
+    extra.push(("HALLPASS_KEYCLOAK__URL", proxy.url()));
+    extra
+}
+
+/// Waits until there is nothing to complain of.
+async fn until_none(what: &str, bound: Duration, complaint: impl AsyncFn() -> Option<String>) {
+    let began = Instant::now();
+    while let Some(complaint) = complaint().await {
+        assert!(began.elapsed() < bound, "{what}: still after {bound:?}: {complaint}");
+        tokio::time::sleep(Duration::from_millis(250)).await;
+    }
+}
