@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
 
-use super::{Client, ClientSpec, Clients, Written, spec, template};
+use super::{Attempt, Client, ClientSpec, Clients, Written, spec, template};
 use super::{identity, in_doubt, is_refusal, names, overtaken, parse, rejection, run};
 use crate::audit::{self, Actor};
 use crate::error::{Code, Error, FieldError};
@@ -52,7 +52,7 @@ impl Clients {
     ) -> Result<Client, Error> {
         match self.apply(document, record, wanted).await {
             Ok(()) => self.finish_change(record, wanted, actor).await,
-            Err(Applied { begun: false, error }) if is_refusal(&error) => {
+            Err(Applied { begun: false, error, .. }) if is_refusal(&error) => {
                 self.store.release_client(record).await?;
                 Err(rejection(error))
             }
@@ -77,26 +77,27 @@ impl Clients {
         self.keycloak
             .update_client(uuid, &body)
             .await
-            .map_err(|error| Applied { begun: false, error })?;
-        let begun = |error| Applied { begun: true, error };
+            .map_err(|error| Applied { begun: false, ..Applied::refused(error) })?;
 
         if current.scopes == wanted.scopes {
             return Ok(());
         }
-        let scopes = self.keycloak.list_scope_details().await.map_err(begun)?;
+        let unread = |error| Applied { is_final: false, ..Applied::refused(error) };
+        let scopes = self.keycloak.list_scope_details().await.map_err(unread)?;
         let ids: BTreeMap<_, _> = scopes.iter().map(|scope| (&scope.name, &scope.id)).collect();
         for name in current.scopes.difference(&wanted.scopes) {
             if let Some(id) = ids.get(name) {
                 let removed =
                     self.keycloak.remove_client_scope(uuid, ScopeKind::Optional, id).await;
-                removed.map_err(begun)?;
+                removed.map_err(Applied::refused)?;
             }
         }
         for name in wanted.scopes.difference(&current.scopes) {
-            let id = ids
-                .get(name)
-                .ok_or_else(|| begun(KeycloakError::NotFound(format!("scope {name}"))))?;
-            self.keycloak.add_client_scope(uuid, ScopeKind::Optional, id).await.map_err(begun)?;
+            let id = ids.get(name).ok_or_else(|| {
+                Applied::refused(KeycloakError::NotFound(format!("scope {name}")))
+            })?;
+            let added = self.keycloak.add_client_scope(uuid, ScopeKind::Optional, id).await;
+            added.map_err(Applied::refused)?;
         }
         Ok(())
     }
@@ -154,8 +155,17 @@ impl Clients {
 pub(super) struct Applied {
     /// Something of it was written.
     begun: bool,
+    /// Another attempt would come no further: the change itself was refused.
+    pub(super) is_final: bool,
     /// What stopped it.
     pub(super) error: KeycloakError,
+}
+
+impl Applied {
+    /// In a call that changes something, after the first.
+    const fn refused(error: KeycloakError) -> Self {
+        Self { begun: true, is_final: Attempt::Again.ends_with(&error), error }
+    }
 }
 
 pub(super) fn busy() -> Error {

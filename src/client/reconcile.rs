@@ -88,7 +88,7 @@ impl Clients {
         match self.apply(&document, record, &wanted).await {
             Ok(()) => self.finish_change(record, &wanted, actor).await.map(drop),
             // It will never be taken: what is in Keycloak is what there is.
-            Err(Applied { error, .. }) if Attempt::Again.ends_with(&error) => {
+            Err(Applied { error, is_final: true, .. }) => {
                 tracing::warn!(
                     client_id = %record.client_id,
                     error = &error as &dyn std::error::Error,

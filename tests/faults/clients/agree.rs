@@ -1,6 +1,7 @@
 //! Whether Hallpass's record and Keycloak's client say the same.
 
 use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
@@ -8,7 +9,7 @@ use super::{Account, CLIENTS, path};
 use crate::support::{Admin, Api, http};
 
 /// Why the record of this client and Keycloak's client do not agree; `None` when they do.
-pub(super) async fn disagreement(account: &Account, base: &str, id: &str) -> Option<String> {
+async fn disagreement(account: &Account, base: &str, id: &str) -> Option<String> {
     let answer = account.administrator(base).get(&path(id)).await;
     let record = match answer.status.as_u16() {
         200 => Some(answer.json()),
@@ -29,6 +30,20 @@ pub(super) async fn disagreement(account: &Account, base: &str, id: &str) -> Opt
             }
             refusal_of_secret(account, base, id).await
         }
+    }
+}
+
+/// Waits until they do.
+pub(super) async fn until_agreed(
+    (account, base): (&Account, &str),
+    id: &str,
+    what: &str,
+    bound: Duration,
+) {
+    let began = Instant::now();
+    while let Some(complaint) = disagreement(account, base, id).await {
+        assert!(began.elapsed() < bound, "{what}: still after {bound:?}: {complaint}");
+        tokio::time::sleep(Duration::from_millis(250)).await;
     }
 }
 

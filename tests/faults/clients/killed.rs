@@ -2,13 +2,12 @@
 
 use std::time::Instant;
 
-use futures_util::future::join_all;
 use tempfile::TempDir;
+use tokio::task::JoinSet;
 
-use super::agree::{assert_nothing_stuck, disagreement};
+use super::agree::{assert_nothing_stuck, until_agreed};
 use super::operation::{Call, Operation};
-use super::{Account, HEALED, Made, settings, until_none};
-use crate::faults::quietly;
+use super::{Account, HEALED, Made, settings, unswept};
 use crate::support::{Database, Fault, FaultProxy, Process, TestRealm};
 
 /// A client whose operation was interrupted, and where.
@@ -51,8 +50,9 @@ async fn interrupt(
     let folder = tempfile::tempdir().unwrap();
     let database = database(&folder);
     Process::prepare_store(realm, &database).await;
-    let serve = Process::serve(realm, &database, folder.path(), &settings(&proxy));
-    let process = quietly(&proxy, serve).await;
+    let extra = settings(&proxy);
+    let serve = Process::serve(realm, &database, folder.path(), &extra);
+    let process = unswept(&proxy, serve).await;
     let base = process.base().to_owned();
 
     let mut planned = Vec::new();
@@ -88,7 +88,7 @@ async fn heals(left: Left) {
     let (base, began) = (process.base(), Instant::now());
     for Victim { operation, at, id, made } in &victims {
         let left = HEALED.saturating_sub(began.elapsed());
-        until_none(at, left, async || disagreement(&account, base, id).await).await;
+        until_agreed((&account, base), id, at, left).await;
         if let Some(made) = made {
             operation.assert_whole(&account, base, made).await;
         }
@@ -101,11 +101,12 @@ async fn heals(left: Left) {
 #[tokio::test]
 async fn killed_at_any_call_of_any_operation_record_and_keycloak_agree_again() {
     let realm = TestRealm::shared().await;
-    let mut left = Vec::new();
+    let mut healing = JoinSet::new();
     for operation in Operation::ALL {
-        left.push(interrupt(&realm, Database::sqlite, &[operation], every_call_and_answer).await);
+        let left = interrupt(&realm, Database::sqlite, &[operation], every_call_and_answer).await;
+        healing.spawn(heals(left));
     }
-    join_all(left.into_iter().map(heals)).await;
+    healing.join_all().await;
 }
 
 #[tokio::test]
