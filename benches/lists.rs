@@ -115,7 +115,8 @@ async fn copy(from: &Store, to: &Store) {
             to.reserve_client(&new, 10_000).await.unwrap();
             let seen = Seen { spec, secret_created_at: record.secret_created_at, drifted: false };
             let event = created(&new);
-            to.complete_client(&record.record_id, &record.keycloak_id.unwrap(), &seen, &event)
+            let reserved = to.find_client_record(&record.record_id).await.unwrap().unwrap();
+            to.complete_client(&reserved, &record.keycloak_id.unwrap(), &seen, &event)
                 .await
                 .unwrap();
         }

@@ -73,6 +73,8 @@ impl App {
         let issuer = realm.issuer();
         let store = Store::open_to_serve(&settings.store.url).await?;
         store.claim_issuer(&issuer).await?;
+        // Before the first request can begin an operation of its own.
+        store.expire_client_leases().await?;
         let keys = open_keys(&store, &settings, &issuer).await?;
 
         let http = http_client()?;

@@ -6,8 +6,8 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::{Client, ClientSpec, Clients, Written, spec, template};
-use super::{consent, identity, is_refusal, names, parse, rejection, run};
+use super::{Attempt, Client, ClientSpec, Clients, Written, spec, template};
+use super::{consent, identity, in_doubt, is_refusal, names, overtaken, parse, rejection, run};
 use crate::audit::{self, Actor};
 use crate::error::{Code, Error, FieldError};
 use crate::keycloak::{ClientDocument, KeycloakError, ScopeKind};
@@ -55,7 +55,7 @@ impl Clients {
         }
         let plan = Plan { wanted, written: self.written(&chosen), consent_before: before.consent };
         let json = serde_json::to_string(&plan).map_err(Error::internal)?;
-        self.begin(&record, Operation::Change, Some(&json)).await?;
+        let record = self.begin(&record, Operation::Change, Some(&json)).await?;
         let (clients, actor) = (self.clone(), Actor::caller(caller, origin));
         run(async move { clients.make_change(&record, &document, &plan, &actor).await }).await
     }
@@ -69,12 +69,12 @@ impl Clients {
     ) -> Result<Client, Error> {
         match self.apply(document, record, plan).await {
             Ok(()) => self.finish_change(record, plan, actor).await,
-            Err(Applied { begun: false, error }) if is_refusal(&error) => {
-                self.store.release_client(&record.record_id).await?;
+            Err(Applied { begun: false, error, .. }) if is_refusal(&error) => {
+                self.store.release_client(record).await?;
                 Err(rejection(error))
             }
             // Half of it may be there: the reconciler brings it to its end.
-            Err(Applied { error, .. }) => Err(rejection(error)),
+            Err(Applied { error, .. }) => Err(in_doubt(error)),
         }
     }
 
@@ -94,26 +94,27 @@ impl Clients {
         self.keycloak
             .update_client(uuid, &body)
             .await
-            .map_err(|error| Applied { begun: false, error })?;
-        let begun = |error| Applied { begun: true, error };
+            .map_err(|error| Applied { begun: false, ..Applied::refused(error) })?;
 
         if current.scopes == wanted.scopes {
             return Ok(());
         }
-        let scopes = self.keycloak.list_scope_details().await.map_err(begun)?;
+        let unread = |error| Applied { is_final: false, ..Applied::refused(error) };
+        let scopes = self.keycloak.list_scope_details().await.map_err(unread)?;
         let ids: BTreeMap<_, _> = scopes.iter().map(|scope| (&scope.name, &scope.id)).collect();
         for name in current.scopes.difference(&wanted.scopes) {
             if let Some(id) = ids.get(name) {
                 let removed =
                     self.keycloak.remove_client_scope(uuid, ScopeKind::Optional, id).await;
-                removed.map_err(begun)?;
+                removed.map_err(Applied::refused)?;
             }
         }
         for name in wanted.scopes.difference(&current.scopes) {
-            let id = ids
-                .get(name)
-                .ok_or_else(|| begun(KeycloakError::NotFound(format!("scope {name}"))))?;
-            self.keycloak.add_client_scope(uuid, ScopeKind::Optional, id).await.map_err(begun)?;
+            let id = ids.get(name).ok_or_else(|| {
+                Applied::refused(KeycloakError::NotFound(format!("scope {name}")))
+            })?;
+            let added = self.keycloak.add_client_scope(uuid, ScopeKind::Optional, id).await;
+            added.map_err(Applied::refused)?;
         }
         Ok(())
     }
@@ -130,7 +131,9 @@ impl Clients {
         let json = serde_json::to_string(&plan.written).map_err(Error::internal)?;
         let event = self.event(audit::Action::ClientUpdated, record, actor);
         let now = self.clock.now();
-        self.store.finish_client_change(&record.record_id, &json, &seen, now, &event).await?;
+        if !self.store.finish_client_change(record, &json, &seen, now, &event).await? {
+            return Err(overtaken());
+        }
         event.log();
         self.find_record(&record.record_id).await
     }
@@ -151,18 +154,16 @@ impl Clients {
         Ok(found.document)
     }
 
-    /// Writes the operation into the record, or says that another one is under way.
+    /// Writes the operation into the record, and answers it; or says that another one is under way.
     pub(super) async fn begin(
         &self,
         record: &ClientRecord,
         operation: Operation,
         plan: Option<&str>,
-    ) -> Result<(), Error> {
-        let lease = self.lease();
-        if self.store.begin_client_operation(record, operation, plan, lease).await? {
-            return Ok(());
-        }
-        Err(busy())
+    ) -> Result<ClientRecord, Error> {
+        let begun =
+            self.store.begin_client_operation(record, operation, plan, self.lease()).await?;
+        begun.ok_or_else(busy)
     }
 }
 
@@ -170,8 +171,17 @@ impl Clients {
 pub(super) struct Applied {
     /// Something of it was written.
     begun: bool,
+    /// Another attempt would come no further: the change itself was refused.
+    pub(super) is_final: bool,
     /// What stopped it.
     pub(super) error: KeycloakError,
+}
+
+impl Applied {
+    /// In a call that changes something, after the first.
+    const fn refused(error: KeycloakError) -> Self {
+        Self { begun: true, is_final: Attempt::Again.ends_with(&error), error }
+    }
 }
 
 pub(super) fn busy() -> Error {

@@ -4,7 +4,7 @@ use serde_json::{Map, Value};
 
 use super::access::no_account;
 use super::{Client, ClientSpec, ClientWithSecret, Clients, spec, template};
-use super::{identity, is_refusal, names, rejection, run};
+use super::{identity, in_doubt, is_refusal, names, overtaken, rejection, run};
 use crate::audit::{self, Actor};
 use crate::error::{Code, Error, FieldError};
 use crate::id::{AccountId, ClientId, uuid_at};
@@ -109,8 +109,11 @@ impl Clients {
         match self.make_in_keycloak(record, spec, actor).await {
             Ok(made) => Ok(made),
             Err(failure) => {
-                self.take_back(record, &failure).await;
-                Err(failure.into_error(&record.client_id))
+                if self.take_back(record, &failure).await {
+                    Err(failure.into_error(&record.client_id))
+                } else {
+                    Err(failure.into_doubt())
+                }
             }
         }
     }
@@ -136,20 +139,18 @@ impl Clients {
         }
         let seen = self.seen(record, &found.document).map_err(Failure::Store)?;
         let event = self.event(audit::Action::ClientCreated, record, actor);
-        let completed = self.store.complete_client(&record.record_id, &uuid, &seen, &event).await;
+        let completed = self.store.complete_client(record, &uuid, &seen, &event).await;
         if !completed.map_err(|error| Failure::Store(error.into()))? {
-            return Err(Failure::Store(Error::new(
-                Code::KeycloakUnavailable,
-                "The creation took too long and was taken back; try again.",
-            )));
+            return Err(Failure::Store(overtaken()));
         }
         event.log();
         let client: Client = self.find_record(&record.record_id).await.map_err(Failure::Store)?;
         Ok(ClientWithSecret { client, secret: found.secret })
     }
 
-    /// Removes what may have been made, where that is certain; else the reconciler does it when the lease is over.
-    async fn take_back(&self, record: &ClientRecord, failure: &Failure) {
+    /// Removes what may have been made, where that is certain; else the reconciler does it when the lease is over, and
+    /// this is false.
+    async fn take_back(&self, record: &ClientRecord, failure: &Failure) -> bool {
         let certain = match failure {
             Failure::Call(error) if is_refusal(error) => Ok(true),
             // It has answered: what it has now is what came of it.
@@ -161,17 +162,18 @@ impl Clients {
             Failure::Store(_) => Ok(false),
         };
         let outcome = match certain {
-            Ok(true) => self.store.abandon_client(&record.record_id).await.map_err(Error::from),
-            Ok(false) => Ok(()),
+            Ok(true) => self.store.abandon_client(record).await.map(|()| true).map_err(Error::from),
+            Ok(false) => Ok(false),
             Err(error) => Err(error.into()),
         };
-        if let Err(error) = outcome {
+        outcome.unwrap_or_else(|error| {
             tracing::warn!(
                 client_id = %record.client_id,
                 error = &error as &dyn std::error::Error,
                 "an interrupted creation is left to the reconciler"
             );
-        }
+            false
+        })
     }
 
     /// Removes the Keycloak client that was made for this record; false where there is none.
@@ -197,6 +199,15 @@ enum Failure {
 }
 
 impl Failure {
+    /// It was not taken back.
+    fn into_doubt(self) -> Error {
+        match self {
+            Self::Call(error) | Self::Later(error) => in_doubt(error),
+            Self::Different(what) => Error::new(Code::RejectedByRealm, what),
+            Self::Store(error) => error,
+        }
+    }
+
     fn into_error(self, client_id: &ClientId) -> Error {
         match self {
             Self::Call(KeycloakError::Conflict(_)) => id_taken(client_id),

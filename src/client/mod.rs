@@ -9,7 +9,8 @@
 //! 3. Keycloak is asked; what it stored is read back and compared.
 //! 4. Record and audit event are committed, and the operation ends.
 //!
-//! A failure whose outcome is known is taken back at once; an unknown one is left to the reconciler.
+//! A failure whose outcome is known is taken back at once; an unknown one is left to the reconciler. Who is too slow,
+//! so that another process has taken the operation over, ends nothing ([`overtaken`]).
 
 mod access;
 mod address;
@@ -183,10 +184,7 @@ async fn run<T: Send + 'static>(
     let task = tokio::spawn(timeout(DEADLINE, operation));
     match task.await {
         Ok(Ok(outcome)) => outcome,
-        Ok(Err(_)) => {
-            let detail = "Keycloak did not answer in time; what was begun is finished or undone within a minute.";
-            Err(Error::new(Code::KeycloakUnavailable, detail))
-        }
+        Ok(Err(_)) => Err(Error::new(Code::KeycloakUnavailable, IN_DOUBT)),
         Err(error) => Err(Error::internal(error)),
     }
 }
@@ -218,8 +216,51 @@ fn rejection(error: KeycloakError) -> Error {
     }
 }
 
+/// What is said where nobody knows what Keycloak did.
+const IN_DOUBT: &str =
+    "Keycloak did not answer as it should; what was begun is finished or undone within a minute.";
+
+/// The failure of a call that may have been carried out all the same.
+fn in_doubt(error: KeycloakError) -> Error {
+    let known = rejection(error);
+    match known.code() {
+        Code::RejectedByRealm => known,
+        code => Error::new(code, IN_DOUBT).because(known),
+    }
+}
+
+/// Another process has taken the operation over, and ends it.
+fn overtaken() -> Error {
+    Error::new(Code::KeycloakUnavailable, IN_DOUBT).because("the operation's lease was over")
+}
+
+/// Which try of an operation this is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Attempt {
+    /// Nothing of it was done before.
+    First,
+    /// Nobody knows what an earlier one did.
+    Again,
+}
+
+impl Attempt {
+    /// Whether the operation ends with this failure: nothing of it is done, or nothing more can be. That Hallpass
+    /// itself is refused says nothing about an earlier attempt, and passes.
+    const fn ends_with(self, error: &KeycloakError) -> bool {
+        match self {
+            Self::First => is_refusal(error),
+            Self::Again => matches!(
+                error,
+                KeycloakError::NotFound(_)
+                    | KeycloakError::Conflict(_)
+                    | KeycloakError::Rejected { .. }
+            ),
+        }
+    }
+}
+
 /// Whether Keycloak has said that it did not do what it was asked.
-fn is_refusal(error: &KeycloakError) -> bool {
+const fn is_refusal(error: &KeycloakError) -> bool {
     matches!(
         error,
         KeycloakError::Unauthorized(_)

@@ -5,9 +5,11 @@
 
 use std::time::Duration;
 
+use tokio::time::timeout;
+
 use super::change::{Applied, Plan};
 use super::secret::NewOwner;
-use super::{Clients, parse};
+use super::{Attempt, Clients, DEADLINE, IN_DOUBT, parse};
 use crate::audit::{self, Actor};
 use crate::error::{Code, Error};
 use crate::store::{ClientRecord, Operation};
@@ -16,20 +18,17 @@ use crate::store::{ClientRecord, Operation};
 const PATIENCE: Duration = Duration::from_secs(40);
 
 impl Clients {
-    /// As [`Clients::reconcile`], after a start.
-    pub async fn reconcile_at_start(&self) -> Result<(), Error> {
-        self.store.expire_client_leases().await?;
-        self.reconcile().await
-    }
-
     /// Finishes or undoes each interrupted operation once. What fails is tried again the next time.
     pub async fn reconcile(&self) -> Result<(), Error> {
         for record in self.store.list_interrupted_clients(self.clock.now()).await? {
-            if !self.store.claim_client_operation(&record, self.lease()).await? {
+            let Some(record) = self.store.claim_client_operation(record, self.lease()).await?
+            else {
                 continue;
-            }
+            };
             let Some(operation) = record.operation else { continue };
-            match self.bring_to_an_end(&record, operation).await {
+            // No longer than the lease: then another process may be at it.
+            let end = timeout(DEADLINE, self.bring_to_an_end(&record, operation)).await;
+            match end.unwrap_or_else(|_| Err(Error::new(Code::KeycloakUnavailable, IN_DOUBT))) {
                 Ok(()) => {
                     tracing::info!(client_id = %record.client_id, ?operation, "an interrupted operation has ended");
                 }
@@ -53,11 +52,15 @@ impl Clients {
         match operation {
             Operation::Create => self.undo_creation(record, &actor).await,
             Operation::Change => self.end_change(record, &actor).await,
-            Operation::Delete => self.remove(record, &actor).await,
-            Operation::Secret => ended(self.renew(record, None, &actor).await),
+            Operation::Delete => self.remove(record, &actor, Attempt::Again).await,
+            Operation::Secret => {
+                self.end_renewal(record, self.renew(record, None, &actor, Attempt::Again).await)
+                    .await
+            }
             Operation::Transfer => {
                 let owner: NewOwner = parse(record.plan.as_deref().unwrap_or_default())?;
-                ended(self.renew(record, Some(owner), &actor).await)
+                let renewed = self.renew(record, Some(owner), &actor, Attempt::Again).await;
+                self.end_renewal(record, renewed).await
             }
         }
     }
@@ -65,10 +68,10 @@ impl Clients {
     async fn undo_creation(&self, record: &ClientRecord, actor: &Actor) -> Result<(), Error> {
         if self.remove_made(record).await? {
             let event = self.event(audit::Action::ClientAbandoned, record, actor);
-            self.store.finish_client_deletion(&record.record_id, &event).await?;
+            self.store.finish_client_deletion(record, &event).await?;
             event.log();
         } else if self.clock.now() >= record.created_at.plus(PATIENCE) {
-            self.store.abandon_client(&record.record_id).await?;
+            self.store.abandon_client(record).await?;
         }
         Ok(())
     }
@@ -77,33 +80,42 @@ impl Clients {
         let plan: Plan = parse(record.plan.as_deref().unwrap_or_default())?;
         let document = match self.get_document(record).await {
             Err(error) if error.code() == Code::ClientMissing => {
-                self.store.release_client(&record.record_id).await?;
-                return Ok(());
+                self.store.release_client(record).await?;
+                return self.look_again(record).await;
             }
             other => other?,
         };
         match self.apply(&document, record, &plan).await {
             Ok(()) => self.finish_change(record, &plan, actor).await.map(drop),
             // It will never be taken: what is in Keycloak is what there is.
-            Err(Applied { error, .. }) if super::is_refusal(&error) => {
+            Err(Applied { error, is_final: true, .. }) => {
                 tracing::warn!(
                     client_id = %record.client_id,
                     error = &error as &dyn std::error::Error,
                     "an interrupted change is given up"
                 );
-                self.store.release_client(&record.record_id).await?;
-                let record = self.find_record(&record.record_id).await?.record;
-                self.observe(&record).await
+                self.store.release_client(record).await?;
+                self.look_again(record).await
             }
             Err(Applied { error, .. }) => Err(error.into()),
         }
     }
-}
 
-/// A client that is gone needs no new secret.
-fn ended<T>(outcome: Result<T, Error>) -> Result<(), Error> {
-    match outcome {
-        Err(error) if error.code() == Code::ClientMissing => Ok(()),
-        other => other.map(drop),
+    /// A client that is gone needs no new secret.
+    async fn end_renewal<T>(
+        &self,
+        record: &ClientRecord,
+        outcome: Result<T, Error>,
+    ) -> Result<(), Error> {
+        match outcome {
+            Err(error) if error.code() == Code::ClientMissing => self.look_again(record).await,
+            other => other.map(drop),
+        }
+    }
+
+    /// Notes what became of a client whose operation was given up.
+    async fn look_again(&self, record: &ClientRecord) -> Result<(), Error> {
+        let record = self.find_record(&record.record_id).await?.record;
+        self.observe(&record).await
     }
 }

@@ -1,6 +1,6 @@
 //! Removing clients: first in Keycloak, then the record.
 
-use super::{Clients, is_refusal, run};
+use super::{Attempt, Clients, in_doubt, run};
 use crate::audit::{self, Actor};
 use crate::error::{Code, Error};
 use crate::principal::{Action, Origin, Principal};
@@ -48,24 +48,30 @@ impl Clients {
     }
 
     async fn begin_removal(&self, record: ClientRecord, actor: Actor) -> Result<(), Error> {
-        self.begin(&record, Operation::Delete, None).await?;
+        let record = self.begin(&record, Operation::Delete, None).await?;
         let clients = self.clone();
-        run(async move { clients.remove(&record, &actor).await }).await
+        run(async move { clients.remove(&record, &actor, Attempt::First).await }).await
     }
 
     /// Removes the Keycloak client that Hallpass made, by its own id: another client that took the name is not
     /// touched. Then the record.
-    pub(super) async fn remove(&self, record: &ClientRecord, actor: &Actor) -> Result<(), Error> {
+    pub(super) async fn remove(
+        &self,
+        record: &ClientRecord,
+        actor: &Actor,
+        attempt: Attempt,
+    ) -> Result<(), Error> {
         if let Some(uuid) = &record.keycloak_id
             && let Err(error) = self.keycloak.delete_client(uuid).await
         {
-            if is_refusal(&error) {
-                self.store.release_client(&record.record_id).await?;
+            if attempt.ends_with(&error) {
+                self.store.release_client(record).await?;
+                return Err(error.into());
             }
-            return Err(error.into());
+            return Err(in_doubt(error));
         }
         let event = self.event(audit::Action::ClientDeleted, record, actor);
-        if !self.store.finish_client_deletion(&record.record_id, &event).await? {
+        if !self.store.finish_client_deletion(record, &event).await? {
             return Err(Error::not_found("API client"));
         }
         event.log();

@@ -4,7 +4,7 @@ use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 
 use super::change::{missing, not_editable};
-use super::{ClientWithSecret, Clients, is_refusal, parse, run};
+use super::{Attempt, ClientWithSecret, Clients, in_doubt, overtaken, parse, run};
 use crate::audit::{self, Actor};
 use crate::clock::Timestamp;
 use crate::error::{Code, Error};
@@ -54,9 +54,9 @@ impl Clients {
             return Err(not_editable());
         }
         uuid(&record)?;
-        self.begin(&record, Operation::Secret, None).await?;
+        let record = self.begin(&record, Operation::Secret, None).await?;
         let (clients, actor) = (self.clone(), Actor::caller(caller, origin));
-        run(async move { clients.renew(&record, None, &actor).await }).await
+        run(async move { clients.renew(&record, None, &actor, Attempt::First).await }).await
     }
 
     /// Hands the client to another member of its account, with a new secret: the old owner may know the old one.
@@ -71,10 +71,12 @@ impl Clients {
         uuid(&record)?;
         let owner = self.new_owner(&record, to).await?;
         let plan = serde_json::to_string(&owner).map_err(Error::internal)?;
-        self.begin(&record, Operation::Transfer, Some(&plan)).await?;
+        let record = self.begin(&record, Operation::Transfer, Some(&plan)).await?;
         let (clients, actor) = (self.clone(), Actor::caller(caller, origin));
         let record_id = record.record_id.clone();
-        let secret = run(async move { clients.renew(&record, Some(owner), &actor).await }).await?;
+        let renewal =
+            async move { clients.renew(&record, Some(owner), &actor, Attempt::First).await };
+        let secret = run(renewal).await?;
         let client = self.find_record(&record_id).await?;
         // Where secrets can be read again, the new owner does; else this is the only time.
         Ok(ClientWithSecret { client, secret: self.is_domo().then_some(secret) })
@@ -104,15 +106,15 @@ impl Clients {
         record: &ClientRecord,
         owner: Option<NewOwner>,
         actor: &Actor,
+        attempt: Attempt,
     ) -> Result<SecretString, Error> {
         let secret = match self.keycloak.regenerate_client_secret(uuid(record)?).await {
             Ok(secret) => secret,
-            Err(error) => {
-                if is_refusal(&error) {
-                    self.store.release_client(&record.record_id).await?;
-                }
+            Err(error) if attempt.ends_with(&error) => {
+                self.store.release_client(record).await?;
                 return Err(gone(error));
             }
+            Err(error) => return Err(in_doubt(error)),
         };
         let action = match owner {
             Some(_) => audit::Action::ClientTransferred,
@@ -124,7 +126,11 @@ impl Clients {
             event = event.because(format!("to {}", owner.id));
         }
         let made_at: Timestamp = self.clock.now().floor_to_second();
-        self.store.finish_client_secret(&record.record_id, made_at, owner.as_ref(), &event).await?;
+        let finished =
+            self.store.finish_client_secret(record, made_at, owner.as_ref(), &event).await?;
+        if !finished {
+            return Err(overtaken());
+        }
         event.log();
         Ok(secret)
     }

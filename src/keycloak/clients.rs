@@ -151,12 +151,12 @@ impl Keycloak {
 
     /// Changes the members that `change` has. Attributes are merged, and a null one is taken away.
     pub async fn update_client(&self, uuid: &str, change: &Value) -> Result<(), KeycloakError> {
-        self.change(Method::PUT, &path(uuid), Some(change)).await
+        self.change_silently(Method::PUT, &path(uuid), Some(change)).await
     }
 
     /// Removes a client. One that is gone already is removed.
     pub async fn delete_client(&self, uuid: &str) -> Result<(), KeycloakError> {
-        match self.change(Method::DELETE, &path(uuid), None).await {
+        match self.change_silently(Method::DELETE, &path(uuid), None).await {
             Err(KeycloakError::NotFound(_)) => Ok(()),
             other => other,
         }
@@ -186,7 +186,7 @@ impl Keycloak {
         kind: ScopeKind,
         scope_id: &str,
     ) -> Result<(), KeycloakError> {
-        self.change(Method::PUT, &scope_path(uuid, kind, scope_id), None).await
+        self.change_silently(Method::PUT, &scope_path(uuid, kind, scope_id), None).await
     }
 
     /// Takes a client scope from a client.
@@ -196,7 +196,7 @@ impl Keycloak {
         kind: ScopeKind,
         scope_id: &str,
     ) -> Result<(), KeycloakError> {
-        self.change(Method::DELETE, &scope_path(uuid, kind, scope_id), None).await
+        self.change_silently(Method::DELETE, &scope_path(uuid, kind, scope_id), None).await
     }
 
     /// The realm's client scopes with their attributes.

@@ -27,10 +27,10 @@ pub enum KeycloakError {
         /// Keycloak's words.
         reason: String,
     },
-    /// No answer, or not in time: whether a change was carried out is unknown.
+    /// No answer of Keycloak, or not in time: whether a change was carried out, or still will be, is unknown.
     #[error("Keycloak is not available ({0})")]
     Unavailable(String),
-    /// The answer of a server in trouble: 5xx or 429.
+    /// Keycloak's own answer that it is in trouble: 500 or 429.
     #[error("Keycloak failed ({0})")]
     Failed(String),
     /// An answer that is not what this call answers.
@@ -50,6 +50,11 @@ impl KeycloakError {
             StatusCode::FORBIDDEN => Self::Forbidden(call),
             StatusCode::NOT_FOUND => not_found(call, reason(body)),
             StatusCode::CONFLICT => Self::Conflict(call),
+            // A proxy's words: what Keycloak does, or still will do, it does not know.
+            StatusCode::REQUEST_TIMEOUT
+            | StatusCode::BAD_GATEWAY
+            | StatusCode::SERVICE_UNAVAILABLE
+            | StatusCode::GATEWAY_TIMEOUT => Self::Unavailable(format!("{call}: {status}")),
             status if status.is_client_error() && status != StatusCode::TOO_MANY_REQUESTS => {
                 Self::Rejected { call, reason: reason(body) }
             }

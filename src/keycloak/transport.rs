@@ -132,6 +132,29 @@ impl Keycloak {
         path: &str,
         body: Option<&Value>,
     ) -> Result<(), KeycloakError> {
+        self.change_with_status(method, path, body).await.map(drop)
+    }
+
+    /// As [`Self::change`], where Keycloak's only word for done is 204: the 200 of something else before it is none.
+    pub(crate) async fn change_silently(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<&Value>,
+    ) -> Result<(), KeycloakError> {
+        let call = format!("{method} {path}");
+        match self.change_with_status(method, path, body).await? {
+            StatusCode::NO_CONTENT => Ok(()),
+            status => Err(KeycloakError::Protocol { call, reason: status.to_string() }),
+        }
+    }
+
+    async fn change_with_status(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<&Value>,
+    ) -> Result<StatusCode, KeycloakError> {
         let request = |token: &str| {
             let request =
                 self.http.request(method.clone(), self.admin_url(path)).bearer_auth(token);
@@ -141,8 +164,7 @@ impl Keycloak {
             }
         };
         let call = format!("{method} {path}");
-        in_time(&call, self.send(&call, &request)).await?;
-        Ok(())
+        Ok(in_time(&call, self.send(&call, &request)).await?.status())
     }
 
     /// POST of a new thing: the id at the end of the answer's `Location`. Never repeated.

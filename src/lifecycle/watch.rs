@@ -105,12 +105,6 @@ impl Watch {
     }
 
     async fn reconcile(&self) {
-        if let Err(error) = self.clients.reconcile_at_start().await {
-            tracing::warn!(
-                error = &error as &dyn std::error::Error,
-                "operations cannot be ended yet"
-            );
-        }
         repeat("operations cannot be ended", RECONCILE_INTERVAL, || self.clients.reconcile()).await;
     }
 }

@@ -1,6 +1,7 @@
 //! What holds when Keycloak or the process itself fails, at the worst moment.
 
 mod changes_once;
+mod clients;
 mod each_call;
 mod keycloak_away;
 mod killed;

@@ -6,9 +6,9 @@ use hallpass::audit::Action;
 use hallpass::clock::Clock;
 use hallpass::config::StoreUrl;
 use hallpass::error::{Code, Error};
-use hallpass::id::AccountId;
+use hallpass::id::{AccountId, ClientId};
 use hallpass::page::PageRequest;
-use hallpass::store::{NewToken, Store, StoreError};
+use hallpass::store::{ClientRecord, NewToken, Store, StoreError};
 use sqlx::Row as _;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
@@ -66,8 +66,8 @@ fn spawn_everything(
     ask!("clients", |store, _token| store.list_clients_after("", 1));
     ask!("interrupted", |store, _token| store.list_interrupted_clients(NOW));
     ask!("note", |store, token| store.note_client_owner(&token.user_id, true, NOW));
-    ask!("release", |store, token| store.release_client(&token.name));
-    ask!("abandon", |store, token| store.abandon_client(&token.name));
+    ask!("release", |store, token| async { store.release_client(&client(&token)).await });
+    ask!("abandon", |store, token| async { store.abandon_client(&client(&token)).await });
     ask!("audit", |store, token| async {
         store.append_event(&event(Action::ClientSecretRead, &token)).await
     });
@@ -75,6 +75,29 @@ fn spawn_everything(
         store.get_quota(&AccountId::parse("acme").unwrap(), 5).await
     });
     asked
+}
+
+/// A client of the token's owner, which no store has.
+fn client(token: &NewToken) -> ClientRecord {
+    let account_id = AccountId::parse("acme").unwrap();
+    ClientRecord {
+        record_id: "none".to_owned(),
+        client_id: ClientId::of(&account_id, "app").unwrap(),
+        account_id,
+        owner_id: token.user_id.clone(),
+        owner_username: token.username.clone(),
+        keycloak_id: None,
+        spec: String::new(),
+        written: String::new(),
+        created_at: NOW,
+        secret_created_at: None,
+        operation: None,
+        plan: None,
+        version: 1,
+        missing_at: None,
+        drifted_at: None,
+        orphaned_at: None,
+    }
 }
 
 async fn assert_all_unavailable(asked: JoinSet<(&'static str, Result<(), StoreError>)>) {

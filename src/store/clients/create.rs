@@ -2,7 +2,7 @@
 
 use sqlx::{Any, Transaction};
 
-use super::{Seen, StoredSpec};
+use super::{ClientRecord, Seen, StoredSpec};
 use crate::audit::Event;
 use crate::clock::Timestamp;
 use crate::id::{AccountId, ClientId, UserId};
@@ -70,57 +70,60 @@ impl Store {
         .await
     }
 
-    /// The client was made: from now on it is there. False when the record is gone meanwhile.
+    /// The client was made: from now on it is there. False when another process has taken the operation over.
     pub async fn complete_client(
         &self,
-        record_id: &str,
+        record: &ClientRecord,
         keycloak_id: &str,
         seen: &Seen,
         event: &Event,
     ) -> Result<bool, StoreError> {
         within(async {
-        let mut tx = self.begin().await?;
-        let completed = sqlx::query(
-            "UPDATE clients SET keycloak_id = $2, spec = $3, secret_created_at = $4, operation = NULL, \
-             lease_until = NULL, version = version + 1 WHERE record_id = $1 AND operation = 'create'",
-        )
-        .bind(record_id)
-        .bind(keycloak_id)
-        .bind(seen.spec.json.as_str())
-        .bind(seen.secret_created_at.map(Timestamp::millis))
-        .execute(&mut *tx)
-        .await?
-        .rows_affected()
-            == 1;
-        if completed {
-            audit::append(&mut tx, event).await?;
-            tx.commit().await?;
-        }
-        Ok(completed)
+            let mut tx = self.begin().await?;
+            let completed = sqlx::query(
+                "UPDATE clients SET keycloak_id = $2, spec = $3, secret_created_at = $4, operation = NULL, \
+                 lease_until = NULL, version = version + 1 \
+                 WHERE record_id = $1 AND version = $5 AND operation = 'create'",
+            )
+            .bind(record.record_id.as_str())
+            .bind(keycloak_id)
+            .bind(seen.spec.json.as_str())
+            .bind(seen.secret_created_at.map(Timestamp::millis))
+            .bind(record.version)
+            .execute(&mut *tx)
+            .await?
+            .rows_affected()
+                == 1;
+            if completed {
+                audit::append(&mut tx, event).await?;
+                tx.commit().await?;
+            }
+            Ok(completed)
         })
         .await
     }
 
     /// Takes back a record whose client was not made, and what it counted. No event: nothing was there.
-    pub async fn abandon_client(&self, record_id: &str) -> Result<(), StoreError> {
+    pub async fn abandon_client(&self, record: &ClientRecord) -> Result<(), StoreError> {
         within(async {
             let mut tx = self.begin().await?;
-            remove(&mut tx, record_id).await?;
+            remove(&mut tx, record).await?;
             tx.commit().await?;
             Ok(())
         })
         .await
     }
 
-    /// The client is gone in Keycloak: its record goes too, and no longer counts. False when it was gone already.
+    /// The client is gone in Keycloak: its record goes too, and no longer counts. False when it was gone already, or
+    /// another process has taken the operation over.
     pub async fn finish_client_deletion(
         &self,
-        record_id: &str,
+        record: &ClientRecord,
         event: &Event,
     ) -> Result<bool, StoreError> {
         within(async {
             let mut tx = self.begin().await?;
-            let removed = remove(&mut tx, record_id).await?;
+            let removed = remove(&mut tx, record).await?;
             if removed {
                 audit::append(&mut tx, event).await?;
             }
@@ -157,22 +160,21 @@ async fn insert(
     Ok(inserted.rows_affected() == 1)
 }
 
-async fn remove(tx: &mut Transaction<'static, Any>, record_id: &str) -> Result<bool, sqlx::Error> {
-    let account: Option<String> =
-        sqlx::query_scalar("SELECT account_id FROM clients WHERE record_id = $1")
-            .bind(record_id)
-            .fetch_optional(&mut **tx)
-            .await?;
-    let Some(account) = account else { return Ok(false) };
-    accounts::lock(tx, &account).await?;
-    let removed = sqlx::query("DELETE FROM clients WHERE record_id = $1")
-        .bind(record_id)
+async fn remove(
+    tx: &mut Transaction<'static, Any>,
+    record: &ClientRecord,
+) -> Result<bool, sqlx::Error> {
+    let account = record.account_id.as_str();
+    accounts::lock(tx, account).await?;
+    let removed = sqlx::query("DELETE FROM clients WHERE record_id = $1 AND version = $2")
+        .bind(record.record_id.as_str())
+        .bind(record.version)
         .execute(&mut **tx)
         .await?
         .rows_affected()
         == 1;
     if removed {
-        accounts::count_one_less(tx, &account).await?;
+        accounts::count_one_less(tx, account).await?;
     }
     Ok(removed)
 }

@@ -1,4 +1,9 @@
 //! Operations on a client: one at a time, begun before Keycloak is asked, ended with what came of it.
+//!
+//! A beginning and a claim number the record anew, and an end asks for that number: whoever was too slow, so that
+//! another process took the operation over, ends nothing.
+
+use sqlx::{Any, Transaction};
 
 use super::seen::update_seen;
 use super::{ClientRecord, Operation, Seen};
@@ -19,48 +24,55 @@ pub struct NewOwner {
 }
 
 impl Store {
-    /// Begins an operation on the record as it was read. False when it changed meanwhile, or another operation is
-    /// under way.
+    /// Begins an operation on the record as it was read; answers it as it is then. `None` when it changed meanwhile,
+    /// or another operation is under way.
     pub async fn begin_client_operation(
         &self,
         record: &ClientRecord,
         operation: Operation,
         plan: Option<&str>,
         lease_until: Timestamp,
-    ) -> Result<bool, StoreError> {
+    ) -> Result<Option<ClientRecord>, StoreError> {
         within(async {
             let begun = sqlx::query(
-            "UPDATE clients SET operation = $3, plan = $4, lease_until = $5, version = version + 1 \
-             WHERE record_id = $1 AND version = $2 AND operation IS NULL",
-        )
-        .bind(record.record_id.as_str())
-        .bind(record.version)
-        .bind(operation.name())
-        .bind(plan)
-        .bind(lease_until.millis())
-        .execute(&self.pool)
-        .await?;
-            Ok(begun.rows_affected() == 1)
+                "UPDATE clients SET operation = $3, plan = $4, lease_until = $5, version = version + 1 \
+                 WHERE record_id = $1 AND version = $2 AND operation IS NULL",
+            )
+            .bind(record.record_id.as_str())
+            .bind(record.version)
+            .bind(operation.name())
+            .bind(plan)
+            .bind(lease_until.millis())
+            .execute(&self.pool)
+            .await?;
+            Ok((begun.rows_affected() == 1).then(|| ClientRecord {
+                operation: Some(operation),
+                plan: plan.map(str::to_owned),
+                version: record.version + 1,
+                ..record.clone()
+            }))
         })
         .await
     }
 
-    /// Claims an interrupted operation to finish it. False when somebody else has, or it has ended.
+    /// Claims an interrupted operation to finish it; answers the record as it is then. `None` when somebody else has,
+    /// or it has ended.
     pub async fn claim_client_operation(
         &self,
-        record: &ClientRecord,
+        record: ClientRecord,
         lease_until: Timestamp,
-    ) -> Result<bool, StoreError> {
+    ) -> Result<Option<ClientRecord>, StoreError> {
         within(async {
-        let claimed = sqlx::query(
-            "UPDATE clients SET lease_until = $3, version = version + 1 WHERE record_id = $1 AND version = $2",
-        )
-        .bind(record.record_id.as_str())
-        .bind(record.version)
-        .bind(lease_until.millis())
-        .execute(&self.pool)
-        .await?;
-        Ok(claimed.rows_affected() == 1)
+            let claimed = sqlx::query(
+                "UPDATE clients SET lease_until = $3, version = version + 1 WHERE record_id = $1 AND version = $2",
+            )
+            .bind(record.record_id.as_str())
+            .bind(record.version)
+            .bind(lease_until.millis())
+            .execute(&self.pool)
+            .await?;
+            let version = record.version + 1;
+            Ok((claimed.rows_affected() == 1).then_some(ClientRecord { version, ..record }))
         })
         .await
     }
@@ -79,80 +91,77 @@ impl Store {
     }
 
     /// Ends an operation that changed nothing.
-    pub async fn release_client(&self, record_id: &str) -> Result<(), StoreError> {
+    pub async fn release_client(&self, record: &ClientRecord) -> Result<(), StoreError> {
         within(async {
-        sqlx::query(
-            "UPDATE clients SET operation = NULL, plan = NULL, lease_until = NULL, version = version + 1 \
-             WHERE record_id = $1",
-        )
-        .bind(record_id)
-        .execute(&self.pool)
-        .await?;
-        Ok(())
+            let mut tx = self.begin().await?;
+            end(&mut tx, record).await?;
+            tx.commit().await?;
+            Ok(())
         })
         .await
     }
 
-    /// Ends a change: `written` is what Hallpass wrote, `seen` what Keycloak has. `None`: the name is taken.
+    /// Ends a change: `written` is what Hallpass wrote, `seen` what Keycloak has. False when another process has taken
+    /// it over.
     pub async fn finish_client_change(
         &self,
-        record_id: &str,
+        record: &ClientRecord,
         written: &str,
         seen: &Seen,
         now: Timestamp,
         event: &Event,
-    ) -> Result<(), StoreError> {
+    ) -> Result<bool, StoreError> {
         within(async {
-        let mut tx = self.begin().await?;
-        sqlx::query(
-            "UPDATE clients SET operation = NULL, plan = NULL, lease_until = NULL, version = version + 1, \
-             written = $2 WHERE record_id = $1",
-        )
-        .bind(record_id)
-        .bind(written)
-        .execute(&mut *tx)
-        .await?;
-        update_seen(&mut tx, record_id, seen, now).await?;
-        audit::append(&mut tx, event).await?;
-        tx.commit().await?;
-        Ok(())
+            let mut tx = self.begin().await?;
+            if !end(&mut tx, record).await? {
+                return Ok(false);
+            }
+            sqlx::query("UPDATE clients SET written = $2 WHERE record_id = $1")
+                .bind(record.record_id.as_str())
+                .bind(written)
+                .execute(&mut *tx)
+                .await?;
+            update_seen(&mut tx, &record.record_id, seen, now).await?;
+            audit::append(&mut tx, event).await?;
+            tx.commit().await?;
+            Ok(true)
         })
         .await
     }
 
-    /// Ends a regeneration or, with `owner`, a transfer.
+    /// Ends a regeneration or, with `owner`, a transfer. False when another process has taken it over.
     pub async fn finish_client_secret(
         &self,
-        record_id: &str,
+        record: &ClientRecord,
         secret_created_at: Timestamp,
         owner: Option<&NewOwner>,
         event: &Event,
-    ) -> Result<(), StoreError> {
+    ) -> Result<bool, StoreError> {
         within(async {
-        let mut tx = self.begin().await?;
-        sqlx::query(
-            "UPDATE clients SET operation = NULL, plan = NULL, lease_until = NULL, version = version + 1, \
-             secret_created_at = $2 WHERE record_id = $1",
-        )
-        .bind(record_id)
-        .bind(secret_created_at.millis())
-        .execute(&mut *tx)
-        .await?;
-        if let Some(owner) = owner {
-            sqlx::query(
-                "UPDATE clients SET owner_id = $2, owner_username = $3, search_text = $4, orphaned_at = NULL \
-                 WHERE record_id = $1",
-            )
-            .bind(record_id)
-            .bind(owner.id.as_str())
-            .bind(owner.username.as_str())
-            .bind(owner.search_text.as_str())
-            .execute(&mut *tx)
-            .await?;
-        }
-        audit::append(&mut tx, event).await?;
-        tx.commit().await?;
-        Ok(())
+            let mut tx = self.begin().await?;
+            if !end(&mut tx, record).await? {
+                return Ok(false);
+            }
+            sqlx::query("UPDATE clients SET secret_created_at = $2 WHERE record_id = $1")
+                .bind(record.record_id.as_str())
+                .bind(secret_created_at.millis())
+                .execute(&mut *tx)
+                .await?;
+            if let Some(owner) = owner {
+                sqlx::query(
+                    "UPDATE clients SET owner_id = $2, owner_username = $3, search_text = $4, orphaned_at = NULL \
+                     WHERE record_id = $1",
+                )
+                .bind(record.record_id.as_str())
+                .bind(owner.id.as_str())
+                .bind(owner.username.as_str())
+                .bind(owner.search_text.as_str())
+                .execute(&mut *tx)
+                .await?;
+            }
+            audit::append(&mut tx, event).await?;
+            tx.commit().await?;
+            Ok(true)
         })
         .await
     }
@@ -167,4 +176,20 @@ impl Store {
         })
         .await
     }
+}
+
+/// False when the operation is no longer this process's.
+async fn end(
+    tx: &mut Transaction<'static, Any>,
+    record: &ClientRecord,
+) -> Result<bool, sqlx::Error> {
+    let ended = sqlx::query(
+        "UPDATE clients SET operation = NULL, plan = NULL, lease_until = NULL, version = version + 1 \
+         WHERE record_id = $1 AND version = $2",
+    )
+    .bind(record.record_id.as_str())
+    .bind(record.version)
+    .execute(&mut **tx)
+    .await?;
+    Ok(ended.rows_affected() == 1)
 }
