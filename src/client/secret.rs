@@ -126,9 +126,7 @@ impl Clients {
             event = event.because(format!("to {}", owner.id));
         }
         let made_at: Timestamp = self.clock.now().floor_to_second();
-        let finished =
-            self.store.finish_client_secret(record, made_at, owner.as_ref(), &event).await?;
-        if !finished {
+        if !self.store.finish_client_secret(record, made_at, owner.as_ref(), &event).await? {
             return Err(overtaken());
         }
         event.log();

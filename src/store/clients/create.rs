@@ -79,26 +79,26 @@ impl Store {
         event: &Event,
     ) -> Result<bool, StoreError> {
         within(async {
-            let mut tx = self.begin().await?;
-            let completed = sqlx::query(
-                "UPDATE clients SET keycloak_id = $2, spec = $3, secret_created_at = $4, operation = NULL, \
-                 lease_until = NULL, version = version + 1 \
-                 WHERE record_id = $1 AND version = $5 AND operation = 'create'",
-            )
-            .bind(record.record_id.as_str())
-            .bind(keycloak_id)
-            .bind(seen.spec.json.as_str())
-            .bind(seen.secret_created_at.map(Timestamp::millis))
-            .bind(record.version)
-            .execute(&mut *tx)
-            .await?
-            .rows_affected()
-                == 1;
-            if completed {
-                audit::append(&mut tx, event).await?;
-                tx.commit().await?;
-            }
-            Ok(completed)
+        let mut tx = self.begin().await?;
+        let completed = sqlx::query(
+            "UPDATE clients SET keycloak_id = $2, spec = $3, secret_created_at = $4, operation = NULL, \
+             lease_until = NULL, version = version + 1 \
+             WHERE record_id = $1 AND version = $5 AND operation = 'create'",
+        )
+        .bind(record.record_id.as_str())
+        .bind(keycloak_id)
+        .bind(seen.spec.json.as_str())
+        .bind(seen.secret_created_at.map(Timestamp::millis))
+        .bind(record.version)
+        .execute(&mut *tx)
+        .await?
+        .rows_affected()
+            == 1;
+        if completed {
+            audit::append(&mut tx, event).await?;
+            tx.commit().await?;
+        }
+        Ok(completed)
         })
         .await
     }

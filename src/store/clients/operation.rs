@@ -64,7 +64,8 @@ impl Store {
     ) -> Result<Option<ClientRecord>, StoreError> {
         within(async {
             let claimed = sqlx::query(
-                "UPDATE clients SET lease_until = $3, version = version + 1 WHERE record_id = $1 AND version = $2",
+                "UPDATE clients SET lease_until = $3, version = version + 1 \
+                 WHERE record_id = $1 AND version = $2",
             )
             .bind(record.record_id.as_str())
             .bind(record.version)
@@ -148,16 +149,7 @@ impl Store {
                 .execute(&mut *tx)
                 .await?;
             if let Some(owner) = owner {
-                sqlx::query(
-                    "UPDATE clients SET owner_id = $2, owner_username = $3, search_text = $4, orphaned_at = NULL \
-                     WHERE record_id = $1",
-                )
-                .bind(record.record_id.as_str())
-                .bind(owner.id.as_str())
-                .bind(owner.username.as_str())
-                .bind(owner.search_text.as_str())
-                .execute(&mut *tx)
-                .await?;
+                hand_on(&mut tx, record, owner).await?;
             }
             audit::append(&mut tx, event).await?;
             tx.commit().await?;
@@ -192,4 +184,22 @@ async fn end(
     .execute(&mut **tx)
     .await?;
     Ok(ended.rows_affected() == 1)
+}
+
+async fn hand_on(
+    tx: &mut Transaction<'static, Any>,
+    record: &ClientRecord,
+    owner: &NewOwner,
+) -> Result<(), sqlx::Error> {
+    sqlx::query(
+        "UPDATE clients SET owner_id = $2, owner_username = $3, search_text = $4, orphaned_at = NULL \
+         WHERE record_id = $1",
+    )
+    .bind(record.record_id.as_str())
+    .bind(owner.id.as_str())
+    .bind(owner.username.as_str())
+    .bind(owner.search_text.as_str())
+    .execute(&mut **tx)
+    .await?;
+    Ok(())
 }

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use super::{Account, CLIENTS, path};
-use crate::support::{Admin, Api, http};
+use crate::support::Api;
 
 /// Why the record of this client and Keycloak's client do not agree; `None` when they do.
 async fn disagreement(account: &Account, base: &str, id: &str) -> Option<String> {
@@ -48,7 +48,7 @@ pub(super) async fn until_agreed(
 }
 
 pub(super) async fn find_in_keycloak(account: &Account, id: &str) -> Option<Value> {
-    let admin = Admin::log_in().await;
+    let admin = account.keycloak().await;
     let found = admin.get(&format!("/{}/clients?clientId={id}", account.realm.name)).await;
     found.as_array().unwrap().iter().find(|client| client["clientId"] == id).cloned()
 }
@@ -87,7 +87,7 @@ pub(super) async fn secret(account: &Account, base: &str, id: &str) -> String {
 pub(super) async fn works(account: &Account, id: &str, secret: &str) -> bool {
     let url = format!("{}/protocol/openid-connect/token", account.realm.issuer());
     let form = [("grant_type", "client_credentials"), ("client_id", id), ("client_secret", secret)];
-    http().post(url).form(&form).send().await.unwrap().status().is_success()
+    account.connections.http.post(url).form(&form).send().await.unwrap().status().is_success()
 }
 
 async fn refusal_of_secret(account: &Account, base: &str, id: &str) -> Option<String> {
@@ -101,7 +101,7 @@ pub(super) async fn assert_counted(account: &Account, base: &str, what: &str) ->
     let api = account.member(base);
     let used = api.get("/api/clients/v1/quota").await.expect(200)["used"].clone();
     let listed = api.get(CLIENTS).await.expect(200)["pagination"]["total"].clone();
-    let admin = Admin::log_in().await;
+    let admin = account.keycloak().await;
     let query = format!("clientId={}_&search=true&max=1000", account.name);
     let found = admin.get(&format!("/{}/clients?{query}", account.realm.name)).await;
     let ours = |client: &&Value| client["attributes"]["hallpass.account"] == account.name.as_str();

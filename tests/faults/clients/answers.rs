@@ -231,6 +231,6 @@ async fn make_as_hallpass_would(trial: &Trial, id: &str) {
     store.close().await;
     let client = serde_json::json!({"clientId": id, "attributes": {
         "hallpass.client": record.record_id, "hallpass.account": trial.account.name}});
-    let admin = crate::support::Admin::log_in().await;
+    let admin = trial.account.keycloak().await;
     admin.post(&format!("/{}/clients", trial.account.realm.name), &client).await;
 }

@@ -8,12 +8,14 @@ mod operation;
 mod replicas;
 mod store_cut;
 
-use std::time::Duration;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
 use super::SELDOM;
-use crate::support::{Api, Fault, FaultProxy, Person, TestRealm};
+use crate::support::{Admin, Api, Fault, FaultProxy, Person, TestRealm, http};
 
 const CLIENTS: &str = "/api/clients/v1/clients";
 /// Within this time record and Keycloak agree, whatever happened.
@@ -30,7 +32,18 @@ struct Account {
     other_member: Person,
     member_token: String,
     administrator_token: String,
+    connections: Arc<Connections>,
 }
+
+/// Clients of one test: made once, since making one and logging in cost more than what is asked with them.
+struct Connections {
+    http: reqwest::Client,
+    apis: Mutex<HashMap<(String, String), Api>>,
+    keycloak: tokio::sync::Mutex<Option<(Instant, Arc<Admin>)>>,
+}
+
+/// Half of what a token of Keycloak's administrator lives.
+const LOGGED_IN: Duration = Duration::from_secs(30);
 
 impl Account {
     async fn new(realm: &TestRealm) -> Self {
@@ -50,6 +63,11 @@ impl Account {
             realm: realm.clone(),
             member_token: realm.access_token(&member).await,
             administrator_token: realm.access_token(&administrator).await,
+            connections: Arc::new(Connections {
+                http: http(),
+                apis: Mutex::default(),
+                keycloak: tokio::sync::Mutex::default(),
+            }),
             name,
             member,
             other_member,
@@ -57,11 +75,30 @@ impl Account {
     }
 
     fn member(&self, base: &str) -> Api {
-        Api::new(base, Some(&self.member_token))
+        self.api(base, &self.member_token)
     }
 
     fn administrator(&self, base: &str) -> Api {
-        Api::new(base, Some(&self.administrator_token))
+        self.api(base, &self.administrator_token)
+    }
+
+    fn api(&self, base: &str, token: &str) -> Api {
+        let mut apis = self.connections.apis.lock().unwrap();
+        let key = (base.to_owned(), token.to_owned());
+        apis.entry(key).or_insert_with(|| Api::new(base, Some(token))).clone()
+    }
+
+    /// Keycloak itself, with everything allowed.
+    async fn keycloak(&self) -> Arc<Admin> {
+        let mut known = self.connections.keycloak.lock().await;
+        if let Some((since, admin)) = known.as_ref()
+            && since.elapsed() < LOGGED_IN
+        {
+            return admin.clone();
+        }
+        let admin = Arc::new(Admin::log_in().await);
+        *known = Some((Instant::now(), admin.clone()));
+        admin
     }
 
     fn client_id(&self, name: &str) -> String {
@@ -79,8 +116,7 @@ impl Account {
     async fn make(&self, base: &str, name: &str) -> Made {
         let made = self.member(base).post(CLIENTS, &self.creation(name)).await.expect(201);
         let id = self.client_id(name);
-        let admin = crate::support::Admin::log_in().await;
-        let uuid = admin.client_uuid(&self.realm.name, &id).await;
+        let uuid = self.keycloak().await.client_uuid(&self.realm.name, &id).await;
         Made { id, uuid, secret: made["clientSecret"].as_str().unwrap().to_owned() }
     }
 }
