@@ -133,12 +133,15 @@ fn path(id: &str) -> String {
     format!("{CLIENTS}/{id}")
 }
 
-/// A start whose sweep fails, and the next one is far away: it would look at clients and owners while they are counted on.
+/// A start whose sweep and first look at events fail, and the next ones are far away: they would look at clients and
+/// owners while these are counted on.
 async fn unswept<T>(proxy: &FaultProxy, start: impl Future<Output = T>) -> T {
     let sweep = proxy.on("GET */clients", Fault::status(503));
+    let events = proxy.on("GET */admin-events", Fault::status(503));
     let started = start.await;
     // A read is tried twice.
     sweep.wait_for_hits(2).await;
+    events.wait_for_hits(2).await;
     proxy.clear();
     started
 }
