@@ -8,7 +8,7 @@ use tokio::task::JoinHandle;
 
 use super::agree::{assert_nothing_stuck, find_in_keycloak, until_agreed};
 use super::operation::{Call, Operation};
-use super::{Account, HEALED, Made, settings, unswept};
+use super::{Account, HEALED, Made, path, settings, unswept};
 use crate::support::{Answer, Database, Fault, FaultProxy, Rule, TestRealm, TestServer};
 
 /// From the request to the answer, whatever Keycloak does.
@@ -150,12 +150,16 @@ impl Trial {
         }
     }
 
-    /// Waits until Keycloak has carried out the creation that nobody waits for any more.
+    /// Waits until Keycloak has carried out the creation that nobody waits for any more. A look that took long has found
+    /// and removed it by then, and so the record went too.
     async fn until_made_late(&self) {
         let is_creation = |what: &str| what.contains("\"POST ") && what.ends_with("late");
         let (_, what, id, _) = self.victims.iter().find(|(_, what, ..)| is_creation(what)).unwrap();
         let began = Instant::now();
-        while find_in_keycloak(&self.account, id).await.is_none() {
+        let administrator = self.account.administrator(self.server.base());
+        while find_in_keycloak(&self.account, id).await.is_none()
+            && administrator.get(&path(id)).await.status != 404
+        {
             assert!(began.elapsed() < HEALED, "{what}: never made");
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
