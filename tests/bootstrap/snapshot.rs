@@ -4,6 +4,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::support::Admin;
+use crate::support::sorted;
 
 /// The realm's own settings, clients, roles, scopes, components, user profile, events, keys and people, ids
 /// included. Keycloak's lists are sets: they are sorted.
@@ -71,19 +72,5 @@ fn collect(path: &str, before: &Value, after: &Value, paths: &mut Vec<String>) {
             before.to_string(),
             after.to_string()
         )),
-    }
-}
-
-fn sorted(value: Value) -> Value {
-    match value {
-        Value::Array(list) => {
-            let mut list: Vec<_> = list.into_iter().map(sorted).collect();
-            list.sort_by_key(Value::to_string);
-            list.into()
-        }
-        Value::Object(members) => {
-            members.into_iter().map(|(name, value)| (name, sorted(value))).collect()
-        }
-        other => other,
     }
 }

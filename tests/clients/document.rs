@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use super::Registered;
 use crate::support::Admin;
+use crate::support::sorted;
 
 /// What is chosen by whom; the rest is the template's.
 const CHOSEN: [&str; 8] = [
@@ -92,19 +93,4 @@ fn with_names(mut attributes: Value) -> Value {
 
 fn names(list: &Value) -> Vec<&Value> {
     list.as_array().into_iter().flatten().map(|entry| &entry["name"]).collect()
-}
-
-/// Keycloak's lists are sets.
-fn sorted(value: Value) -> Value {
-    match value {
-        Value::Array(list) => {
-            let mut list: Vec<_> = list.into_iter().map(sorted).collect();
-            list.sort_by_key(Value::to_string);
-            list.into()
-        }
-        Value::Object(members) => {
-            members.into_iter().map(|(name, value)| (name, sorted(value))).collect()
-        }
-        other => other,
-    }
 }

@@ -25,6 +25,21 @@ pub use server::TestServer;
 pub use tcp_proxy::{Line, TcpProxy};
 pub use tokens::claims_of;
 
+/// A representation with its lists in order: Keycloak's lists are sets.
+pub fn sorted(value: serde_json::Value) -> serde_json::Value {
+    match value {
+        serde_json::Value::Array(list) => {
+            let mut list: Vec<_> = list.into_iter().map(sorted).collect();
+            list.sort_by_key(serde_json::Value::to_string);
+            list.into()
+        }
+        serde_json::Value::Object(members) => {
+            members.into_iter().map(|(name, value)| (name, sorted(value))).collect()
+        }
+        other => other,
+    }
+}
+
 /// A variable that `dev/with-services` exports.
 pub fn service(name: &str) -> String {
     std::env::var(name)
