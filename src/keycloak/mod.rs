@@ -21,6 +21,6 @@ pub use error::KeycloakError;
 pub use events::{AdminEvent, Subject};
 pub use inspect::{AudienceMapper, Discovery, Login, MappedRoles, RealmPage};
 pub use jwks::fetch_jwks;
-pub use realm::{ClientId, NewKeyProvider, Scope};
+pub use realm::{ClientId, NewKeyProvider};
 pub use transport::{Credentials, Keycloak, http_client};
 pub use users::User;

@@ -31,15 +31,6 @@ impl ClientId {
     }
 }
 
-/// A client scope.
-#[derive(Clone, Debug, Deserialize)]
-pub struct Scope {
-    /// Keycloak's internal id.
-    pub id: String,
-    /// The name in `scope`.
-    pub name: String,
-}
-
 /// A signing key for Keycloak to publish without using it.
 pub struct NewKeyProvider {
     /// The component's name, as the console shows it.
@@ -63,11 +54,6 @@ impl Keycloak {
         let found: Vec<ClientId> = self.get("/clients", &[("clientId", client_id)]).await?;
         // Keycloak compares exactly here; the check keeps a change of that from widening anything.
         Ok(found.into_iter().find(|client| client.name == client_id))
-    }
-
-    /// The realm's client scopes.
-    pub async fn list_scopes(&self) -> Result<Vec<Scope>, KeycloakError> {
-        self.get("/client-scopes", &[]).await
     }
 
     /// Publishes a passive RSA key: it is in the realm's JWKS, and the realm does not sign with it.
