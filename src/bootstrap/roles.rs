@@ -126,7 +126,7 @@ async fn add_missing(
     if missing.is_empty() {
         return Ok(());
     }
-    run.change(what, Method::POST, path, Some(&missing.into())).await
+    run.map_roles(what, Method::POST, path, &missing.into()).await
 }
 
 /// Makes the roles at `path` exactly the wanted ones.
@@ -140,12 +140,12 @@ async fn exactly(
     let missing = without(wanted, &there);
     if !missing.is_empty() {
         let what = format!("give {} to {whose}", names(&missing));
-        run.change(&what, Method::POST, path, Some(&missing.into())).await?;
+        run.map_roles(&what, Method::POST, path, &missing.into()).await?;
     }
     let extra = without(&there, wanted);
     if !extra.is_empty() {
         let what = format!("take {} from {whose}", names(&extra));
-        run.change(&what, Method::DELETE, path, Some(&extra.into())).await?;
+        run.map_roles(&what, Method::DELETE, path, &extra.into()).await?;
     }
     Ok(())
 }

@@ -94,6 +94,25 @@ impl<'a> Run<'a> {
         }
         Ok(())
     }
+
+    /// As [`Self::change`], for mappings of roles: said twice they are what they were. Keycloak's cache of roles loses
+    /// a race between requests now and then, and answers 500 before it did anything.
+    pub(super) async fn map_roles(
+        &mut self,
+        what: &str,
+        method: Method,
+        path: &str,
+        roles: &Value,
+    ) -> Result<(), KeycloakError> {
+        if self.announce(what) {
+            let once = || self.keycloak.change(method.clone(), path, Some(roles));
+            match once().await {
+                Err(KeycloakError::Failed(_)) => once().await?,
+                done => done?,
+            }
+        }
+        Ok(())
+    }
 }
 
 /// The text member `name` of a representation; empty where there is none.

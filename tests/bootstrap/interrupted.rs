@@ -9,7 +9,7 @@ use tokio::task::{JoinError, LocalSet, spawn_local};
 
 use super::Ground;
 use super::snapshot::assert_same;
-use crate::support::{administrator, options};
+use crate::support::{Fault, FaultProxy, administrator, bootstrap_settings_by, options};
 
 const INTERRUPTED: &str = "interrupted";
 
@@ -116,4 +116,17 @@ async fn a_key_that_the_realm_lost_is_published_again() {
     let done = ground.bootstrap().await;
     assert_eq!(done.lines, [format!("publish signing key {kid} as a passive key")]);
     assert_eq!(ground.active_kid().await.unwrap(), kid);
+}
+
+#[tokio::test]
+async fn role_mappings_survive_a_keycloak_that_fails_once_at_each() {
+    let (mut ground, proxy) = (Ground::new().await, FaultProxy::start());
+    let url = proxy.url().to_owned();
+    ground.settings = bootstrap_settings_by(url, &ground.realm.name, &ground.database);
+    let patterns =
+        ["POST */role-mappings/*", "DELETE */role-mappings/*", "POST */scope-mappings/*"];
+    let failures = patterns.map(|pattern| proxy.on_nth(1, pattern, Fault::status(500)));
+    ground.bootstrap().await;
+    assert!(failures.iter().all(|failure| failure.hits() >= 2), "each came again");
+    assert_eq!(ground.bootstrap().await.outcome.changes, 0);
 }

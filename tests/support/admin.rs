@@ -34,6 +34,10 @@ impl Admin {
             *self.token.lock().unwrap() = token;
             (status, text) = self.send(&method, path, body).await;
         }
+        if status == StatusCode::INTERNAL_SERVER_ERROR {
+            // Its cache of roles loses a race between requests now and then (a NullPointerException).
+            (status, text) = self.send(&method, path, body).await;
+        }
         assert!(status.is_success(), "{method} {path}: {status} {text}");
         serde_json::from_str(&text).unwrap_or(Value::Null)
     }

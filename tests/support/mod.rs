@@ -19,7 +19,7 @@ pub use fault_proxy::{Fault, FaultProxy, Rule};
 pub use process::{Process, hallpass, run};
 pub use realm::{
     BareRealm, LOGIN_CLIENT, PASSWORD, Person, TestRealm, administrator, bare_realm,
-    bootstrap_settings, options,
+    bootstrap_settings, bootstrap_settings_by, options,
 };
 pub use server::TestServer;
 pub use tcp_proxy::{Line, TcpProxy};

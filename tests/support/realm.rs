@@ -297,8 +297,17 @@ async fn create_login_client(realm: &str) {
 
 /// The settings of a bootstrap of this realm.
 pub fn bootstrap_settings(realm: &str, database: &Database) -> BootstrapSettings {
+    bootstrap_settings_by(service("HALLPASS_TEST_KEYCLOAK_URL"), realm, database)
+}
+
+/// The same by way of another address of Keycloak.
+pub fn bootstrap_settings_by(
+    keycloak: String,
+    realm: &str,
+    database: &Database,
+) -> BootstrapSettings {
     let environment = [
-        ("HALLPASS_KEYCLOAK__URL", service("HALLPASS_TEST_KEYCLOAK_URL")),
+        ("HALLPASS_KEYCLOAK__URL", keycloak),
         ("HALLPASS_KEYCLOAK__REALM", realm.to_owned()),
         ("HALLPASS_STORE__URL", database.url_text()),
     ];
