@@ -78,11 +78,6 @@ fn fields_of_client(client: &Value) -> Value {
     })
 }
 
-pub(super) async fn secret(account: &Account, base: &str, id: &str) -> String {
-    let answer = account.member(base).get(&format!("{}/secret", path(id))).await.expect(200);
-    answer["clientSecret"].as_str().unwrap().to_owned()
-}
-
 /// Whether Keycloak takes this secret.
 pub(super) async fn works(account: &Account, id: &str, secret: &str) -> bool {
     let url = format!("{}/protocol/openid-connect/token", account.realm.issuer());
