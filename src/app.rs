@@ -105,13 +105,14 @@ impl App {
             authority,
             &settings.server.allowed_clients,
         );
-        let published = PublishedKeys::new(jwks);
+        let published = PublishedKeys::new(jwks.clone());
         let tokens = Tokens {
             store: store.clone(),
             owners,
             clients,
             keys: keys.clone(),
             published: published.clone(),
+            jwks,
             clock: clock.clone(),
             issuer: issuer.into(),
             settings: Arc::new(settings.tokens.clone()),

@@ -20,6 +20,10 @@ pub enum Action {
     TokenRevoked,
     /// It was deleted with its metadata.
     TokenDeleted,
+    /// It was replaced by a successor, which is named in the reason.
+    TokenRotated,
+    /// A token that had been rotated was used after its grace: everything that came from it is revoked.
+    FamilyBurned,
     /// An API client was created.
     ClientCreated,
     /// It was changed.
@@ -47,6 +51,8 @@ impl Action {
             Self::TokenAbandoned => "token_abandoned",
             Self::TokenRevoked => "token_revoked",
             Self::TokenDeleted => "token_deleted",
+            Self::TokenRotated => "token_rotated",
+            Self::FamilyBurned => "family_burned",
             Self::ClientCreated => "client_created",
             Self::ClientUpdated => "client_updated",
             Self::ClientDeleted => "client_deleted",
@@ -60,7 +66,7 @@ impl Action {
 }
 
 /// One line of the audit log.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Event {
     /// Its own id, ordered by time.
     pub id: Uuid,

@@ -65,6 +65,11 @@ impl Role {
         }
     }
 
+    /// Refuses whoever does not hold it.
+    pub fn require(self, held: &BTreeSet<Self>) -> Result<(), Error> {
+        require_any(&[self], held)
+    }
+
     /// The role of this name, where there is one.
     #[must_use]
     pub fn find(name: &str) -> Option<Self> {
@@ -124,8 +129,20 @@ pub enum Action {
     ReadSelf,
     /// Revoke this one of one's own tokens.
     RevokeToken(PatId),
-    /// Delete one of one's own tokens.
-    DeleteToken,
+    /// Revoke several of one's own tokens.
+    RevokeTokens,
+    /// Replace this one of one's own tokens.
+    RotateToken(PatId),
+    /// Delete one's own tokens.
+    DeleteTokens,
+    /// Ask about a token that one holds: one of one's own.
+    IdentifyToken,
+    /// Read the metadata of everybody's tokens.
+    ReadEverybodysTokens,
+    /// Revoke and delete everybody's tokens.
+    EndEverybodysTokens,
+    /// Ask about any token that one holds.
+    IdentifyAnyToken,
     /// Read API clients, quotas and what can be granted; never a secret.
     ReadClients,
     /// Create an API client.
@@ -151,8 +168,11 @@ impl Principal {
 
     fn authorize_person(&self, action: Action, impersonated: bool) -> Result<(), Error> {
         match action {
-            Action::ReadTokens => Ok(()),
-            Action::ReadClients => self.require_any(&CLIENT_ROLES),
+            Action::ReadTokens | Action::IdentifyToken => Ok(()),
+            Action::ReadEverybodysTokens | Action::IdentifyAnyToken => {
+                Role::ManageTokens.require(&self.roles)
+            }
+            Action::ReadClients => require_any(&CLIENT_ROLES, &self.roles),
             Action::ReadSelf => {
                 Err(Error::new(Code::NotFound, "The caller did not use a personal access token."))
             }
@@ -160,27 +180,25 @@ impl Principal {
                 Code::Impersonated,
                 "An impersonated session reads; only the user can change something.",
             )),
-            Action::CreateToken => self.require(Role::CreateTokens),
-            Action::RevokeToken(_) | Action::DeleteToken => Ok(()),
-            Action::CreateClient => self.require(Role::CreateApiClients),
-            Action::ReadClientSecret | Action::ChangeClients => self.require_any(&CLIENT_ROLES),
-            Action::SetQuota => self.require(Role::ManageApiClients),
+            Action::CreateToken | Action::RotateToken(_) => Role::CreateTokens.require(&self.roles),
+            Action::RevokeToken(_) | Action::RevokeTokens | Action::DeleteTokens => Ok(()),
+            Action::EndEverybodysTokens => Role::ManageTokens.require(&self.roles),
+            Action::CreateClient => Role::CreateApiClients.require(&self.roles),
+            Action::ReadClientSecret | Action::ChangeClients => {
+                require_any(&CLIENT_ROLES, &self.roles)
+            }
+            Action::SetQuota => Role::ManageApiClients.require(&self.roles),
         }
     }
+}
 
-    fn require(&self, role: Role) -> Result<(), Error> {
-        self.require_any(&[role])
+fn require_any(roles: &[Role], held: &BTreeSet<Role>) -> Result<(), Error> {
+    if roles.iter().any(|role| held.contains(role)) {
+        return Ok(());
     }
-
-    fn require_any(&self, roles: &[Role]) -> Result<(), Error> {
-        if roles.iter().any(|role| self.roles.contains(role)) {
-            return Ok(());
-        }
-        let names: Vec<_> = roles.iter().map(|role| format!("`{}`", role.name())).collect();
-        let detail =
-            format!("This needs the role {} of the client `hallpass`.", names.join(" or "));
-        Err(Error::new(Code::MissingRole, detail))
-    }
+    let names: Vec<_> = roles.iter().map(|role| format!("`{}`", role.name())).collect();
+    let detail = format!("This needs the role {} of the client `hallpass`.", names.join(" or "));
+    Err(Error::new(Code::MissingRole, detail))
 }
 
 /// Whoever has one of these has something to do with API clients.
@@ -189,11 +207,15 @@ const CLIENT_ROLES: [Role; 2] = [Role::CreateApiClients, Role::ManageApiClients]
 fn authorize_pat(action: Action, own: PatId, narrowed: bool) -> Result<(), Error> {
     let allowed = match action {
         Action::ReadSelf => true,
-        // Whether the owner may see API clients is asked where their roles are known.
-        Action::ReadTokens | Action::ReadClients => !narrowed,
-        Action::RevokeToken(target) => target == own,
+        // Whether the owner may see API clients or everybody's tokens is asked where their roles are known.
+        Action::ReadTokens | Action::ReadEverybodysTokens | Action::ReadClients => !narrowed,
+        Action::RevokeToken(target) | Action::RotateToken(target) => target == own,
         Action::CreateToken
-        | Action::DeleteToken
+        | Action::RevokeTokens
+        | Action::DeleteTokens
+        | Action::IdentifyToken
+        | Action::EndEverybodysTokens
+        | Action::IdentifyAnyToken
         | Action::CreateClient
         | Action::ReadClientSecret
         | Action::ChangeClients
@@ -204,7 +226,7 @@ fn authorize_pat(action: Action, own: PatId, narrowed: bool) -> Result<(), Error
     }
     Err(Error::new(
         Code::PatNotAllowed,
-        "A personal access token reads metadata and revokes itself; log in for anything else.",
+        "A personal access token reads metadata and revokes or rotates itself; log in for anything else.",
     ))
 }
 
@@ -243,7 +265,14 @@ mod tests {
             (Action::ReadSelf, ["not-found", "not-found", "not-found", ok, ok]),
             (Action::RevokeToken(own), [ok, ok, imp, ok, ok]),
             (Action::RevokeToken(other), [ok, ok, imp, pat, pat]),
-            (Action::DeleteToken, [ok, ok, imp, pat, pat]),
+            (Action::RevokeTokens, [ok, ok, imp, pat, pat]),
+            (Action::RotateToken(own), [ok, role, imp, ok, ok]),
+            (Action::RotateToken(other), [ok, role, imp, pat, pat]),
+            (Action::DeleteTokens, [ok, ok, imp, pat, pat]),
+            (Action::IdentifyToken, [ok, ok, ok, pat, pat]),
+            (Action::ReadEverybodysTokens, [ok, role, ok, ok, pat]),
+            (Action::EndEverybodysTokens, [ok, role, imp, pat, pat]),
+            (Action::IdentifyAnyToken, [ok, role, ok, pat, pat]),
             (Action::ReadClients, [ok, role, ok, ok, pat]),
             (Action::CreateClient, [ok, role, imp, pat, pat]),
             (Action::ReadClientSecret, [ok, role, imp, pat, pat]),

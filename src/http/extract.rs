@@ -17,7 +17,7 @@ use super::problem::Problem;
 use super::trace::RequestContext;
 use crate::app::App;
 use crate::error::{Code, Error, FieldError};
-use crate::id::PatId;
+use crate::id::{PatId, UserId};
 use crate::page::{Direction, PageRequest};
 use crate::principal::{Origin, Principal};
 
@@ -202,6 +202,39 @@ impl FromRequestParts<App> for PatIdInPath {
     }
 }
 
+/// The user in the path.
+pub(super) struct UserInPath(pub(super) UserId);
+
+impl FromRequestParts<App> for UserInPath {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
+        let path = Path::<String>::from_request_parts(parts, app).await;
+        let user = path.ok().and_then(|Path(text)| user_id(&text));
+        Ok(Self(user.ok_or_else(|| Error::not_found("user"))?))
+    }
+}
+
+/// The user and the token in the path.
+pub(super) struct UserTokenInPath(pub(super) UserId, pub(super) PatId);
+
+impl FromRequestParts<App> for UserTokenInPath {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
+        let path = Path::<(String, String)>::from_request_parts(parts, app).await;
+        let found = path
+            .ok()
+            .and_then(|Path((user, token))| Some(Self(user_id(&user)?, PatId::parse(&token)?)));
+        Ok(found.ok_or_else(|| Error::not_found("token"))?)
+    }
+}
+
+/// A NUL is in no id, and cannot be asked for on PostgreSQL.
+fn user_id(text: &str) -> Option<UserId> {
+    (!text.contains('\0')).then(|| UserId::new(text))
+}
+
 /// No query parameters at all.
 pub(super) struct NoQuery;
 
@@ -212,17 +245,6 @@ impl FromRequestParts<App> for NoQuery {
         let mut query = Query::parse(parts);
         query.finish()?;
         Ok(Self)
-    }
-}
-
-impl FromRequestParts<App> for PageRequest {
-    type Rejection = Problem;
-
-    async fn from_request_parts(parts: &mut Parts, _: &App) -> Result<Self, Problem> {
-        let mut query = Query::parse(parts);
-        let page = query.page();
-        query.finish()?;
-        Ok(page)
     }
 }
 

@@ -15,6 +15,7 @@ use super::problem::ProblemDocument;
 use crate::app::App;
 
 pub(super) const TAG_PAT: &str = "Personal access tokens";
+pub(super) const TAG_PAT_USERS: &str = "Personal access tokens of everybody";
 pub(super) const TAG_CLIENTS: &str = "API clients";
 pub(super) const TAG_VALIDATION: &str = "Validation";
 pub(super) const TAG_OPERATION: &str = "Operation";

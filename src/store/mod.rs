@@ -12,7 +12,6 @@ mod connect;
 mod files;
 mod inspect;
 mod signing_keys;
-mod token_status;
 mod tokens;
 
 use std::sync::Arc;
@@ -30,8 +29,10 @@ pub use clients::{
 pub use files::ServeLock;
 pub use inspect::Migrations;
 pub use signing_keys::SealedKey;
-pub use token_status::TokenStatus;
-pub use tokens::{NewToken, TokenCreated, TokenDeleted, TokenRecord, TokenRevoked};
+pub use tokens::{
+    Chain, EventOf, FamilyBurned, NewToken, ROTATED, Rotation, TokenCreated, TokenDeleted,
+    TokenFilter, TokenRecord, TokenRevoked, TokenRotated, TokenSort, TokenStatus, TokenUse,
+};
 
 use crate::error::{Code, Error};
 

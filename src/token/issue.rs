@@ -28,7 +28,7 @@ use crate::keycloak::KeycloakError;
 use crate::keys::Signer;
 use crate::owner::{Owner, is_keycloaks_own_client};
 use crate::principal::{Action, Origin, Principal};
-use crate::store::{self, TokenCreated, TokenRecord};
+use crate::store::{self, TokenCreated, TokenDeleted, TokenRecord};
 
 /// For steps 1 to 3.
 const PREPARE: Duration = Duration::from_secs(5);
@@ -101,7 +101,7 @@ impl Tokens {
             return Err(error);
         }
         let token = signing_input.sign(&signer)?;
-        Ok(IssuedToken { record: self.find_own(caller, record.pat_id).await?, token })
+        Ok(IssuedToken { record: self.find(&caller.user_id, record.pat_id).await?, token })
     }
 
     async fn prepare(&self, caller: &Principal, request: &NewToken) -> Result<Prepared, Error> {
@@ -134,6 +134,7 @@ impl Tokens {
                 End::After(lifetime) => created_at.plus(lifetime),
                 End::At(moment) => moment.floor_to_second(),
             },
+            chain: None,
         })
     }
 
@@ -191,8 +192,13 @@ impl Tokens {
         let abandoned = audit::Action::TokenAbandoned;
         let event = Event::of_token(abandoned, subject, (caller, origin), self.clock.now())
             .because(error.code().name());
-        self.store.delete_token(record.pat_id, &event).await?;
-        event.log();
+        let outcome = self
+            .store
+            .delete_tokens(Some(&record.user_id), &[record.pat_id], &|_| event.clone())
+            .await?;
+        if let [TokenDeleted::Deleted(event)] = &*outcome {
+            event.log();
+        }
         Ok(())
     }
 }

@@ -4,7 +4,7 @@ use hallpass::audit::{Action, Event};
 use hallpass::store::NewToken;
 use sqlx::Row as _;
 
-use super::{Fresh, event, new_token, on_each};
+use super::{Fresh, delete, event, new_token, on_each, revoke};
 
 impl Fresh {
     async fn audit(&self) -> Vec<Vec<Option<String>>> {
@@ -55,10 +55,10 @@ async fn the_audit_log_survives_the_token() {
         fresh.store.create_token(&token, 0, &created).await.unwrap();
         let mut revoked = event(Action::TokenRevoked, &token);
         revoked.at = created.at.plus(super::DAY);
-        fresh.store.revoke_token(token.pat_id, &revoked).await.unwrap();
+        revoke(&fresh.store, token.pat_id, &revoked).await.unwrap();
         let mut deleted = event(Action::TokenDeleted, &token);
         deleted.at = revoked.at.plus(super::DAY);
-        fresh.store.delete_token(token.pat_id, &deleted).await.unwrap();
+        delete(&fresh.store, token.pat_id, &deleted).await.unwrap();
         assert_eq!(fresh.count("tokens").await, 0);
         assert_eq!(fresh.audit().await, [&created, &revoked, &deleted].map(as_written));
     });
@@ -82,9 +82,9 @@ async fn an_act_that_cannot_be_told_is_not_done() {
         let failing = unwritable(Action::TokenCreated, &other, &created);
         fresh.store.create_token(&other, 0, &failing).await.unwrap_err();
         let failing = unwritable(Action::TokenRevoked, &token, &created);
-        fresh.store.revoke_token(token.pat_id, &failing).await.unwrap_err();
+        revoke(&fresh.store, token.pat_id, &failing).await.unwrap_err();
         let failing = unwritable(Action::TokenDeleted, &token, &created);
-        fresh.store.delete_token(token.pat_id, &failing).await.unwrap_err();
+        delete(&fresh.store, token.pat_id, &failing).await.unwrap_err();
 
         assert_eq!(fresh.sizes().await, before);
         assert_eq!(fresh.store.find_token(&token.user_id, token.pat_id).await.unwrap(), record);
@@ -92,7 +92,7 @@ async fn an_act_that_cannot_be_told_is_not_done() {
         // And the same acts, told, are done.
         super::create(&fresh.store, &other).await.unwrap();
         let revoked = event(Action::TokenRevoked, &token);
-        fresh.store.revoke_token(token.pat_id, &revoked).await.unwrap();
+        revoke(&fresh.store, token.pat_id, &revoked).await.unwrap();
         assert_eq!(fresh.sizes().await, [2, 1, 3, 2]);
     });
 }

@@ -3,7 +3,7 @@
 use hallpass::error::Code;
 use hallpass::page::PageRequest;
 
-use super::{Fresh, code, on_each};
+use super::{Fresh, code, list, on_each};
 
 /// What breaks a row of `tokens`.
 const BREAKAGES: [&str; 8] = [
@@ -32,7 +32,7 @@ impl Fresh {
         let token = self.create("alice", "ci").await;
         self.execute(&format!("UPDATE tokens SET {breakage}")).await;
         let page = PageRequest { offset: 0, limit: 10 };
-        let listed = self.store.list_tokens(&token.user_id, page).await;
+        let listed = list(&self.store, &token.user_id, page).await;
         assert_eq!(code(listed.unwrap_err()), Code::Internal, "{breakage}");
         // Under another id it is not the token that is asked for.
         if !breakage.starts_with("pat_id") {

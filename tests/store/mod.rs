@@ -18,7 +18,10 @@ use hallpass::audit::{Action, Event};
 use hallpass::clock::{Clock, Timestamp};
 use hallpass::error::{Code, Error};
 use hallpass::id::{PatId, UserId, uuid_at};
-use hallpass::store::{NewToken, Store, StoreError, TokenCreated};
+use hallpass::page::{Page, PageRequest};
+use hallpass::store::{
+    NewToken, Store, StoreError, TokenCreated, TokenDeleted, TokenFilter, TokenRecord, TokenRevoked,
+};
 use sqlx::any::AnyRow;
 use sqlx::{AnyConnection, AssertSqlSafe, Connection as _, Row as _};
 
@@ -115,7 +118,29 @@ fn new_token(owner: &str, name: &str) -> NewToken {
         owner_roles: "[]".to_owned(),
         created_at,
         expires_at: NOW.plus(30 * DAY),
+        chain: None,
     }
+}
+
+/// Revokes a token of the event's owner.
+async fn revoke(store: &Store, id: PatId, event: &Event) -> Result<TokenRevoked, StoreError> {
+    let outcomes = store.revoke_tokens(Some(&event.owner_id), &[id], &|_| event.clone()).await?;
+    Ok(outcomes.into_iter().next().unwrap())
+}
+
+/// Deletes a token of the event's owner.
+async fn delete(store: &Store, id: PatId, event: &Event) -> Result<TokenDeleted, StoreError> {
+    let outcomes = store.delete_tokens(Some(&event.owner_id), &[id], &|_| event.clone()).await?;
+    Ok(outcomes.into_iter().next().unwrap())
+}
+
+/// The owner's tokens, newest first.
+async fn list(
+    store: &Store,
+    owner: &UserId,
+    page: PageRequest,
+) -> Result<Page<TokenRecord>, StoreError> {
+    store.list_tokens(Some(owner), &TokenFilter::newest(page), NOW).await
 }
 
 /// What the owner does to their token.

@@ -13,7 +13,7 @@ use sqlx::Row as _;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
-use super::{Fresh, NOW, code, create, event, new_token, until};
+use super::{Fresh, NOW, code, create, delete, event, list, new_token, revoke, until};
 use crate::support::{Database, Line, TcpProxy};
 
 /// Longer than the store may take to say that the database is away.
@@ -44,14 +44,13 @@ fn spawn_everything(
     ask!("ping", |store, _token| store.ping());
     ask!("issuer", |store, _token| store.claim_issuer("issuer"));
     ask!("find", |store, token| store.find_token(&token.user_id, token.pat_id));
-    ask!("list", |store, token| store
-        .list_tokens(&token.user_id, PageRequest { offset: 0, limit: 1 }));
+    ask!("list", |store, token| list(&store, &token.user_id, PageRequest { offset: 0, limit: 1 }));
     ask!("create", |store, _token| async { create(&store, &new_token("alice", "new")).await });
     ask!("revoke", |store, token| async {
-        store.revoke_token(token.pat_id, &event(Action::TokenRevoked, &token)).await
+        revoke(&store, token.pat_id, &event(Action::TokenRevoked, &token)).await
     });
     ask!("delete", |store, token| async {
-        store.delete_token(token.pat_id, &event(Action::TokenDeleted, &token)).await
+        delete(&store, token.pat_id, &event(Action::TokenDeleted, &token)).await
     });
     ask!("last", |store, _token| store.last_change());
     ask!("changes", |store, _token| store.list_changes_after(0));

@@ -6,7 +6,7 @@ use hallpass::audit::Action;
 use hallpass::store::{NewToken, Store, StoreError, TokenCreated, TokenDeleted, TokenRevoked};
 use tokio::task::JoinSet;
 
-use super::{Fresh, event, new_token, on_each};
+use super::{Fresh, delete, event, new_token, on_each, revoke};
 
 const WRITERS: usize = 20;
 
@@ -80,14 +80,14 @@ async fn owners_are_not_in_each_others_way() {
 async fn of_many_revocations_one_is_the_first() {
     on_each!(|fresh| {
         let token = fresh.create("alice", "ci").await;
-        let (pat_id, token) = (token.pat_id, &token);
+        let (pat_id, revoked) = (token.pat_id, event(Action::TokenRevoked, &token));
         let answers = fresh
             .race(|store, _| {
-                let event = event(Action::TokenRevoked, token);
-                async move { store.revoke_token(pat_id, &event).await }
+                let event = revoked.clone();
+                async move { revoke(&store, pat_id, &event).await }
             })
             .await;
-        assert_eq!(count(&answers, &TokenRevoked::Revoked), 1);
+        assert_eq!(count(&answers, &TokenRevoked::Revoked(Box::new(revoked.clone()))), 1);
         assert_eq!(count(&answers, &TokenRevoked::AlreadyRevoked), WRITERS - 1);
         assert_eq!((fresh.count("changes").await, fresh.count("audit_events").await), (1, 2));
     });
@@ -97,14 +97,14 @@ async fn of_many_revocations_one_is_the_first() {
 async fn of_many_deletions_one_finds_the_token() {
     on_each!(|fresh| {
         let token = fresh.create("alice", "ci").await;
-        let (pat_id, token) = (token.pat_id, &token);
+        let (pat_id, deleted) = (token.pat_id, event(Action::TokenDeleted, &token));
         let answers = fresh
             .race(|store, _| {
-                let event = event(Action::TokenDeleted, token);
-                async move { store.delete_token(pat_id, &event).await }
+                let event = deleted.clone();
+                async move { delete(&store, pat_id, &event).await }
             })
             .await;
-        assert_eq!(count(&answers, &TokenDeleted::Deleted), 1);
+        assert_eq!(count(&answers, &TokenDeleted::Deleted(Box::new(deleted.clone()))), 1);
         assert_eq!(count(&answers, &TokenDeleted::NotFound), WRITERS - 1);
         assert_eq!((fresh.count("changes").await, fresh.count("audit_events").await), (1, 2));
     });

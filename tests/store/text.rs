@@ -5,7 +5,7 @@ use hallpass::id::UserId;
 use hallpass::store::{NewToken, TokenCreated};
 use sqlx::Row as _;
 
-use super::{create, event, new_token, on_each};
+use super::{create, event, new_token, on_each, revoke};
 
 const TEXTS: [&str; 12] = [
     "",
@@ -48,7 +48,7 @@ async fn text_comes_back_as_it_went_in() {
                 TokenCreated::NameTaken
             );
             let revoked = event(Action::TokenRevoked, &token).because(text);
-            fresh.store.revoke_token(token.pat_id, &revoked).await.unwrap();
+            revoke(&fresh.store, token.pat_id, &revoked).await.unwrap();
             let found =
                 fresh.store.find_token(&token.user_id, token.pat_id).await.unwrap().unwrap();
             assert_eq!(found.user_id, token.user_id);

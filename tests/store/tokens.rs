@@ -7,9 +7,9 @@ use hallpass::audit::Action::{
 };
 use hallpass::id::{PatId, UserId};
 use hallpass::page::PageRequest;
-use hallpass::store::{NewToken, TokenCreated, TokenDeleted, TokenRecord, TokenRevoked};
+use hallpass::store::{Chain, NewToken, TokenCreated, TokenDeleted, TokenRecord, TokenRevoked};
 
-use super::{DAY, Fresh, NOW, create, event, event_by, new_token, on_each};
+use super::{DAY, Fresh, NOW, create, delete, event, event_by, list, new_token, on_each, revoke};
 
 impl Fresh {
     async fn find(&self, token: &NewToken) -> Option<TokenRecord> {
@@ -43,6 +43,7 @@ fn untouched(token: &NewToken) -> TokenRecord {
         rotated_from: None,
         rotated_to: None,
         grace_until: None,
+        chain: Chain { family_id: token.pat_id, began_at: token.created_at },
     }
 }
 
@@ -74,7 +75,7 @@ async fn every_column_of_a_record_is_read() {
                 "UPDATE tokens SET revoked_at = 1, revoked_reason = 'r', suspended_at = 2, last_used_at = 3, \
                  last_used_ip = '2001:db8::1', scopes = '[]', roles = '[\"a\",\"c:b\"]', \
                  audience = '[\"x\"]', allowed_cidrs = '[\"10.0.0.0/8\"]', rotated_from = '{before}', \
-                 rotated_to = '{after}', grace_until = {}",
+                 rotated_to = '{after}', family_id = '{before}', chain_began_at = 4, grace_until = {}",
                 i64::MAX
             ))
             .await;
@@ -94,6 +95,10 @@ async fn every_column_of_a_record_is_read() {
             rotated_from: Some(before),
             rotated_to: Some(after),
             grace_until: at(i64::MAX),
+            chain: Chain {
+                family_id: before,
+                began_at: hallpass::clock::Timestamp::from_millis(4),
+            },
             ..untouched(&token)
         };
         assert_eq!(fresh.find(&token).await, Some(expected));
@@ -113,7 +118,7 @@ async fn a_name_is_unique_among_the_owners_listed_tokens_without_successor() {
         fresh.create("alice", "CI").await;
         fresh.create("bob", "ci").await;
         // A revoked token is listed still.
-        fresh.store.revoke_token(first.pat_id, &event(REVOKED, &first)).await.unwrap();
+        revoke(&fresh.store, first.pat_id, &event(REVOKED, &first)).await.unwrap();
         assert_eq!(create(&fresh.store, &again).await.unwrap(), TokenCreated::NameTaken);
         // One with a successor leaves its name to that, and to that alone.
         let sql = "UPDATE tokens SET rotated_to = pat_id WHERE name = 'ci' AND user_id = 'alice'";
@@ -122,7 +127,7 @@ async fn a_name_is_unique_among_the_owners_listed_tokens_without_successor() {
         let third = new_token("alice", "ci");
         assert_eq!(create(&fresh.store, &third).await.unwrap(), TokenCreated::NameTaken);
         // A deleted one frees it.
-        fresh.store.delete_token(again.pat_id, &event(DELETED, &again)).await.unwrap();
+        delete(&fresh.store, again.pat_id, &event(DELETED, &again)).await.unwrap();
         assert_eq!(create(&fresh.store, &third).await.unwrap(), TokenCreated::Created);
     });
 }
@@ -140,7 +145,7 @@ async fn only_live_tokens_of_the_owner_count_towards_the_limit() {
         let taken = new_token("alice", "first");
         assert_eq!(fresh.create_within(2, &taken).await, TokenCreated::LimitReached);
         // A revoked one lives no more, and an expired one neither.
-        fresh.store.revoke_token(first.pat_id, &event(REVOKED, &first)).await.unwrap();
+        revoke(&fresh.store, first.pat_id, &event(REVOKED, &first)).await.unwrap();
         assert_eq!(fresh.create_within(2, &third).await, TokenCreated::Created);
         let later = NOW.plus(30 * DAY);
         let fourth = NewToken { created_at: later, ..new_token("alice", "fourth") };
@@ -155,14 +160,14 @@ async fn a_second_revocation_changes_nothing() {
     on_each!(|fresh| {
         let token = fresh.create("alice", "ci").await;
         let first = event(REVOKED, &token);
-        let revoked = fresh.store.revoke_token(token.pat_id, &first).await.unwrap();
-        assert_eq!(revoked, TokenRevoked::Revoked);
+        let revoked = revoke(&fresh.store, token.pat_id, &first).await.unwrap();
+        assert_eq!(revoked, TokenRevoked::Revoked(Box::new(first.clone())));
         let record = fresh.find(&token).await.unwrap();
         assert_eq!((record.revoked_at, &record.revoked_reason), (Some(first.at), &first.reason));
 
         let mut second = event(REVOKED, &token).because("another");
         second.at = second.at.plus(DAY);
-        let revoked = fresh.store.revoke_token(token.pat_id, &second).await.unwrap();
+        let revoked = revoke(&fresh.store, token.pat_id, &second).await.unwrap();
         assert_eq!(revoked, TokenRevoked::AlreadyRevoked);
         assert_eq!(fresh.find(&token).await, Some(record));
         // Neither a change nor an audit event tells of what did not happen.
@@ -175,12 +180,14 @@ async fn a_token_is_deleted_once_with_all_its_metadata() {
     on_each!(|fresh| {
         let token = fresh.create("alice", "ci").await;
         let other = fresh.create("alice", "other").await;
-        for expected in [TokenDeleted::Deleted, TokenDeleted::NotFound] {
-            let deleted = fresh.store.delete_token(token.pat_id, &event(DELETED, &token)).await;
+        let event_of = event(DELETED, &token);
+        for expected in [TokenDeleted::Deleted(Box::new(event_of.clone())), TokenDeleted::NotFound]
+        {
+            let deleted = delete(&fresh.store, token.pat_id, &event_of).await;
             assert_eq!(deleted.unwrap(), expected);
             assert_eq!(fresh.find(&token).await, None);
         }
-        let revoked = fresh.store.revoke_token(token.pat_id, &event(REVOKED, &token)).await;
+        let revoked = revoke(&fresh.store, token.pat_id, &event(REVOKED, &token)).await;
         assert_eq!(revoked.unwrap(), TokenRevoked::NotFound);
         assert_eq!(fresh.count("tokens").await, 1);
         assert!(fresh.find(&other).await.is_some());
@@ -194,14 +201,12 @@ async fn another_owners_token_is_not_found() {
         let token = fresh.create("alice", "ci").await;
         let bob = UserId::new("bob");
         assert_eq!(fresh.store.find_token(&bob, token.pat_id).await.unwrap(), None);
-        let revoked =
-            fresh.store.revoke_token(token.pat_id, &event_by(REVOKED, &token, "bob")).await;
+        let revoked = revoke(&fresh.store, token.pat_id, &event_by(REVOKED, &token, "bob")).await;
         assert_eq!(revoked.unwrap(), TokenRevoked::NotFound);
-        let deleted =
-            fresh.store.delete_token(token.pat_id, &event_by(DELETED, &token, "bob")).await;
+        let deleted = delete(&fresh.store, token.pat_id, &event_by(DELETED, &token, "bob")).await;
         assert_eq!(deleted.unwrap(), TokenDeleted::NotFound);
         let page = PageRequest { offset: 0, limit: 10 };
-        assert_eq!(fresh.store.list_tokens(&bob, page).await.unwrap().total, 0);
+        assert_eq!(list(&fresh.store, &bob, page).await.unwrap().total, 0);
         assert_eq!(fresh.find(&token).await, Some(untouched(&token)));
         assert_eq!((fresh.count("changes").await, fresh.count("audit_events").await), (0, 1));
     });
@@ -229,8 +234,7 @@ async fn pages_are_in_one_total_order_and_say_how_many_there_are() {
         for limit in [1, 4, 10, 23, 100] {
             let mut found = Vec::new();
             for offset in (0..23).step_by(limit as usize) {
-                let page =
-                    fresh.store.list_tokens(&alice, PageRequest { offset, limit }).await.unwrap();
+                let page = list(&fresh.store, &alice, PageRequest { offset, limit }).await.unwrap();
                 assert_eq!(page.total, 23);
                 assert!(page.items.len() <= limit as usize);
                 found.extend(page.items.iter().map(|record| (record.created_at, record.pat_id)));
@@ -240,7 +244,7 @@ async fn pages_are_in_one_total_order_and_say_how_many_there_are() {
         // Beyond the end nothing is, and the total still says how many there are.
         for offset in [23, 24, u32::MAX] {
             let page = PageRequest { offset, limit: u32::MAX };
-            let page = fresh.store.list_tokens(&alice, page).await.unwrap();
+            let page = list(&fresh.store, &alice, page).await.unwrap();
             assert_eq!((page.items.len(), page.total), (0, 23), "{offset}");
         }
         let ids: BTreeSet<_> = expected.into_iter().map(|(_, id)| id).collect();

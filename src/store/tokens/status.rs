@@ -9,7 +9,7 @@ use super::TokenRecord;
 use crate::clock::Timestamp;
 
 /// A token this close to its end is said to expire soon.
-const SOON: Duration = Duration::from_hours(7 * 24);
+pub(super) const SOON: Duration = Duration::from_hours(7 * 24);
 
 /// The status of a personal access token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
@@ -28,6 +28,22 @@ pub enum TokenStatus {
 }
 
 impl TokenStatus {
+    /// All of them, in the order of their words.
+    pub const ALL: [Self; 5] =
+        [Self::Active, Self::Expired, Self::ExpiringSoon, Self::Revoked, Self::Suspended];
+
+    /// The word in answers.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Active => "active",
+            Self::ExpiringSoon => "expiring_soon",
+            Self::Expired => "expired",
+            Self::Revoked => "revoked",
+            Self::Suspended => "suspended",
+        }
+    }
+
     /// Whether the token is good.
     #[must_use]
     pub const fn is_valid(self) -> bool {
@@ -35,11 +51,49 @@ impl TokenStatus {
     }
 }
 
+/// What [`TokenRecord::status`] says, in SQL: `:now` is the moment, `:soon` the end of what is soon.
+pub(super) const fn condition(status: TokenStatus) -> &'static str {
+    macro_rules! not_revoked {
+        ($rest:literal) => {
+            concat!(
+                "revoked_at IS NULL AND (grace_until IS NULL OR grace_until > :now) AND ",
+                $rest
+            )
+        };
+    }
+    match status {
+        TokenStatus::Revoked => "(revoked_at IS NOT NULL OR grace_until <= :now)",
+        TokenStatus::Expired => not_revoked!("expires_at <= :now"),
+        TokenStatus::Suspended => {
+            not_revoked!("expires_at > :now AND suspended_at IS NOT NULL")
+        }
+        TokenStatus::ExpiringSoon => {
+            not_revoked!("expires_at > :now AND suspended_at IS NULL AND expires_at <= :soon")
+        }
+        TokenStatus::Active => {
+            not_revoked!("expires_at > :now AND suspended_at IS NULL AND expires_at > :soon")
+        }
+    }
+}
+
+/// Why a token that was rotated ended.
+pub const ROTATED: &str = "rotated";
+
 impl TokenRecord {
+    /// Since when and why the token is revoked at `now`; one that was rotated is when its grace is over.
+    #[must_use]
+    pub fn revocation(&self, now: Timestamp) -> Option<(Timestamp, &str)> {
+        match (self.revoked_at, self.grace_until) {
+            (Some(at), _) => Some((at, self.revoked_reason.as_deref().unwrap_or_default())),
+            (None, Some(end)) if end <= now => Some((end, ROTATED)),
+            (None, _) => None,
+        }
+    }
+
     /// The token's status at `now`.
     #[must_use]
     pub fn status(&self, now: Timestamp) -> TokenStatus {
-        if self.revoked_at.is_some() || self.grace_until.is_some_and(|end| end <= now) {
+        if self.revocation(now).is_some() {
             TokenStatus::Revoked
         } else if self.expires_at <= now {
             TokenStatus::Expired
@@ -65,6 +119,7 @@ impl TokenRecord {
 mod tests {
     use uuid::Uuid;
 
+    use super::super::Chain;
     use super::*;
     use crate::id::{PatId, UserId};
 
@@ -91,6 +146,10 @@ mod tests {
             rotated_from: None,
             rotated_to: None,
             grace_until: None,
+            chain: Chain {
+                family_id: PatId::from(Uuid::from_u128(1)),
+                began_at: Timestamp::from_seconds(0),
+            },
         }
     }
 

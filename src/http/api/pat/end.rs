@@ -1,0 +1,230 @@
+//! Revoking and deleting one's own tokens: one, several, all.
+
+use std::collections::BTreeMap;
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::StatusCode;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use utoipa::ToSchema;
+
+use super::Token;
+use crate::app::App;
+use crate::error::Error;
+use crate::http::extract::{Caller, Check, JsonObject, NoQuery, PatIdInPath};
+use crate::http::openapi::{ApiErrors, TAG_PAT};
+use crate::http::problem::Problem;
+use crate::id::PatId;
+use crate::principal::Action;
+use crate::token::{Deleted, Revoked, Whose};
+
+/// Which tokens.
+#[derive(Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(in crate::http) struct PatIds {
+    /// 1 to 1,000 ids.
+    #[schema(value_type = Vec<String>, min_items = 1, max_items = 1000)]
+    pat_ids: Option<Value>,
+    #[serde(flatten)]
+    #[schema(ignore)]
+    others: BTreeMap<String, Value>,
+}
+
+/// Ids as they were sent. What is no id is nobody's token.
+pub(super) struct Asked {
+    texts: Vec<String>,
+    ids: Vec<Option<PatId>>,
+}
+
+impl PatIds {
+    pub(super) fn check(self) -> Result<Asked, Error> {
+        let mut check = Check::default();
+        let texts = check.required("patIds", self.pat_ids, |value| {
+            let texts: Vec<String> =
+                serde_json::from_value(value.clone()).map_err(|_| "must be a list of texts")?;
+            if (1..=1000).contains(&texts.len()) {
+                Ok(texts)
+            } else {
+                Err("must have 1 to 1000 entries".to_owned())
+            }
+        });
+        check.no_others(&self.others);
+        check.finish()?;
+        let texts = texts.unwrap_or_default();
+        let ids = texts.iter().map(|text| PatId::parse(text)).collect();
+        Ok(Asked { texts, ids })
+    }
+}
+
+impl Asked {
+    pub(super) fn ids(&self) -> Vec<PatId> {
+        self.ids.iter().copied().flatten().collect()
+    }
+
+    /// Each text with what became of it, `not_found` where it is no id.
+    pub(super) fn answer<T: Into<Outcome>>(self, outcomes: Vec<T>) -> Json<Results> {
+        let mut outcomes = outcomes.into_iter();
+        let results = self.texts.into_iter().zip(self.ids).map(|(pat_id, id)| {
+            let outcome = id.and_then(|_| outcomes.next()).map_or(Outcome::NotFound, Into::into);
+            BulkResult { pat_id, outcome }
+        });
+        Json(Results { results: results.collect() })
+    }
+}
+
+/// What became of each.
+#[derive(Serialize, ToSchema)]
+pub(in crate::http) struct Results {
+    /// In the order of the request.
+    results: Vec<BulkResult>,
+}
+
+/// What became of one.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(in crate::http) struct BulkResult {
+    /// As it was sent.
+    pat_id: String,
+    outcome: Outcome,
+}
+
+/// What became of a token.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub(in crate::http) enum Outcome {
+    /// It is revoked now.
+    Revoked,
+    /// It was revoked before.
+    AlreadyRevoked,
+    /// It is gone.
+    Deleted,
+    /// There is none, or it is somebody else's.
+    NotFound,
+}
+
+impl From<Revoked> for Outcome {
+    fn from(revoked: Revoked) -> Self {
+        match revoked {
+            Revoked::Revoked => Self::Revoked,
+            Revoked::Already => Self::AlreadyRevoked,
+            Revoked::NotFound => Self::NotFound,
+        }
+    }
+}
+
+impl From<Deleted> for Outcome {
+    fn from(deleted: Deleted) -> Self {
+        match deleted {
+            Deleted::Deleted => Self::Deleted,
+            Deleted::NotFound => Self::NotFound,
+        }
+    }
+}
+
+/// How many tokens were revoked.
+#[derive(Serialize, ToSchema)]
+pub(in crate::http) struct RevokedCount {
+    pub(super) revoked: u64,
+}
+
+/// How many tokens were deleted.
+#[derive(Serialize, ToSchema)]
+pub(in crate::http) struct DeletedCount {
+    pub(super) deleted: u64,
+}
+
+/// Revokes one of one's own tokens
+///
+/// It stays listed. Again: nothing changes. The grace of a token that it replaced ends, too.
+#[utoipa::path(post, path = "/api/pat/v1/tokens/{patId}/invalidate", tag = TAG_PAT,
+    operation_id = "invalidateToken",
+    params(("patId" = String, Path, description = "The token's id")),
+    responses((status = 200, description = "The token's metadata", body = Token), ApiErrors))]
+pub(in crate::http) async fn invalidate(
+    State(app): State<App>,
+    Caller { principal, origin }: Caller,
+    PatIdInPath(pat_id): PatIdInPath,
+    _: NoQuery,
+) -> Result<Json<Token>, Problem> {
+    let record = app.tokens.revoke(&principal, &origin, &Whose::Own, pat_id).await?;
+    Ok(Json(Token::at(app.clock.now(), record)))
+}
+
+/// Revokes all of one's own tokens
+#[utoipa::path(post, path = "/api/pat/v1/tokens/invalidate", tag = TAG_PAT, operation_id = "invalidateTokens",
+    responses((status = 200, description = "How many were revoked", body = RevokedCount), ApiErrors))]
+pub(in crate::http) async fn invalidate_all(
+    State(app): State<App>,
+    Caller { principal, origin }: Caller,
+    _: NoQuery,
+) -> Result<Json<RevokedCount>, Problem> {
+    let revoked = app.tokens.revoke_all(&principal, &origin, &Whose::Own).await?;
+    Ok(Json(RevokedCount { revoked }))
+}
+
+/// Revokes several of one's own tokens
+///
+/// All of them, or none where something fails.
+#[utoipa::path(post, path = "/api/pat/v1/tokens/invalidate/bulk", tag = TAG_PAT,
+    operation_id = "invalidateTokensBulk", request_body = PatIds,
+    responses((status = 200, description = "What became of each", body = Results), ApiErrors))]
+pub(in crate::http) async fn invalidate_bulk(
+    State(app): State<App>,
+    Caller { principal, origin }: Caller,
+    _: NoQuery,
+    JsonObject(body): JsonObject<PatIds>,
+) -> Result<Json<Results>, Problem> {
+    principal.authorize(Action::RevokeTokens)?;
+    let asked = body.check()?;
+    let whose = Whose::Own;
+    let outcomes = app.tokens.revoke_several(&principal, &origin, &whose, &asked.ids()).await?;
+    Ok(asked.answer(outcomes))
+}
+
+/// Deletes one of one's own tokens with its metadata
+///
+/// It works no more. The grace of a token that it replaced ends, too. The audit log keeps what was done.
+#[utoipa::path(delete, path = "/api/pat/v1/tokens/{patId}", tag = TAG_PAT, operation_id = "deleteToken",
+    params(("patId" = String, Path, description = "The token's id")),
+    responses((status = 204, description = "It is gone"), ApiErrors))]
+pub(in crate::http) async fn delete(
+    State(app): State<App>,
+    Caller { principal, origin }: Caller,
+    PatIdInPath(pat_id): PatIdInPath,
+    _: NoQuery,
+) -> Result<StatusCode, Problem> {
+    app.tokens.delete(&principal, &origin, &Whose::Own, pat_id).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Deletes all of one's own tokens with their metadata
+#[utoipa::path(delete, path = "/api/pat/v1/tokens", tag = TAG_PAT, operation_id = "deleteTokens",
+    responses((status = 200, description = "How many were deleted", body = DeletedCount), ApiErrors))]
+pub(in crate::http) async fn delete_all(
+    State(app): State<App>,
+    Caller { principal, origin }: Caller,
+    _: NoQuery,
+) -> Result<Json<DeletedCount>, Problem> {
+    let deleted = app.tokens.delete_all(&principal, &origin, &Whose::Own).await?;
+    Ok(Json(DeletedCount { deleted }))
+}
+
+/// Deletes several of one's own tokens
+///
+/// All of them, or none where something fails.
+#[utoipa::path(post, path = "/api/pat/v1/tokens/delete/bulk", tag = TAG_PAT, operation_id = "deleteTokensBulk",
+    request_body = PatIds,
+    responses((status = 200, description = "What became of each", body = Results), ApiErrors))]
+pub(in crate::http) async fn delete_bulk(
+    State(app): State<App>,
+    Caller { principal, origin }: Caller,
+    _: NoQuery,
+    JsonObject(body): JsonObject<PatIds>,
+) -> Result<Json<Results>, Problem> {
+    principal.authorize(Action::DeleteTokens)?;
+    let asked = body.check()?;
+    let whose = Whose::Own;
+    let outcomes = app.tokens.delete_several(&principal, &origin, &whose, &asked.ids()).await?;
+    Ok(asked.answer(outcomes))
+}

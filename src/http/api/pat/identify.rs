@@ -1,0 +1,84 @@
+//! Whose a token is that somebody holds.
+
+use std::collections::BTreeMap;
+
+use axum::Json;
+use axum::extract::State;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use utoipa::ToSchema;
+
+use super::Token;
+use crate::app::App;
+use crate::error::Error;
+use crate::http::extract::{Caller, Check, JsonObject, NoQuery, text};
+use crate::http::openapi::{ApiErrors, TAG_PAT, TAG_PAT_USERS};
+use crate::http::problem::Problem;
+use crate::principal::Action;
+use crate::token::Whose;
+
+/// The token that was found.
+#[derive(Deserialize, ToSchema)]
+pub(in crate::http) struct FoundToken {
+    /// The JWT.
+    #[schema(value_type = String)]
+    token: Option<Value>,
+    #[serde(flatten)]
+    #[schema(ignore)]
+    others: BTreeMap<String, Value>,
+}
+
+impl FoundToken {
+    fn check(self) -> Result<String, Error> {
+        let mut check = Check::default();
+        let token = check.required("token", self.token, |value| Ok(text(value)?.trim().to_owned()));
+        check.no_others(&self.others);
+        check.finish()?;
+        Ok(token.unwrap_or_default())
+    }
+}
+
+/// What the token is.
+#[derive(Serialize, ToSchema)]
+pub(in crate::http) struct IdentifiedToken {
+    #[serde(flatten)]
+    metadata: Token,
+    /// Why it is refused: `expired`, `suspended`, `owner_disabled`, or why it was revoked. `null` where it is good.
+    reason: Option<String>,
+}
+
+/// Says what a token of one's own is
+///
+/// It is not used by that, and may have ended. Somebody else's token is not found.
+#[utoipa::path(post, path = "/api/pat/v1/tokens/identify", tag = TAG_PAT, operation_id = "identifyToken",
+    request_body = FoundToken,
+    responses((status = 200, description = "The token's metadata", body = IdentifiedToken), ApiErrors))]
+pub(in crate::http) async fn own(
+    State(app): State<App>,
+    Caller { principal, .. }: Caller,
+    _: NoQuery,
+    JsonObject(body): JsonObject<FoundToken>,
+) -> Result<Json<IdentifiedToken>, Problem> {
+    principal.authorize(Action::IdentifyToken)?;
+    let identified = app.tokens.identify(&principal, &Whose::Own, &body.check()?).await?;
+    let metadata = Token::at(app.clock.now(), identified.record);
+    Ok(Json(IdentifiedToken { metadata, reason: identified.reason }))
+}
+
+/// Says whose a token is, and what
+///
+/// It is not used by that, and may have ended.
+#[utoipa::path(post, path = "/api/pat/v1/users/tokens/identify", tag = TAG_PAT_USERS,
+    operation_id = "identifyUsersToken", request_body = FoundToken,
+    responses((status = 200, description = "The token's metadata", body = IdentifiedToken), ApiErrors))]
+pub(in crate::http) async fn any(
+    State(app): State<App>,
+    Caller { principal, .. }: Caller,
+    _: NoQuery,
+    JsonObject(body): JsonObject<FoundToken>,
+) -> Result<Json<IdentifiedToken>, Problem> {
+    principal.authorize(Action::IdentifyAnyToken)?;
+    let identified = app.tokens.identify(&principal, &Whose::Everybody, &body.check()?).await?;
+    let metadata = Token::at(app.clock.now(), identified.record);
+    Ok(Json(IdentifiedToken { metadata, reason: identified.reason }))
+}

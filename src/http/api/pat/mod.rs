@@ -1,0 +1,204 @@
+//! `/api/pat/v1`: personal access tokens, one's own and for administrators everybody's.
+
+pub(in crate::http) mod create;
+pub(in crate::http) mod end;
+pub(in crate::http) mod identify;
+pub(in crate::http) mod users;
+
+use axum::Json;
+use axum::extract::{FromRequestParts, State};
+use axum::http::request::Parts;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::app::App;
+use crate::clock::Timestamp;
+use crate::http::extract::{Caller, NoQuery, PatIdInPath, Query};
+use crate::http::openapi::{ApiErrors, TAG_PAT};
+use crate::http::problem::Problem;
+use crate::id::{PatId, UserId};
+use crate::page::{Direction, Page, Pagination};
+use crate::store::{TokenFilter, TokenRecord, TokenSort, TokenStatus};
+use crate::token::Whose;
+
+/// A token's metadata. The token itself is never shown again.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(in crate::http) struct Token {
+    /// Its id: the `jti` of the JWT.
+    pat_id: PatId,
+    /// Its owner's id in Keycloak.
+    user_id: UserId,
+    /// Its owner's name at login.
+    username: String,
+    /// Its name.
+    name: String,
+    /// What it is for.
+    description: Option<String>,
+    /// What it is now.
+    status: TokenStatus,
+    /// Whether it is good: active, or expiring soon.
+    is_valid: bool,
+    /// When it was made.
+    #[schema(value_type = String, format = DateTime)]
+    created_at: Timestamp,
+    /// When it ends.
+    #[schema(value_type = String, format = DateTime)]
+    expires_at: Timestamp,
+    /// When Hallpass last saw it used. Systems that validate it offline cannot be seen.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    last_used_at: Option<Timestamp>,
+    /// From which address it was last used.
+    last_used_ip: Option<String>,
+    /// Since when it is revoked.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    revoked_at: Option<Timestamp>,
+    /// Why it is revoked.
+    revoked_reason: Option<String>,
+    /// The scopes that it was narrowed to; `null` where it was not.
+    scopes: Option<Vec<String>>,
+    /// The roles that it was narrowed to; `null` where it was not.
+    roles: Option<Vec<String>>,
+    /// The audiences that it was narrowed to; `null` where it was not.
+    audience: Option<Vec<String>>,
+    /// The networks from which it may be used; `null`: from anywhere.
+    allowed_cidrs: Option<Vec<String>>,
+    /// The token that it replaces.
+    rotated_from: Option<PatId>,
+    /// The token that replaces it.
+    rotated_to: Option<PatId>,
+    /// Until when it works beside its successor.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    grace_until: Option<Timestamp>,
+}
+
+impl Token {
+    pub(super) fn at(now: Timestamp, record: TokenRecord) -> Self {
+        let status = record.status(now);
+        let (revoked_at, revoked_reason) = match record.revocation(now) {
+            Some((at, reason)) => (Some(at), Some(reason.to_owned())),
+            None => (None, None),
+        };
+        Self {
+            pat_id: record.pat_id,
+            user_id: record.user_id,
+            username: record.username,
+            name: record.name,
+            description: record.description,
+            status,
+            is_valid: status.is_valid(),
+            created_at: record.created_at,
+            expires_at: record.expires_at,
+            last_used_at: record.last_used_at,
+            last_used_ip: record.last_used_ip,
+            revoked_at,
+            revoked_reason,
+            scopes: record.scopes,
+            roles: record.roles,
+            audience: record.audience,
+            allowed_cidrs: record.allowed_cidrs,
+            rotated_from: record.rotated_from,
+            rotated_to: record.rotated_to,
+            grace_until: record.grace_until,
+        }
+    }
+}
+
+/// A page of tokens.
+#[derive(Serialize, ToSchema)]
+pub(in crate::http) struct TokenList {
+    tokens: Vec<Token>,
+    pagination: Pagination,
+}
+
+impl TokenList {
+    pub(super) fn at(now: Timestamp, found: Page<TokenRecord>, filter: &TokenFilter) -> Self {
+        let tokens = found.items.into_iter().map(|record| Token::at(now, record)).collect();
+        Self { tokens, pagination: Pagination::new(filter.page, found.total) }
+    }
+}
+
+/// The query of a list of tokens, for the document: [`TokenFilter`] reads it.
+#[derive(utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+#[expect(dead_code, reason = "only described")]
+pub(in crate::http) struct TokenListQuery {
+    /// Part of the token's name or of its owner's, in any case.
+    search: Option<String>,
+    /// Only tokens of this status.
+    status: Option<TokenStatus>,
+    /// `name`, `username`, `createdAt` (where nothing is said), `expiresAt`, `lastUsedAt` or `status`.
+    sort: Option<String>,
+    /// `asc` or `desc` (where nothing is said).
+    direction: Option<String>,
+    /// How many to skip; 0 where nothing is said.
+    offset: Option<u32>,
+    /// How many to answer, 1 to 100; 10 where nothing is said.
+    limit: Option<u32>,
+}
+
+impl FromRequestParts<App> for TokenFilter {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &App) -> Result<Self, Problem> {
+        let mut query = Query::parse(parts);
+        let statuses = TokenStatus::ALL.map(|status| (status.name(), status));
+        let filter = Self {
+            search: query.search(),
+            status: query.choice("status", &statuses),
+            sort: query.choice("sort", &SORTS).unwrap_or(TokenSort::CreatedAt),
+            direction: query.direction().unwrap_or(Direction::Descending),
+            page: query.page(),
+        };
+        query.finish()?;
+        Ok(filter)
+    }
+}
+
+const SORTS: [(&str, TokenSort); 6] = [
+    ("name", TokenSort::Name),
+    ("username", TokenSort::Username),
+    ("createdAt", TokenSort::CreatedAt),
+    ("expiresAt", TokenSort::ExpiresAt),
+    ("lastUsedAt", TokenSort::LastUsedAt),
+    ("status", TokenSort::Status),
+];
+
+/// Lists one's own tokens
+#[utoipa::path(get, path = "/api/pat/v1/tokens", tag = TAG_PAT, operation_id = "listTokens",
+    params(TokenListQuery),
+    responses((status = 200, description = "A page of tokens", body = TokenList), ApiErrors))]
+pub(in crate::http) async fn list(
+    State(app): State<App>,
+    Caller { principal, .. }: Caller,
+    filter: TokenFilter,
+) -> Result<Json<TokenList>, Problem> {
+    let found = app.tokens.list(&principal, &Whose::Own, &filter).await?;
+    Ok(Json(TokenList::at(app.clock.now(), found, &filter)))
+}
+
+/// The personal access token that calls
+#[utoipa::path(get, path = "/api/pat/v1/tokens/self", tag = TAG_PAT, operation_id = "getSelf",
+    responses((status = 200, description = "The token's metadata", body = Token), ApiErrors))]
+pub(in crate::http) async fn get_self(
+    State(app): State<App>,
+    Caller { principal, .. }: Caller,
+    _: NoQuery,
+) -> Result<Json<Token>, Problem> {
+    let record = app.tokens.get_self(&principal).await?;
+    Ok(Json(Token::at(app.clock.now(), record)))
+}
+
+/// One of one's own tokens
+#[utoipa::path(get, path = "/api/pat/v1/tokens/{patId}", tag = TAG_PAT, operation_id = "getToken",
+    params(("patId" = String, Path, description = "The token's id")),
+    responses((status = 200, description = "The token's metadata", body = Token), ApiErrors))]
+pub(in crate::http) async fn get(
+    State(app): State<App>,
+    Caller { principal, .. }: Caller,
+    PatIdInPath(pat_id): PatIdInPath,
+    _: NoQuery,
+) -> Result<Json<Token>, Problem> {
+    let record = app.tokens.get(&principal, pat_id).await?;
+    Ok(Json(Token::at(app.clock.now(), record)))
+}

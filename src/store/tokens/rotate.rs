@@ -1,0 +1,190 @@
+//! Rotation: a token is replaced by its successor, in one transaction; and families, whose tokens end together.
+
+use sqlx::{Any, AssertSqlSafe, Transaction};
+
+use super::create::{insert, lock_owner};
+use super::end::set_revoked;
+use super::status::ROTATED;
+use super::{COLUMNS, NewToken, TokenRecord, find, pat_id, token_record};
+use crate::audit::Event;
+use crate::clock::Timestamp;
+use crate::id::PatId;
+use crate::store::changes::{self, ChangeKind};
+use crate::store::{Store, StoreError, audit, within};
+
+/// One token for another.
+#[derive(Clone, Debug)]
+pub struct Rotation {
+    /// The token that is replaced.
+    pub from: PatId,
+    /// What replaces it.
+    pub successor: NewToken,
+    /// Until when both work; not after the successor's creation: the old one ends at once.
+    pub grace_until: Timestamp,
+    /// Only if the old one was never used: its holder may never have had it.
+    pub only_unused: bool,
+}
+
+/// What became of a rotation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TokenRotated {
+    /// It is committed.
+    Rotated,
+    /// The old token is gone, not valid or rotated by now; or used, where it must not be.
+    Changed,
+}
+
+/// What became of a family whose rotated token was used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FamilyBurned {
+    /// All that was live is revoked now.
+    Burned,
+    /// Nothing of it was live any more.
+    AlreadyEnded,
+}
+
+impl Store {
+    /// Replaces a token, with the audit event of the rotation.
+    pub async fn rotate_token(
+        &self,
+        rotation: &Rotation,
+        event: &Event,
+    ) -> Result<TokenRotated, StoreError> {
+        within(async {
+            let Rotation { from, successor, .. } = rotation;
+            let mut tx = self.begin().await?;
+            lock_owner(&mut tx, &successor.user_id).await?;
+            changes::lock(&mut tx).await?;
+            let old = find(&mut tx, *from).await?.filter(|old| {
+                old.user_id == successor.user_id
+                    && old.rotated_to.is_none()
+                    && old.status(event.at).is_valid()
+                    && !(rotation.only_unused && old.last_used_at.is_some())
+            });
+            if old.is_none() {
+                return Ok(TokenRotated::Changed);
+            }
+            set_rotated(&mut tx, rotation, event.at).await?;
+            if !insert(&mut tx, successor, Some(*from)).await? {
+                return Ok(TokenRotated::Changed);
+            }
+            changes::record(&mut tx, ChangeKind::TokenEnded, &from.to_string(), event.at).await?;
+            audit::append(&mut tx, event).await?;
+            tx.commit().await?;
+            Ok(TokenRotated::Rotated)
+        })
+        .await
+    }
+
+    /// Takes a rotation back whose successor was not issued after all: the old token is what it was.
+    pub async fn undo_rotation(
+        &self,
+        rotation: &Rotation,
+        event: &Event,
+    ) -> Result<(), StoreError> {
+        within(async {
+            let mut tx = self.begin().await?;
+            changes::lock(&mut tx).await?;
+            let successor = rotation.successor.pat_id.to_string();
+            sqlx::query("DELETE FROM tokens WHERE pat_id = $1")
+                .bind(successor.as_str())
+                .execute(&mut *tx)
+                .await?;
+            // Who revoked it meanwhile said another reason: it stays so.
+            sqlx::query(
+                "UPDATE tokens SET rotated_to = NULL, grace_until = NULL, \
+                 revoked_at = CASE WHEN revoked_reason = $3 THEN NULL ELSE revoked_at END, \
+                 revoked_reason = CASE WHEN revoked_reason = $3 THEN NULL ELSE revoked_reason END \
+                 WHERE pat_id = $1 AND rotated_to = $2",
+            )
+            .bind(rotation.from.to_string())
+            .bind(successor.as_str())
+            .bind(ROTATED)
+            .execute(&mut *tx)
+            .await?;
+            changes::record(&mut tx, ChangeKind::TokenEnded, &rotation.from.to_string(), event.at)
+                .await?;
+            audit::append(&mut tx, event).await?;
+            tx.commit().await?;
+            Ok(())
+        })
+        .await
+    }
+
+    /// The token of the family that was not rotated yet, where there is one.
+    pub async fn find_newest_of_family(
+        &self,
+        family_id: PatId,
+    ) -> Result<Option<TokenRecord>, StoreError> {
+        within(async {
+            let sql =
+                format!("SELECT {COLUMNS} FROM tokens WHERE family_id = $1 AND rotated_to IS NULL");
+            let row = sqlx::query(AssertSqlSafe(sql))
+                .bind(family_id.to_string())
+                .fetch_optional(&self.pool)
+                .await?;
+            row.as_ref().map(token_record).transpose()
+        })
+        .await
+    }
+
+    /// Revokes what is live in the family of a token that was used after its grace, with one audit event.
+    pub async fn burn_family(
+        &self,
+        family_id: PatId,
+        event: &Event,
+    ) -> Result<FamilyBurned, StoreError> {
+        within(async {
+            let mut tx = self.begin().await?;
+            lock_owner(&mut tx, &event.owner_id).await?;
+            changes::lock(&mut tx).await?;
+            let mut burned = false;
+            for pat_id in list_live(&mut tx, family_id, event.at).await? {
+                burned |= set_revoked(&mut tx, pat_id, event).await?;
+            }
+            if !burned {
+                return Ok(FamilyBurned::AlreadyEnded);
+            }
+            audit::append(&mut tx, event).await?;
+            tx.commit().await?;
+            Ok(FamilyBurned::Burned)
+        })
+        .await
+    }
+}
+
+async fn set_rotated(
+    tx: &mut Transaction<'static, Any>,
+    rotation: &Rotation,
+    now: Timestamp,
+) -> Result<(), sqlx::Error> {
+    let at_once = (rotation.grace_until <= now).then_some(now.millis());
+    sqlx::query(
+        "UPDATE tokens SET rotated_to = $2, grace_until = $3, family_id = COALESCE(family_id, pat_id), \
+         revoked_at = $4, revoked_reason = $5 WHERE pat_id = $1",
+    )
+    .bind(rotation.from.to_string())
+    .bind(rotation.successor.pat_id.to_string())
+    .bind(rotation.grace_until.millis())
+    .bind(at_once)
+    .bind(at_once.map(|_| ROTATED))
+    .execute(&mut **tx)
+    .await?;
+    Ok(())
+}
+
+async fn list_live(
+    tx: &mut Transaction<'static, Any>,
+    family_id: PatId,
+    now: Timestamp,
+) -> Result<Vec<PatId>, StoreError> {
+    let ids: Vec<String> = sqlx::query_scalar(
+        "SELECT pat_id FROM tokens WHERE family_id = $1 AND revoked_at IS NULL AND expires_at > $2 \
+         AND (grace_until IS NULL OR grace_until > $2)",
+    )
+    .bind(family_id.to_string())
+    .bind(now.millis())
+    .fetch_all(&mut **tx)
+    .await?;
+    ids.iter().map(|id| pat_id(id)).collect()
+}

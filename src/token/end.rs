@@ -1,0 +1,201 @@
+//! The end of tokens, by their owner or an administrator: one, several, or all.
+
+use super::{Tokens, Whose};
+use crate::audit::{self, Event};
+use crate::error::Error;
+use crate::id::{PatId, UserId};
+use crate::principal::{Action, Origin, Principal};
+use crate::store::{EventOf, TokenDeleted, TokenRecord, TokenRevoked};
+
+/// Why a token ended, as `revokedReason` says it.
+const BY_OWNER: &str = "revoked_by_owner";
+const BY_ADMINISTRATOR: &str = "revoked_by_administrator";
+
+/// What became of a token that was to be revoked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Revoked {
+    /// It is revoked now.
+    Revoked,
+    /// It was revoked before, and stays as it was.
+    Already,
+    /// There is none that the caller could revoke.
+    NotFound,
+}
+
+/// What became of a token that was to be deleted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Deleted {
+    /// It is gone.
+    Deleted,
+    /// There is none that the caller could delete.
+    NotFound,
+}
+
+impl Tokens {
+    /// Revokes a token: it stays listed. Again: nothing changes.
+    pub async fn revoke(
+        &self,
+        caller: &Principal,
+        origin: &Origin,
+        whose: &Whose,
+        pat_id: PatId,
+    ) -> Result<TokenRecord, Error> {
+        let owner = whose.ended_by(caller, Action::RevokeToken(pat_id))?.unwrap_or(&caller.user_id);
+        self.revoke_each(caller, origin, Some(owner), &[pat_id]).await?;
+        self.find(owner, pat_id).await
+    }
+
+    /// Revokes several tokens, and answers what became of each, in their order.
+    pub async fn revoke_several(
+        &self,
+        caller: &Principal,
+        origin: &Origin,
+        whose: &Whose,
+        ids: &[PatId],
+    ) -> Result<Vec<Revoked>, Error> {
+        let owner = whose.ended_by(caller, Action::RevokeTokens)?;
+        self.revoke_each(caller, origin, owner, ids).await
+    }
+
+    /// Revokes every token of a user, and answers how many that were.
+    pub async fn revoke_all(
+        &self,
+        caller: &Principal,
+        origin: &Origin,
+        whose: &Whose,
+    ) -> Result<u64, Error> {
+        let owner = whose.ended_by(caller, Action::RevokeTokens)?.unwrap_or(&caller.user_id);
+        let (now, mut revoked) = (self.clock.now(), 0);
+        loop {
+            let ids = self.store.list_unrevoked_ids(owner, now).await?;
+            if ids.is_empty() {
+                return Ok(revoked);
+            }
+            let outcomes = self.revoke_each(caller, origin, Some(owner), &ids).await?;
+            revoked += count(&outcomes, &Revoked::Revoked);
+        }
+    }
+
+    /// Deletes a token with its metadata.
+    pub async fn delete(
+        &self,
+        caller: &Principal,
+        origin: &Origin,
+        whose: &Whose,
+        pat_id: PatId,
+    ) -> Result<(), Error> {
+        match *self.delete_several(caller, origin, whose, &[pat_id]).await? {
+            [Deleted::Deleted] => Ok(()),
+            _ => Err(Error::not_found("token")),
+        }
+    }
+
+    /// Deletes several tokens, and answers what became of each, in their order.
+    pub async fn delete_several(
+        &self,
+        caller: &Principal,
+        origin: &Origin,
+        whose: &Whose,
+        ids: &[PatId],
+    ) -> Result<Vec<Deleted>, Error> {
+        let owner = whose.ended_by(caller, Action::DeleteTokens)?;
+        self.delete_each(caller, origin, owner, ids).await
+    }
+
+    /// Deletes every token of a user, and answers how many that were.
+    pub async fn delete_all(
+        &self,
+        caller: &Principal,
+        origin: &Origin,
+        whose: &Whose,
+    ) -> Result<u64, Error> {
+        let owner = whose.ended_by(caller, Action::DeleteTokens)?.unwrap_or(&caller.user_id);
+        let (now, mut deleted) = (self.clock.now(), 0);
+        loop {
+            let ids = self.store.list_ids(owner, now).await?;
+            if ids.is_empty() {
+                return Ok(deleted);
+            }
+            let outcomes = self.delete_each(caller, origin, Some(owner), &ids).await?;
+            deleted += count(&outcomes, &Deleted::Deleted);
+        }
+    }
+
+    async fn revoke_each(
+        &self,
+        caller: &Principal,
+        origin: &Origin,
+        owner: Option<&UserId>,
+        ids: &[PatId],
+    ) -> Result<Vec<Revoked>, Error> {
+        let event =
+            |token: &TokenRecord| {
+                let by_owner = token.user_id == caller.user_id;
+                self.event(audit::Action::TokenRevoked, token, caller, origin)
+                    .because(if by_owner { BY_OWNER } else { BY_ADMINISTRATOR })
+            };
+        let event: &EventOf<'_> = &event;
+        let outcomes = self.store.revoke_tokens(owner, ids, event).await?;
+        let said = outcomes.into_iter().map(|outcome| match outcome {
+            TokenRevoked::Revoked(event) => {
+                event.log();
+                Revoked::Revoked
+            }
+            TokenRevoked::AlreadyRevoked => Revoked::Already,
+            TokenRevoked::NotFound => Revoked::NotFound,
+        });
+        Ok(said.collect())
+    }
+
+    async fn delete_each(
+        &self,
+        caller: &Principal,
+        origin: &Origin,
+        owner: Option<&UserId>,
+        ids: &[PatId],
+    ) -> Result<Vec<Deleted>, Error> {
+        let event =
+            |token: &TokenRecord| self.event(audit::Action::TokenDeleted, token, caller, origin);
+        let outcomes = self.store.delete_tokens(owner, ids, &event).await?;
+        let said = outcomes.into_iter().map(|outcome| match outcome {
+            TokenDeleted::Deleted(event) => {
+                event.log();
+                Deleted::Deleted
+            }
+            TokenDeleted::NotFound => Deleted::NotFound,
+        });
+        Ok(said.collect())
+    }
+
+    pub(super) fn event(
+        &self,
+        action: audit::Action,
+        token: &TokenRecord,
+        caller: &Principal,
+        origin: &Origin,
+    ) -> Event {
+        let subject = (token.pat_id, token.name.as_str(), &token.user_id);
+        Event::of_token(action, subject, (caller, origin), self.clock.now())
+    }
+}
+
+impl Whose {
+    /// Whose tokens the caller may end: this user's, or everybody's. `own` is what it takes for one's own.
+    fn ended_by<'a>(
+        &'a self,
+        caller: &'a Principal,
+        own: Action,
+    ) -> Result<Option<&'a UserId>, Error> {
+        match self {
+            Self::Own => caller.authorize(own).map(|()| Some(&caller.user_id)),
+            Self::User(owner) => {
+                caller.authorize(Action::EndEverybodysTokens).map(|()| Some(owner))
+            }
+            Self::Everybody => caller.authorize(Action::EndEverybodysTokens).map(|()| None),
+        }
+    }
+}
+
+fn count<T: PartialEq>(outcomes: &[T], wanted: &T) -> u64 {
+    outcomes.iter().filter(|outcome| *outcome == wanted).fold(0, |count, _| count + 1)
+}

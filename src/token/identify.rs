@@ -1,0 +1,87 @@
+//! What a token is that somebody holds: for whoever found one, without using it.
+
+use super::{Tokens, Whose};
+use crate::error::{Code, Error};
+use crate::id::{PatId, UserId};
+use crate::principal::{Action, Principal};
+use crate::store::{TokenRecord, TokenStatus};
+use crate::verify::{self, Algorithm, CheckError, Claims, Rules, UnverifiedHeader};
+
+/// A token that was recognised.
+#[derive(Debug)]
+pub struct Identified {
+    /// Its record.
+    pub record: TokenRecord,
+    /// What it is now.
+    pub status: TokenStatus,
+    /// Why it is refused; `None` where it is good.
+    pub reason: Option<String>,
+}
+
+impl Tokens {
+    /// The record behind a token, which may have ended: one's own, or for an administrator anybody's.
+    pub async fn identify(
+        &self,
+        caller: &Principal,
+        whose: &Whose,
+        token: &str,
+    ) -> Result<Identified, Error> {
+        caller.authorize(match whose {
+            Whose::Own => Action::IdentifyToken,
+            Whose::User(_) | Whose::Everybody => Action::IdentifyAnyToken,
+        })?;
+        let claims = self.read(token).await?;
+        let owner = UserId::new(claims.sub);
+        if *whose == Whose::Own && owner != caller.user_id {
+            return Err(Error::not_found("token"));
+        }
+        let pat_id = PatId::parse(&claims.jti).ok_or_else(|| unknown("it has no id of ours"))?;
+        let record = self.store.find_token(&owner, pat_id).await?;
+        let record = record.ok_or_else(|| {
+            unknown(&format!("there is no record of {pat_id} any more; the audit log may tell"))
+        })?;
+        let status = record.status(self.clock.now());
+        let reason = self.reason(&record, status).await?;
+        Ok(Identified { record, status, reason })
+    }
+
+    /// The claims of a token under a key of ours, whether or not its time is over.
+    async fn read(&self, token: &str) -> Result<Claims, Error> {
+        let rules =
+            Rules::new(&*self.issuer, "PAT").with_algorithms(&[Algorithm::RS256]).at_any_time();
+        let header = UnverifiedHeader::parse(token, rules.max_bytes)
+            .map_err(|_| unknown("it is not of the form of a token"))?;
+        if !self.keys.is_ours(&header.kid) {
+            return Err(unknown("it is not signed by Hallpass"));
+        }
+        let now = self.clock.now().seconds();
+        verify::check(&self.jwks, token, &rules, now).await.map_err(|error| match error {
+            CheckError::Rejected(rejection) => unknown(&rejection.to_string()),
+            CheckError::KeysUnavailable => Error::new(
+                Code::KeycloakUnavailable,
+                "Keycloak's keys are not available, so no token can be checked; try again shortly.",
+            ),
+        })
+    }
+
+    async fn reason(
+        &self,
+        record: &TokenRecord,
+        status: TokenStatus,
+    ) -> Result<Option<String>, Error> {
+        let now = self.clock.now();
+        Ok(match status {
+            TokenStatus::Revoked => record.revocation(now).map(|(_, reason)| reason.to_owned()),
+            TokenStatus::Expired | TokenStatus::Suspended => Some(status.name().to_owned()),
+            TokenStatus::Active | TokenStatus::ExpiringSoon => {
+                let enabled = self.owners.is_enabled(&record.user_id).await?;
+                (!enabled).then(|| "owner_disabled".to_owned())
+            }
+        })
+    }
+}
+
+/// The holder of a token may know why it is none; it says nothing about anybody else's.
+fn unknown(reason: &str) -> Error {
+    Error::new(Code::NotFound, format!("This is no token that Hallpass knows: {reason}."))
+}
