@@ -110,7 +110,8 @@ async fn copy(from: &Store, to: &Store) {
                 owner_username: record.owner_username,
                 spec: spec.clone(),
                 created_at: record.created_at,
-                lease_until: record.created_at,
+                // Nobody takes it for interrupted before it is complete.
+                lease_until: record.created_at.plus(Duration::from_hours(24)),
             };
             to.reserve_client(&new, 10_000).await.unwrap();
             let seen = Seen { spec, secret_created_at: record.secret_created_at, drifted: false };

@@ -92,6 +92,34 @@ fn rows() -> Vec<Row> {
                                                      [WHO,     "204", NONE,  "204",  NONE,  READS,  PAT,   PAT,   PAT,   WHO]),
         row("POST", "/api/pat/v1/tokens/{patId}/invalidate", nothing(),
                                                      [WHO,     "200", NONE,  "200",  NONE,  READS,  PAT,   "200", "200", WHO]),
+        row("DELETE", "/api/pat/v1/tokens", nothing(),
+                                                     [WHO,     "200", "200", "200",  "200", READS,  PAT,   PAT,   PAT,   WHO]),
+        row("POST", "/api/pat/v1/tokens/invalidate", nothing(),
+                                                     [WHO,     "200", "200", "200",  "200", READS,  PAT,   PAT,   PAT,   WHO]),
+        row("POST", "/api/pat/v1/tokens/invalidate/bulk", json!({"patIds": ["{patId}"]}),
+                                                     [WHO,     "200", "200", "200",  "200", READS,  PAT,   PAT,   PAT,   WHO]),
+        row("POST", "/api/pat/v1/tokens/delete/bulk", json!({"patIds": ["{patId}"]}),
+                                                     [WHO,     "200", "200", "200",  "200", READS,  PAT,   PAT,   PAT,   WHO]),
+        row("POST", "/api/pat/v1/tokens/identify", json!({"token": "{token}"}),
+                                                     [WHO,     "200", NONE,  "200",  NONE,  "200",  PAT,   PAT,   PAT,   WHO]),
+        row("GET", "/api/pat/v1/users/tokens", nothing(),
+                                                     [WHO,     ROLE,  ROLE,  ROLE,   "200", ROLE,   ROLE,  ROLE,  PAT,   WHO]),
+        row("GET", "/api/pat/v1/users/{userId}/tokens", nothing(),
+                                                     [WHO,     ROLE,  ROLE,  ROLE,   "200", ROLE,   ROLE,  ROLE,  PAT,   WHO]),
+        row("DELETE", "/api/pat/v1/users/{userId}/tokens", nothing(),
+                                                     [WHO,     ROLE,  ROLE,  ROLE,   "200", READS,  PAT,   PAT,   PAT,   WHO]),
+        row("POST", "/api/pat/v1/users/{userId}/tokens/invalidate", nothing(),
+                                                     [WHO,     ROLE,  ROLE,  ROLE,   "200", READS,  PAT,   PAT,   PAT,   WHO]),
+        row("DELETE", "/api/pat/v1/users/{userId}/tokens/{patId}", nothing(),
+                                                     [WHO,     ROLE,  ROLE,  ROLE,   "204", READS,  PAT,   PAT,   PAT,   WHO]),
+        row("POST", "/api/pat/v1/users/{userId}/tokens/{patId}/invalidate", nothing(),
+                                                     [WHO,     ROLE,  ROLE,  ROLE,   "200", READS,  PAT,   PAT,   PAT,   WHO]),
+        row("POST", "/api/pat/v1/users/tokens/invalidate/bulk", json!({"patIds": ["{patId}"]}),
+                                                     [WHO,     ROLE,  ROLE,  ROLE,   "200", READS,  PAT,   PAT,   PAT,   WHO]),
+        row("POST", "/api/pat/v1/users/tokens/delete/bulk", json!({"patIds": ["{patId}"]}),
+                                                     [WHO,     ROLE,  ROLE,  ROLE,   "200", READS,  PAT,   PAT,   PAT,   WHO]),
+        row("POST", "/api/pat/v1/users/tokens/identify", json!({"token": "{token}"}),
+                                                     [WHO,     ROLE,  ROLE,  ROLE,   "200", ROLE,   PAT,   PAT,   PAT,   WHO]),
         row("GET", "/api/clients/v1/clients", nothing(),
                                                      [WHO,     "200", "200", ROLE,   "200", "200",  "200", "200", PAT,   WHO]),
         row("POST", "/api/clients/v1/clients", json!({"clientId": "{newClientId}", "capabilities": ["script"]}),
@@ -174,6 +202,7 @@ struct Cast {
     before: Api,
     without_roles: Api,
     administrator: Api,
+    owner: Person,
     colleague: Person,
     client_id: String,
     impersonated: Api,
@@ -209,6 +238,7 @@ impl Cast {
             colleague,
             impersonated: server.with_token(&realm.impersonated_access_token(&owner).await),
             another_realm: server.with_token(&foreign_token(&owner).await),
+            owner,
             server,
         }
     }
@@ -217,13 +247,15 @@ impl Cast {
         let owner = if caller == Caller::WithoutRoles { &self.before } else { &self.user };
         let (api, own) = self.credential(caller).await;
         let mut path = row.path.to_owned();
-        if path.contains("{patId}") {
-            let target = match own {
-                Some(own) => own,
-                None => mint(owner).await["patId"].as_str().unwrap().to_owned(),
-            };
-            path = path.replace("{patId}", &target);
+        let mut body = row.body.to_string();
+        if path.contains("{patId}") || body.contains("{patId}") || body.contains("{token}") {
+            let minted = mint(owner).await;
+            let target = own.as_deref().unwrap_or(minted["patId"].as_str().unwrap());
+            path = path.replace("{patId}", target);
+            body = body.replace("{patId}", target);
+            body = body.replace("{token}", minted["token"].as_str().unwrap());
         }
+        path = path.replace("{userId}", &self.owner.id);
         if path.contains("{clientId}") {
             let id = match caller {
                 // Whoever may delete it gets one of their own to delete.
@@ -236,13 +268,13 @@ impl Cast {
         assert!(!path.contains('{'), "the matrix cannot fill in {path}");
         let mut request = api.request(Method::from_bytes(row.method.as_bytes()).unwrap(), &path);
         if !row.body.is_null() {
-            request = request.json(&self.fill_in(&row.body, &api));
+            request = request.json(&self.fill_in(&body, &api));
         }
         api.send(request).await
     }
 
-    fn fill_in(&self, body: &Value, api: &Api) -> Value {
-        let text = body.to_string().replace("{colleague}", &self.colleague.id);
+    fn fill_in(&self, body: &str, api: &Api) -> Value {
+        let text = body.replace("{colleague}", &self.colleague.id);
         if !text.contains("{newClientId}") {
             return serde_json::from_str(&text).unwrap();
         }

@@ -3,6 +3,7 @@
 mod audit;
 mod changes;
 mod corrupt;
+mod lists;
 mod opening;
 mod postgres;
 mod races;

@@ -135,8 +135,10 @@ impl Store {
                 .await?;
         let direction = filter.direction.sql();
         let order = filter.sort.expression();
+        // Ids are put in order, not whole rows: a record is long.
+        let order = format!("ORDER BY {order} {direction}, client_id {direction}");
         let sql = format!(
-            "{} {condition} ORDER BY {order} {direction}, client_id {direction} LIMIT $5 OFFSET $6",
+            "{} WHERE client_id IN (SELECT client_id FROM clients {condition} {order} LIMIT $5 OFFSET $6) {order}",
             select_clients!("")
         );
         let rows = sqlx::query(AssertSqlSafe(sql))
