@@ -28,7 +28,7 @@ use crate::keycloak::KeycloakError;
 use crate::keys::Signer;
 use crate::owner::{Owner, is_keycloaks_own_client};
 use crate::principal::{Action, Origin, Principal};
-use crate::store::{self, TokenCreated, TokenDeleted, TokenRecord};
+use crate::store::{self, Restrictions, TokenCreated, TokenDeleted, TokenRecord};
 
 /// For steps 1 to 3.
 const PREPARE: Duration = Duration::from_secs(5);
@@ -135,6 +135,7 @@ impl Tokens {
                 End::At(moment) => moment.floor_to_second(),
             },
             chain: None,
+            restrictions: Restrictions::default(),
         })
     }
 

@@ -21,7 +21,8 @@ use hallpass::error::{Code, Error};
 use hallpass::id::{PatId, UserId, uuid_at};
 use hallpass::page::{Page, PageRequest};
 use hallpass::store::{
-    NewToken, Store, StoreError, TokenCreated, TokenDeleted, TokenFilter, TokenRecord, TokenRevoked,
+    NewToken, Restrictions, Store, StoreError, TokenCreated, TokenDeleted, TokenFilter,
+    TokenRecord, TokenRevoked,
 };
 use sqlx::any::AnyRow;
 use sqlx::{AnyConnection, AssertSqlSafe, Connection as _, Row as _};
@@ -120,6 +121,7 @@ fn new_token(owner: &str, name: &str) -> NewToken {
         created_at,
         expires_at: NOW.plus(30 * DAY),
         chain: None,
+        restrictions: Restrictions::default(),
     }
 }
 

@@ -7,7 +7,9 @@ use hallpass::audit::Action::{
 };
 use hallpass::id::{PatId, UserId};
 use hallpass::page::PageRequest;
-use hallpass::store::{Chain, NewToken, TokenCreated, TokenDeleted, TokenRecord, TokenRevoked};
+use hallpass::store::{
+    Chain, NewToken, Restrictions, TokenCreated, TokenDeleted, TokenRecord, TokenRevoked,
+};
 
 use super::{DAY, Fresh, NOW, create, delete, event, event_by, list, new_token, on_each, revoke};
 
@@ -36,10 +38,10 @@ fn untouched(token: &NewToken) -> TokenRecord {
         suspended_at: None,
         last_used_at: None,
         last_used_ip: None,
-        scopes: None,
-        roles: None,
-        audience: None,
-        allowed_cidrs: None,
+        scopes: token.restrictions.scopes.clone(),
+        roles: token.restrictions.roles.clone(),
+        audience: token.restrictions.audience.clone(),
+        allowed_cidrs: token.restrictions.allowed_cidrs.clone(),
         rotated_from: None,
         rotated_to: None,
         grace_until: None,
@@ -55,9 +57,23 @@ async fn a_record_is_read_back_as_it_was_written() {
             description: Some("nightly\nbuild".to_owned()),
             ..new_token("alice", "described")
         };
-        for token in [&plain, &described] {
+        let list = |items: &[&str]| Some(items.iter().map(|item| (*item).to_owned()).collect());
+        let narrowed = NewToken {
+            restrictions: Restrictions {
+                // Narrowed to nothing is not the same as not narrowed.
+                scopes: list(&[]),
+                roles: list(&["a", "c:\"b\", é"]),
+                audience: list(&["https://x.example"]),
+                allowed_cidrs: list(&["10.0.0.0/8", "2001:db8::/32"]),
+            },
+            ..new_token("alice", "narrowed")
+        };
+        for token in [&plain, &described, &narrowed] {
             create(&fresh.store, token).await.unwrap();
-            assert_eq!(fresh.find(token).await, Some(untouched(token)));
+            let found = fresh.find(token).await.unwrap();
+            assert_eq!(found.restrictions(), token.restrictions);
+            assert_eq!(found.is_narrowed(), token.name == "narrowed");
+            assert_eq!(found, untouched(token));
         }
         let hidden = fresh.rows("SELECT kid, owner_roles FROM tokens ORDER BY created_at").await;
         assert_eq!(sqlx::Row::get::<String, _>(&hidden[0], "kid"), plain.kid);

@@ -3,6 +3,7 @@
 use sqlx::{Any, Transaction};
 
 use super::NewToken;
+use super::restrictions::column;
 use crate::audit::Event;
 use crate::clock::Timestamp;
 use crate::id::{PatId, UserId};
@@ -86,8 +87,10 @@ pub(super) async fn insert(
 ) -> Result<bool, sqlx::Error> {
     let inserted = sqlx::query(
         "INSERT INTO tokens (pat_id, user_id, username, name, description, kid, owner_roles, \
-         created_at, expires_at, search_text, family_id, chain_began_at, rotated_from) \
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13) ON CONFLICT DO NOTHING",
+         created_at, expires_at, search_text, family_id, chain_began_at, rotated_from, \
+         scopes, roles, audience, allowed_cidrs) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17) \
+         ON CONFLICT DO NOTHING",
     )
     .bind(token.pat_id.to_string())
     .bind(token.user_id.as_str())
@@ -102,6 +105,10 @@ pub(super) async fn insert(
     .bind(token.chain.map(|chain| chain.family_id.to_string()))
     .bind(token.chain.map(|chain| chain.began_at.millis()))
     .bind(rotated_from.map(|from| from.to_string()))
+    .bind(column(token.restrictions.scopes.as_ref()))
+    .bind(column(token.restrictions.roles.as_ref()))
+    .bind(column(token.restrictions.audience.as_ref()))
+    .bind(column(token.restrictions.allowed_cidrs.as_ref()))
     .execute(&mut **tx)
     .await?;
     Ok(inserted.rows_affected() == 1)

@@ -3,6 +3,7 @@
 mod create;
 mod end;
 mod list;
+mod restrictions;
 mod rotate;
 mod status;
 mod uses;
@@ -13,6 +14,7 @@ use sqlx::{AnyConnection, AssertSqlSafe, Row as _};
 pub use create::TokenCreated;
 pub use end::{EventOf, TokenDeleted, TokenRevoked};
 pub use list::{TokenFilter, TokenSort};
+pub use restrictions::Restrictions;
 pub use rotate::{FamilyBurned, Rotation, TokenRotated};
 pub use status::{ROTATED, TokenStatus};
 pub use uses::TokenUse;
@@ -44,6 +46,8 @@ pub struct NewToken {
     pub expires_at: Timestamp,
     /// The chain of rotations that it goes on; `None`: it begins one.
     pub chain: Option<Chain>,
+    /// What it is narrowed to.
+    pub restrictions: Restrictions,
 }
 
 /// A personal access token's record.
