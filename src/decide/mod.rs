@@ -2,10 +2,11 @@
 //!
 //! 1. The header's `kid` says whose key it claims: ours, or one of the realm's own.
 //! 2. Under a key of ours only a personal access token is good; `typ` = `Bearer` there would be a forgery.
-//!    Its record must be known and valid, its owner enabled.
+//!    Its record must be known and valid, the caller's address in one of its networks, its owner enabled.
 //! 3. Under any other key only an access token for Hallpass, of a client that may call.
 
 use std::collections::BTreeSet;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use crate::clock::Clock;
@@ -68,12 +69,12 @@ impl Decider {
         }
     }
 
-    /// The caller behind a bearer token.
-    pub async fn principal(&self, token: &str) -> Result<Principal, Error> {
+    /// The caller behind a bearer token that came from this address.
+    pub async fn principal(&self, token: &str, address: IpAddr) -> Result<Principal, Error> {
         let header = UnverifiedHeader::parse(token, self.access_token.max_bytes)
             .map_err(|rejection| unauthenticated(rejection.code()))?;
         if self.keys.is_ours(&header.kid) {
-            self.personal_access_token(token).await
+            self.personal_access_token(token, address).await
         } else {
             self.access_token(token).await
         }
@@ -98,7 +99,11 @@ impl Decider {
         })
     }
 
-    async fn personal_access_token(&self, token: &str) -> Result<Principal, Error> {
+    async fn personal_access_token(
+        &self,
+        token: &str,
+        address: IpAddr,
+    ) -> Result<Principal, Error> {
         let claims = self.check(token, &self.personal_access_token).await?;
         let pat_id = PatId::parse(&claims.jti).ok_or_else(|| unauthenticated("unknown"))?;
         let owner = UserId::new(claims.sub);
@@ -106,6 +111,9 @@ impl Decider {
         let record = record.ok_or_else(|| unauthenticated("unknown"))?;
         if !record.status(self.clock.now()).is_valid() {
             return Err(unauthenticated("not_valid"));
+        }
+        if !record.may_be_used_from(address) {
+            return Err(unauthenticated("address"));
         }
         if !self.owners.is_enabled(&owner).await? {
             return Err(unauthenticated("owner_disabled"));

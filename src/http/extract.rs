@@ -31,9 +31,10 @@ impl FromRequestParts<App> for Caller {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
-        let principal = app.decider.principal(bearer_token(&parts.headers)?).await?;
         let context = parts.extensions.get::<RequestContext>();
         let context = context.ok_or_else(|| Error::internal("a request without its context"))?;
+        let token = bearer_token(&parts.headers)?;
+        let principal = app.decider.principal(token, context.origin.address).await?;
         let _ = context.caller.set(principal.user_id.clone());
         Ok(Self { principal, origin: context.origin.clone() })
     }
@@ -167,6 +168,11 @@ impl Check {
         parse: impl FnOnce(&Value) -> Result<T, String>,
     ) -> Option<T> {
         parse(&value?).map_err(|message| self.error(field, message)).ok()
+    }
+
+    /// What was read of several fields at once.
+    pub(super) fn several<T>(&mut self, read: Result<T, Vec<FieldError>>) -> Option<T> {
+        read.map_err(|errors| self.errors.extend(errors)).ok()
     }
 
     pub(super) fn error(&mut self, field: &str, message: impl Into<String>) {

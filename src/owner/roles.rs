@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 /// Clients that every realm has from the start: their roles concern Keycloak, not those who accept tokens.
 const KEYCLOAKS_OWN: [&str; 6] = [
@@ -51,6 +51,53 @@ impl Roles {
         Ok(Self { realm, clients })
     }
 
+    /// Those of them that `name` or `client:name` may mean. Either name may have colons: then they are several.
+    #[must_use]
+    pub fn named(&self, text: &str) -> Self {
+        let realm = self.realm.get(text).cloned().into_iter().collect();
+        let clients = self.clients.iter().filter_map(|(client, roles)| {
+            let role = roles.get(text.strip_prefix(client.as_str())?.strip_prefix(':')?)?;
+            Some((client.clone(), BTreeSet::from([role.clone()])))
+        });
+        Self { realm, clients: clients.collect() }
+    }
+
+    /// How many there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.realm.len() + self.clients.values().map(BTreeSet::len).sum::<usize>()
+    }
+
+    /// Whether there is none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Adds these.
+    pub fn extend(&mut self, others: Self) {
+        self.realm.extend(others.realm);
+        for (client, roles) in others.clients {
+            self.clients.entry(client).or_default().extend(roles);
+        }
+    }
+
+    /// `realm_access` and `resource_access` as Keycloak's role mappers write them, absent where they would be empty.
+    #[must_use]
+    pub fn to_claims(&self) -> Map<String, Value> {
+        let mut claims = Map::new();
+        if !self.realm.is_empty() {
+            claims.insert("realm_access".to_owned(), json!({"roles": self.realm}));
+        }
+        let clients = self.clients.iter().filter(|(_, roles)| !roles.is_empty());
+        let access: Map<_, _> =
+            clients.map(|(client, roles)| (client.clone(), json!({"roles": roles}))).collect();
+        if !access.is_empty() {
+            claims.insert("resource_access".to_owned(), Value::Object(access));
+        }
+        claims
+    }
+
     /// Canonical JSON: equal roles, equal text.
     pub fn to_json(&self) -> Result<String, serde_json::Error> {
         serde_json::to_string(self)
@@ -94,6 +141,47 @@ mod tests {
             "realm-management": {"roles": ["manage-users"]}, "empty": {"roles": []}}});
         assert_eq!(roles(&with).unwrap(), Roles::default());
         assert_eq!(roles(&json!({})).unwrap(), Roles::default());
+    }
+
+    #[test]
+    fn a_name_is_read_at_every_colon() {
+        let had = json!({"realm_access": {"roles": ["plain", "a:b:c", "a:x"]}, "resource_access":
+            {"a": {"roles": ["b:c", "y"]}, "a:b": {"roles": ["c", ":"]}, "": {"roles": ["z"]}}});
+        let had = roles(&had).unwrap();
+        for (text, count) in [
+            ("plain", 1),
+            ("a:x", 1),
+            ("a:y", 1),
+            ("a:b::", 1),
+            (":z", 1),
+            ("a:b:c", 3),
+            ("b:c", 0),
+            ("a:", 0),
+            ("a", 0),
+            ("", 0),
+            ("Plain", 0),
+        ] {
+            assert_eq!(had.named(text).len(), count, "{text}");
+        }
+        assert_eq!(
+            had.named("a:y"),
+            roles(&json!({"resource_access": {"a": {"roles": ["y"]}}})).unwrap()
+        );
+    }
+
+    #[test]
+    fn claims_are_read_back_as_they_were_written() {
+        for claims in [
+            json!({}),
+            json!({"realm_access": {"roles": ["a", "b"]}}),
+            json!({"realm_access": {"roles": ["a"]}, "resource_access": {"x": {"roles": ["p", "q"]}}}),
+        ] {
+            let had = roles(&claims).unwrap();
+            assert_eq!(Value::Object(had.to_claims()), claims);
+            let mut twice = had.clone();
+            twice.extend(had.clone());
+            assert_eq!((twice.is_empty(), twice), (claims == json!({}), had));
+        }
     }
 
     #[test]

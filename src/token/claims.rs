@@ -33,6 +33,11 @@ const PROTOCOL: [&str; 18] = [
     "cnf",
 ];
 
+/// Claims that say who the owner is (OpenID Connect Core 1.0 §5.1), as texts.
+const IDENTITY: [&str; 5] = ["preferred_username", "name", "given_name", "family_name", "email"];
+/// One more of them, true or false.
+const EMAIL_VERIFIED: &str = "email_verified";
+
 /// What is ours to say.
 #[derive(Clone, Debug)]
 pub(super) struct ProtocolClaims<'a> {
@@ -45,8 +50,8 @@ pub(super) struct ProtocolClaims<'a> {
     pub(super) audience: Vec<String>,
 }
 
-/// All claims of a token.
-pub(super) fn compose(protocol: &ProtocolClaims<'_>, evaluated: Map<String, Value>) -> Value {
+/// All claims of a token: `granted` are those that are not the protocol's own.
+pub(super) fn compose(protocol: &ProtocolClaims<'_>, granted: Map<String, Value>) -> Value {
     let mut claims = Map::new();
     claims.insert("iss".to_owned(), json!(protocol.issuer));
     claims.insert("sub".to_owned(), json!(protocol.owner));
@@ -58,21 +63,25 @@ pub(super) fn compose(protocol: &ProtocolClaims<'_>, evaluated: Map<String, Valu
     claims.insert("typ".to_owned(), json!("PAT"));
     // It names no session, so that Keycloak's own endpoints refuse the token, introspection included.
     claims.insert("sid".to_owned(), json!(protocol.pat_id));
-    for (name, value) in evaluated {
-        if PROTOCOL.contains(&name.as_str()) {
-            continue;
-        }
-        let value = if name == "resource_access" { without_keycloaks_own(value) } else { value };
-        claims.insert(name, value);
-    }
+    claims.extend(granted.into_iter().filter(|(name, _)| !PROTOCOL.contains(&name.as_str())));
     Value::Object(claims)
 }
 
-fn without_keycloaks_own(mut access: Value) -> Value {
-    if let Some(clients) = access.as_object_mut() {
+/// The evaluation without the roles of Keycloak's own clients.
+pub(super) fn without_keycloaks_own(mut evaluated: Map<String, Value>) -> Map<String, Value> {
+    if let Some(clients) = evaluated.get_mut("resource_access").and_then(Value::as_object_mut) {
         clients.retain(|client, _| !is_keycloaks_own_client(client));
     }
-    access
+    evaluated
+}
+
+/// Who the owner is, for a token that is narrowed: of these claims what is plain. A mapper that writes a list or
+/// an object there may write roles or groups.
+pub(super) fn identity(evaluated: &Map<String, Value>) -> Map<String, Value> {
+    let texts = IDENTITY.iter().filter(|name| evaluated.get(**name).is_some_and(Value::is_string));
+    let verified = evaluated.get(EMAIL_VERIFIED).is_some_and(Value::is_boolean);
+    let names = texts.copied().chain(verified.then_some(EMAIL_VERIFIED));
+    names.map(|name| (name.to_owned(), evaluated[name].clone())).collect()
 }
 
 /// The audiences that mappers added, in the order of the evaluation.
@@ -121,7 +130,8 @@ mod tests {
             audience: vec!["reports".to_owned()],
         };
         let Value::Object(evaluated) = evaluated else { panic!("no object") };
-        let Value::Object(claims) = compose(&protocol, evaluated) else { panic!("no object") };
+        let granted = without_keycloaks_own(evaluated);
+        let Value::Object(claims) = compose(&protocol, granted) else { panic!("no object") };
         claims
     }
 
@@ -147,6 +157,27 @@ mod tests {
         assert_eq!(claims["department"], "r&d");
         assert_eq!(claims["realm_access"], json!({"roles": ["analyst"]}));
         assert_eq!(claims["resource_access"], json!({"reports": {"roles": ["read"]}}));
+    }
+
+    #[test]
+    fn only_plain_claims_say_who_the_owner_is() {
+        let plain = json!({"preferred_username": "a", "name": "", "given_name": "G", "family_name": "F",
+            "email": "a@example.org", "email_verified": false});
+        let mut evaluated = plain.as_object().unwrap().clone();
+        assert_eq!(Value::Object(identity(&evaluated)), plain);
+        evaluated.extend([("roles".to_owned(), json!(["x"])), ("locale".to_owned(), json!("de"))]);
+        assert_eq!(Value::Object(identity(&evaluated)), plain);
+        for value in [json!(["x"]), json!({"x": "x"}), json!(7), Value::Null] {
+            let odd: Map<_, _> = plain
+                .as_object()
+                .unwrap()
+                .keys()
+                .map(|name| (name.clone(), value.clone()))
+                .collect();
+            assert_eq!(identity(&odd), Map::new(), "{value}");
+        }
+        let odd = json!({"name": true, "email_verified": "true"});
+        assert_eq!(identity(odd.as_object().unwrap()), Map::new());
     }
 
     #[test]

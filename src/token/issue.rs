@@ -3,7 +3,7 @@
 //! 1. Policy: may the caller create tokens, is the signing key published?
 //! 2. The owner's state and effective roles, and then the claims: in this order, so that a change in between
 //!    shows in step 5.
-//! 3. The whole token is composed, and refused if it is too large.
+//! 3. What the token gets of that, and the whole token: what it cannot have is refused, and what is too large.
 //! 4. Record and audit event are committed. A crash from here on leaves a record without a token.
 //! 5. The owner is looked at again: disabled or with other roles, the record is taken back.
 //! 6. Only now is the token signed and answered.
@@ -18,8 +18,9 @@ use secrecy::SecretString;
 use tokio::time::{Instant, timeout_at};
 
 use super::claims::{self, ProtocolClaims};
+use super::grant::{Grant, Offer};
 use super::jwt::SigningInput;
-use super::{Description, TokenName, Tokens};
+use super::{Description, Narrowing, TokenName, Tokens};
 use crate::audit::{self, Event};
 use crate::clock::Timestamp;
 use crate::error::{Code, Error};
@@ -45,6 +46,8 @@ pub struct NewToken {
     pub description: Option<Description>,
     /// When it ends, within the allowed bounds.
     pub end: End,
+    /// What it is narrowed to.
+    pub narrowing: Narrowing,
 }
 
 /// When a token ends: whole seconds, as a JWT says them.
@@ -107,14 +110,18 @@ impl Tokens {
     async fn prepare(&self, caller: &Principal, request: &NewToken) -> Result<Prepared, Error> {
         let signer = self.keys.get_published(&self.published).await?;
         let owner = self.owners.get_enabled(&caller.user_id).await?;
-        let record = self.new_record(request, caller, &owner, signer.kid())?;
-        let signing_input = self.compose(&record).await?;
+        let offer = self.offer(&caller.user_id, &owner).await?;
+        let grant = Grant::exact(&request.narrowing, offer)?;
+        let restrictions = grant.restrictions.clone();
+        let record = self.new_record(request, restrictions, caller, &owner, signer.kid())?;
+        let signing_input = self.compose(&record, grant)?;
         Ok(Prepared { signer, owner, record, signing_input })
     }
 
     fn new_record(
         &self,
         request: &NewToken,
+        restrictions: Restrictions,
         caller: &Principal,
         owner: &Owner,
         kid: &str,
@@ -135,25 +142,31 @@ impl Tokens {
                 End::At(moment) => moment.floor_to_second(),
             },
             chain: None,
-            restrictions: Restrictions::default(),
+            restrictions,
         })
     }
 
-    async fn compose(&self, record: &store::NewToken) -> Result<SigningInput, Error> {
+    /// What a token of this owner can have.
+    async fn offer<'a>(&'a self, id: &UserId, owner: &'a Owner) -> Result<Offer<'a>, Error> {
         let designated = self.settings.client_id.as_str();
-        let evaluated = self.owners.get_claims(designated, &record.user_id).await?;
-        let offered = claims::evaluated_audience(&evaluated);
-        let clients = self.clients_among(&offered).await?;
+        let evaluated = self.owners.get_claims(designated, id).await?;
+        let mapped = claims::evaluated_audience(&evaluated);
+        let clients = self.clients_among(&mapped).await?;
+        let audience = claims::audience(&self.settings.audiences, &mapped, &clients, designated);
+        Ok(Offer { roles: &owner.roles, evaluated, audience, stand_in: designated })
+    }
+
+    fn compose(&self, record: &store::NewToken, grant: Grant) -> Result<SigningInput, Error> {
         let protocol = ProtocolClaims {
             issuer: &self.issuer,
             owner: &record.user_id,
             pat_id: record.pat_id,
-            authorized_party: designated,
+            authorized_party: &self.settings.client_id,
             issued_at: record.created_at,
             expires_at: record.expires_at,
-            audience: claims::audience(&self.settings.audiences, &offered, &clients, designated),
+            audience: grant.audience,
         };
-        SigningInput::new(&record.kid, &claims::compose(&protocol, evaluated))
+        SigningInput::new(&record.kid, &claims::compose(&protocol, grant.claims))
     }
 
     /// Which of these audiences are ids of the realm's clients, but for the configured ones.

@@ -5,10 +5,12 @@
 
 mod claims;
 mod end;
+mod grant;
 mod identify;
 mod issue;
 mod jwt;
 mod name;
+mod narrowing;
 
 use std::sync::Arc;
 
@@ -16,6 +18,7 @@ pub use end::{Deleted, Revoked};
 pub use identify::Identified;
 pub use issue::{End, IssuedToken, NewToken};
 pub use name::{Description, TokenName};
+pub use narrowing::{Narrowing, Wanted};
 
 use crate::clock::Clock;
 use crate::config;

@@ -292,25 +292,22 @@ impl Cast {
             Caller::Administrator => self.administrator.clone(),
             Caller::Impersonated => self.impersonated.clone(),
             Caller::AnotherRealm => self.another_realm.clone(),
-            Caller::Pat => return (self.pat().await.0, None),
+            Caller::Pat => return (self.pat(json!({})).await.0, None),
             Caller::PatForItself => {
-                let (api, pat_id) = self.pat().await;
+                let (api, pat_id) = self.pat(json!({})).await;
                 return (api, Some(pat_id));
             }
             Caller::NarrowedPat => {
-                let (api, pat_id) = self.pat().await;
-                let narrow = format!(
-                    "UPDATE tokens SET scopes = '[\"push-data\"]' WHERE pat_id = '{pat_id}'"
-                );
-                assert_eq!(self.server.execute(narrow).await, 1);
+                let (api, pat_id) = self.pat(json!({"scopes": ["email"]})).await;
                 return (api, Some(pat_id));
             }
         };
         (api, None)
     }
 
-    async fn pat(&self) -> (Api, String) {
-        let minted = mint(&self.user).await;
+    async fn pat(&self, mut body: Value) -> (Api, String) {
+        body["name"] = unique("matrix").into();
+        let minted = self.user.post("/api/pat/v1/tokens", &body).await.expect(201);
         let api = self.server.with_token(minted["token"].as_str().unwrap());
         (api, minted["patId"].as_str().unwrap().to_owned())
     }

@@ -1,47 +1,11 @@
 //! What a token says (SPEC 4.3): mappers on the designated client shape it, and forge nothing.
 
-use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::support::{Admin, Api, Database, Person, TestRealm, TestServer, claims_of};
+use super::operator::{DESIGNATED, Designated, make_client_roles, make_realm_roles};
+use crate::support::{Api, Database, TestRealm, TestServer, claims_of};
 
 const TOKENS: &str = "/api/pat/v1/tokens";
-const DESIGNATED: &str = "hallpass-pat";
-
-/// The designated client, as an operator shapes it.
-struct Designated {
-    admin: Admin,
-    path: String,
-}
-
-impl Designated {
-    async fn of(realm: &TestRealm) -> Self {
-        let admin = Admin::log_in().await;
-        let uuid = admin.client_uuid(&realm.name, DESIGNATED).await;
-        Self { admin, path: format!("/{}/clients/{uuid}", realm.name) }
-    }
-
-    async fn add_mapper(&self, name: &str, kind: &str, config: Value) {
-        let mut all = json!({"access.token.claim": "true"});
-        all.as_object_mut().unwrap().extend(config.as_object().unwrap().clone());
-        let mapper = json!({"name": name, "protocol": "openid-connect", "protocolMapper": kind, "config": all});
-        self.admin.post(&format!("{}/protocol-mappers/models", self.path), &mapper).await;
-    }
-
-    async fn add_claim(&self, claim: &str, kind: &str, value: &str) {
-        let config = json!({"claim.name": claim, "claim.value": value, "jsonType.label": kind});
-        self.add_mapper(claim, "oidc-hardcoded-claim-mapper", config).await;
-    }
-
-    /// What Keycloak says that an access token of this client would have.
-    async fn evaluate(&self, person: &Person) -> Value {
-        let path = format!(
-            "{}/evaluate-scopes/generate-example-access-token?scope=openid&userId={}",
-            self.path, person.id
-        );
-        self.admin.get(&path).await
-    }
-}
 
 async fn minted_claims(user: &Api, name: &str) -> Value {
     claims_of(user.mint(name).await["token"].as_str().unwrap())
@@ -118,7 +82,7 @@ async fn the_audience_is_what_is_configured_and_mapped_without_ids_of_clients() 
     let realm = TestRealm::own().await;
     let server = TestServer::in_realm(realm.clone()).await;
     let person = realm.person().await;
-    give_role_of_a_client(&realm, &person).await;
+    make_client_roles(&realm, &person, "reports", &["read"]).await;
     let designated = Designated::of(&realm).await;
     let evaluated = designated.evaluate(&person).await;
     assert!(evaluated["aud"].to_string().contains("reports"), "Keycloak's own doing: {evaluated}");
@@ -144,13 +108,9 @@ async fn roles_of_keycloaks_own_clients_are_left_out() {
     let realm = TestRealm::own().await;
     let server = TestServer::in_realm(realm.clone()).await;
     let person = realm.person().await;
-    give_role_of_a_client(&realm, &person).await;
+    make_client_roles(&realm, &person, "reports", &["read"]).await;
     realm.give_roles(&person, "realm-management", &["view-users"]).await;
-    let admin = Admin::log_in().await;
-    admin.post(&format!("/{}/roles", realm.name), &json!({"name": "analyst"})).await;
-    let role = admin.get(&format!("/{}/roles/analyst", realm.name)).await;
-    let path = format!("/{}/users/{}/role-mappings/realm", realm.name, person.id);
-    admin.call(Method::POST, &path, Some(&json!([role]))).await;
+    make_realm_roles(&realm, &["analyst"], &format!("users/{}", person.id)).await;
 
     let evaluated = Designated::of(&realm).await.evaluate(&person).await;
     assert!(evaluated["resource_access"]["realm-management"].is_object(), "{evaluated}");
@@ -162,17 +122,6 @@ async fn roles_of_keycloaks_own_clients_are_left_out() {
     let roles = claims["realm_access"]["roles"].as_array().unwrap();
     assert!(roles.contains(&json!("analyst")), "{claims}");
     server.stop().await;
-}
-
-/// A client with a role, which the person gets.
-async fn give_role_of_a_client(realm: &TestRealm, person: &Person) {
-    let admin = Admin::log_in().await;
-    let client = json!({"clientId": "reports", "standardFlowEnabled": false});
-    admin.post(&format!("/{}/clients", realm.name), &client).await;
-    let uuid = admin.client_uuid(&realm.name, "reports").await;
-    let path = format!("/{}/clients/{uuid}/roles", realm.name);
-    admin.post(&path, &json!({"name": "read"})).await;
-    realm.give_roles(person, "reports", &["read"]).await;
 }
 
 #[tokio::test]

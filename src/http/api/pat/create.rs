@@ -19,7 +19,7 @@ use crate::error::Error;
 use crate::http::extract::{Caller, Check, JsonObject, NO_STORE, NoQuery, NoStore, text};
 use crate::http::openapi::{ApiErrors, TAG_PAT};
 use crate::http::problem::Problem;
-use crate::token::{Description, End, IssuedToken, NewToken, TokenName};
+use crate::token::{Description, End, IssuedToken, Narrowing, NewToken, TokenName, Wanted};
 
 /// A new token.
 #[derive(Deserialize, ToSchema)]
@@ -38,6 +38,22 @@ pub(in crate::http) struct CreateToken {
     /// When it ends; instead of `expiresIn`.
     #[schema(value_type = Option<String>, format = DateTime)]
     expires_at: Option<Value>,
+    /// The scopes that it has, of those that your tokens have. Empty: none. A token that is narrowed otherwise and does
+    /// not ask for scopes has none.
+    #[schema(value_type = Option<Vec<String>>, max_items = 100, example = json!(["email"]))]
+    scopes: Option<Value>,
+    /// The roles that it has, of your own: `name` for a role of the realm, `client:name` for one of a client. Empty:
+    /// none. Roles of Keycloak's own clients cannot be had. A token that is narrowed otherwise and does not ask for roles
+    /// has none.
+    #[schema(value_type = Option<Vec<String>>, max_items = 100, example = json!(["analyst", "reports:read"]))]
+    roles: Option<Value>,
+    /// The audiences that it is for, of those that your tokens have; all of them where nothing is said.
+    #[schema(value_type = Option<Vec<String>>, min_items = 1, max_items = 100, example = json!(["reports"]))]
+    audience: Option<Value>,
+    /// The networks (CIDR) and addresses from which it may be used. Systems that validate it offline do not see them. It
+    /// narrows too: without `roles` and `scopes` beside it the token has neither.
+    #[schema(value_type = Option<Vec<String>>, min_items = 1, max_items = 32, example = json!(["192.0.2.0/24"]))]
+    allowed_cidrs: Option<Value>,
     #[serde(flatten)]
     #[schema(ignore)]
     others: BTreeMap<String, Value>,
@@ -63,12 +79,22 @@ impl CreateToken {
             within(Duration::from_secs(u64::try_from(left).unwrap_or(0)), max)?;
             Ok(End::At(end))
         });
+        let narrowing = check.several(Narrowing::read(Wanted {
+            scopes: self.scopes.as_ref(),
+            roles: self.roles.as_ref(),
+            audience: self.audience.as_ref(),
+            allowed_cidrs: self.allowed_cidrs.as_ref(),
+        }));
         check.no_others(&self.others);
         check.finish()?;
         let end = expires_in.or(expires_at).unwrap_or(End::After(settings.default_lifetime));
-        // A missing name is among the errors.
-        let name = name.ok_or_else(|| Error::invalid_field("name", "is required"))?;
-        Ok(NewToken { name, description, end })
+        // What could not be read is among the errors: never "not narrowed".
+        let (Some(name), Some(narrowing)) = (name, narrowing) else {
+            return Err(Error::internal(
+                "a request without a name or a narrowing passed its check",
+            ));
+        };
+        Ok(NewToken { name, description, end, narrowing })
     }
 }
 
@@ -98,6 +124,11 @@ impl CreatedToken {
 /// Creates a personal access token
 ///
 /// Needs the role `create-tokens`. The answer is the only place where the token is shown.
+///
+/// With any of `scopes`, `roles`, `audience` and `allowedCidrs` the token is narrowed: it has only what was asked for, and
+/// of all other claims only the owner's names and email. So a token that is narrowed by `scopes` alone has no role at all, and
+/// one that is narrowed by `allowedCidrs` alone has neither roles nor scopes: ask for all that it needs. At Hallpass a
+/// narrowed token reads `/api/pat/v1/tokens/self` and revokes itself.
 #[utoipa::path(post, path = "/api/pat/v1/tokens", tag = TAG_PAT, operation_id = "createToken",
     request_body = CreateToken,
     responses((status = 201, description = "The token, shown this once", body = CreatedToken), ApiErrors))]

@@ -55,9 +55,9 @@ pub(in crate::http) struct Token {
     revoked_at: Option<Timestamp>,
     /// Why it is revoked.
     revoked_reason: Option<String>,
-    /// The scopes that it was narrowed to; `null` where it was not.
+    /// The scopes that it was narrowed to; `null` where none were asked for: then it has all, or, narrowed otherwise, none.
     scopes: Option<Vec<String>>,
-    /// The roles that it was narrowed to; `null` where it was not.
+    /// The roles that it was narrowed to; `null` where none were asked for: then it has all, or, narrowed otherwise, none.
     roles: Option<Vec<String>>,
     /// The audiences that it was narrowed to; `null` where it was not.
     audience: Option<Vec<String>>,

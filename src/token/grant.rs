@@ -1,0 +1,142 @@
+//! What a token gets of what its owner has: everything, or what a narrowing leaves. Pure.
+//!
+//! A narrowed token has what was asked for, and of all other claims only those that say who its owner is. Its roles
+//! are written here and not taken from mappers, whatever these are.
+
+use std::collections::BTreeSet;
+
+use serde_json::{Map, Value, json};
+
+use super::claims;
+use super::narrowing::{Names, Narrowing, Networks};
+use crate::error::{Error, FieldError};
+use crate::owner::Roles;
+use crate::store::Restrictions;
+
+/// What an owner has now: what a token of theirs that is not narrowed would carry.
+#[derive(Clone, Debug)]
+pub(super) struct Offer<'a> {
+    pub(super) roles: &'a Roles,
+    /// The claims of the designated client's evaluation.
+    pub(super) evaluated: Map<String, Value>,
+    /// The full `aud`.
+    pub(super) audience: Vec<String>,
+    /// Where nothing is left of the audience: the designated client.
+    pub(super) stand_in: &'a str,
+}
+
+/// What a token gets.
+#[derive(Clone, Debug)]
+pub(super) struct Grant {
+    /// What its record says that it was narrowed to.
+    pub(super) restrictions: Restrictions,
+    /// Its `aud`.
+    pub(super) audience: Vec<String>,
+    /// All its claims but the protocol's own.
+    pub(super) claims: Map<String, Value>,
+}
+
+impl Grant {
+    /// For a new token: what is asked for and not on offer is refused, all at once.
+    pub(super) fn exact(narrowing: &Narrowing, offer: Offer<'_>) -> Result<Self, Error> {
+        let (grant, missing) = Self::choose(narrowing, offer);
+        if missing.is_empty() { Ok(grant) } else { Err(Error::invalid(missing)) }
+    }
+
+    /// For a successor: what is not on offer any more falls away. Nothing is added.
+    #[cfg_attr(not(test), expect(dead_code, reason = "rotation is on its way"))]
+    pub(super) fn remaining(narrowing: &Narrowing, offer: Offer<'_>) -> Self {
+        Self::choose(narrowing, offer).0
+    }
+
+    fn choose(narrowing: &Narrowing, offer: Offer<'_>) -> (Self, Vec<FieldError>) {
+        if !narrowing.is_any() {
+            let claims = claims::without_keycloaks_own(offer.evaluated);
+            let restrictions = Restrictions::default();
+            return (Self { restrictions, audience: offer.audience, claims }, Vec::new());
+        }
+        let mut choice = Choice::default();
+        let offered = scopes(&offer.evaluated);
+        let scopes = choice.among("scopes", narrowing.scopes.as_ref(), &offered);
+        let audience = choice.among("audience", narrowing.audience.as_ref(), &offer.audience);
+        let (roles, granted) = choice.roles(narrowing.roles.as_ref(), offer.roles);
+
+        let mut claims = claims::identity(&offer.evaluated);
+        let kept = |scope: &&String| scopes.as_ref().is_some_and(|all| all.contains(scope));
+        let scope: Vec<_> = offered.iter().filter(kept).map(String::as_str).collect();
+        if !scope.is_empty() {
+            claims.insert("scope".to_owned(), json!(scope.join(" ")));
+        }
+        claims.extend(granted.to_claims());
+        let aud = match &audience {
+            None => offer.audience,
+            Some(left) if left.is_empty() => vec![offer.stand_in.to_owned()],
+            Some(left) => left.clone(),
+        };
+        let allowed_cidrs = narrowing.allowed_cidrs.as_ref().map(Networks::texts);
+        let restrictions = Restrictions { scopes, roles, audience, allowed_cidrs };
+        (Self { restrictions, audience: aud, claims }, choice.missing)
+    }
+}
+
+/// The scopes of the evaluation, each once, in its order.
+fn scopes(evaluated: &Map<String, Value>) -> Vec<String> {
+    let text = evaluated.get("scope").and_then(Value::as_str).unwrap_or_default();
+    let mut seen = BTreeSet::new();
+    let names = text.split(' ').filter(|name| !name.is_empty());
+    names.filter(|name| seen.insert(*name)).map(str::to_owned).collect()
+}
+
+/// What is chosen of an offer, and what was not there to choose.
+#[derive(Default)]
+struct Choice {
+    missing: Vec<FieldError>,
+}
+
+impl Choice {
+    fn among(
+        &mut self,
+        field: &str,
+        wanted: Option<&Names>,
+        offered: &[String],
+    ) -> Option<Vec<String>> {
+        let (found, missing): (Vec<_>, Vec<_>) =
+            wanted?.0.iter().cloned().partition(|name| offered.contains(name));
+        for name in missing {
+            let all: Vec<_> = offered.iter().map(|one| format!("`{one}`")).collect();
+            self.miss(
+                field,
+                format!("{name:?} is not among what your tokens have: {}", all.join(", ")),
+            );
+        }
+        Some(found)
+    }
+
+    /// The names that mean exactly one role of the owner's, and these roles.
+    fn roles(&mut self, wanted: Option<&Names>, offered: &Roles) -> (Option<Vec<String>>, Roles) {
+        let mut granted = Roles::default();
+        let Some(wanted) = wanted else { return (None, granted) };
+        let mut found = Vec::new();
+        for name in &wanted.0 {
+            let meant = offered.named(name);
+            match meant.len() {
+                0 => self
+                    .miss("roles", format!("{name:?} is no role of yours that a token can have")),
+                1 => {
+                    granted.extend(meant);
+                    found.push(name.clone());
+                }
+                _ => self.miss("roles", format!("{name:?} may mean more than one of your roles")),
+            }
+        }
+        (Some(found), granted)
+    }
+
+    fn miss(&mut self, field: &str, message: String) {
+        self.missing.push(FieldError { field: field.to_owned(), message });
+    }
+}
+
+#[cfg(test)]
+#[path = "grant_tests.rs"]
+mod tests;

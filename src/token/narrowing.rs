@@ -1,0 +1,321 @@
+//! What a token is asked to be narrowed to: four lists, read once at the edge, every wrong entry named.
+//!
+//! Whether the owner has what is asked for is not known here: see [`super::grant`].
+
+use std::net::IpAddr;
+
+use ipnet::{IpNet, Ipv4Net};
+use serde_json::Value;
+
+use crate::error::{Error, FieldError};
+use crate::store::Restrictions;
+
+const MAX_NAMES: usize = 100;
+const MAX_NETWORKS: usize = 32;
+/// As in Keycloak's columns, where all of these names come from.
+const MAX_CHARACTERS: usize = 255;
+
+/// What a request says, unread.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Wanted<'a> {
+    /// `scopes`
+    pub scopes: Option<&'a Value>,
+    /// `roles`
+    pub roles: Option<&'a Value>,
+    /// `audience`
+    pub audience: Option<&'a Value>,
+    /// `allowedCidrs`
+    pub allowed_cidrs: Option<&'a Value>,
+}
+
+/// What a token is to be narrowed to; `None`: not in this respect. Nothing at all: not narrowed.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Narrowing {
+    pub(super) scopes: Option<Names>,
+    pub(super) roles: Option<Names>,
+    pub(super) audience: Option<Names>,
+    pub(super) allowed_cidrs: Option<Networks>,
+}
+
+impl Narrowing {
+    /// Reads what is asked for; the errors are for the caller.
+    pub fn read(wanted: Wanted<'_>) -> Result<Self, Vec<FieldError>> {
+        let mut reading = Reading::default();
+        let narrowing = Self {
+            scopes: reading.names("scopes", wanted.scopes),
+            roles: reading.names("roles", wanted.roles),
+            audience: reading.audience(wanted.audience),
+            allowed_cidrs: reading.networks(wanted.allowed_cidrs),
+        };
+        if reading.errors.is_empty() { Ok(narrowing) } else { Err(reading.errors) }
+    }
+
+    /// What the record of a token says: for its successor.
+    pub fn of_record(stored: &Restrictions) -> Result<Self, Error> {
+        let names = |list: &Option<Vec<String>>| list.clone().map(Names);
+        let networks = stored.allowed_cidrs.as_ref().map(|list| {
+            let networks = list.iter().map(|text| Network::parse(text));
+            networks.collect::<Result<_, _>>().map(Networks).map_err(Error::internal)
+        });
+        Ok(Self {
+            scopes: names(&stored.scopes),
+            roles: names(&stored.roles),
+            audience: names(&stored.audience),
+            allowed_cidrs: networks.transpose()?,
+        })
+    }
+
+    /// Whether anything is asked for. A token that is narrowed has nothing else.
+    #[must_use]
+    pub fn is_any(&self) -> bool {
+        [&self.scopes, &self.roles, &self.audience].iter().any(|list| list.is_some())
+            || self.allowed_cidrs.is_some()
+    }
+}
+
+/// Names of roles, scopes or audiences, each once, in the order in which they were asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Names(pub(super) Vec<String>);
+
+/// Networks, each once, in the order in which they were asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Networks(Vec<Network>);
+
+impl Networks {
+    pub(super) fn texts(&self) -> Vec<String> {
+        self.0.iter().map(|network| network.0.to_string()).collect()
+    }
+}
+
+/// A network in its one form: no host bits, and IPv4 as IPv4.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Network(IpNet);
+
+impl Network {
+    fn parse(text: &str) -> Result<Self, String> {
+        let network = match text.parse::<IpAddr>() {
+            Ok(address) => IpNet::from(address.to_canonical()),
+            Err(_) => canonical(text.parse().map_err(|_| "is no address and no network")?),
+        };
+        if network.trunc() != network {
+            return Err(format!(
+                "has bits behind its prefix; `{}` is the network",
+                network.trunc()
+            ));
+        }
+        Ok(Self(network))
+    }
+}
+
+/// Callers' addresses are canonical, so that `::ffff:10.0.0.0/104` would hold nobody.
+fn canonical(network: IpNet) -> IpNet {
+    let IpNet::V6(v6) = network else { return network };
+    let mapped = v6.addr().to_ipv4_mapped().zip(v6.prefix_len().checked_sub(96));
+    let v4 = mapped.and_then(|(address, prefix)| Ipv4Net::new(address, prefix).ok());
+    v4.map_or(network, IpNet::V4)
+}
+
+#[derive(Default)]
+struct Reading {
+    errors: Vec<FieldError>,
+}
+
+impl Reading {
+    fn names(&mut self, field: &str, wanted: Option<&Value>) -> Option<Names> {
+        self.list(field, wanted?, MAX_NAMES, |text| {
+            if !(1..=MAX_CHARACTERS).contains(&text.chars().count()) {
+                return Err("must have 1 to 255 characters".to_owned());
+            }
+            // NUL cannot be stored on PostgreSQL, and no name has any of the others.
+            if text.chars().any(char::is_control) {
+                return Err("must not have control characters".to_owned());
+            }
+            Ok(text.to_owned())
+        })
+        .map(Names)
+    }
+
+    fn audience(&mut self, wanted: Option<&Value>) -> Option<Names> {
+        let names = self.names("audience", wanted)?;
+        self.not_empty("audience", names.0.len());
+        Some(names)
+    }
+
+    fn networks(&mut self, wanted: Option<&Value>) -> Option<Networks> {
+        let networks = self.list("allowedCidrs", wanted?, MAX_NETWORKS, Network::parse)?;
+        self.not_empty("allowedCidrs", networks.len());
+        Some(Networks(networks))
+    }
+
+    /// `None` after an error.
+    fn list<T: PartialEq>(
+        &mut self,
+        field: &str,
+        wanted: &Value,
+        max: usize,
+        parse: impl Fn(&str) -> Result<T, String>,
+    ) -> Option<Vec<T>> {
+        let Some(entries) = wanted.as_array() else {
+            self.error(field, "must be a list");
+            return None;
+        };
+        if entries.len() > max {
+            self.error(field, format!("must have at most {max} entries"));
+            return None;
+        }
+        let before = self.errors.len();
+        let mut list = Vec::new();
+        for (entry, number) in entries.iter().zip(1..) {
+            match entry.as_str().map(&parse) {
+                None => self.error(field, format!("entry {number} must be text")),
+                Some(Err(reason)) => self.error(field, named(entry, &reason)),
+                Some(Ok(one)) if list.contains(&one) => {}
+                Some(Ok(one)) => list.push(one),
+            }
+        }
+        (self.errors.len() == before).then_some(list)
+    }
+
+    fn not_empty(&mut self, field: &str, length: usize) {
+        if length == 0 {
+            self.error(field, "must not be empty; leave it out instead");
+        }
+    }
+
+    fn error(&mut self, field: &str, message: impl Into<String>) {
+        self.errors.push(FieldError { field: field.to_owned(), message: message.into() });
+    }
+}
+
+/// What is wrong with an entry, which may be long and have anything in it.
+fn named(entry: &Value, reason: &str) -> String {
+    let shown: String = entry.as_str().unwrap_or_default().chars().take(80).collect();
+    format!("{shown:?} {reason}")
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    use super::*;
+
+    fn read(body: &Value) -> Result<Narrowing, Vec<(String, String)>> {
+        Narrowing::read(Wanted {
+            scopes: body.get("scopes"),
+            roles: body.get("roles"),
+            audience: body.get("audience"),
+            allowed_cidrs: body.get("allowedCidrs"),
+        })
+        .map_err(|errors| errors.into_iter().map(|error| (error.field, error.message)).collect())
+    }
+
+    fn networks(texts: &[&str]) -> Result<Vec<String>, Vec<String>> {
+        read(&json!({"allowedCidrs": texts}))
+            .map(|narrowing| narrowing.allowed_cidrs.unwrap().texts())
+            .map_err(|errors| errors.into_iter().map(|(_, message)| message).collect())
+    }
+
+    #[test]
+    fn networks_have_one_form() {
+        for (text, network) in [
+            ("10.0.0.0/8", "10.0.0.0/8"),
+            ("0.0.0.0/0", "0.0.0.0/0"),
+            ("192.0.2.7", "192.0.2.7/32"),
+            ("192.0.2.7/32", "192.0.2.7/32"),
+            ("::ffff:192.0.2.7", "192.0.2.7/32"),
+            ("::ffff:10.0.0.0/104", "10.0.0.0/8"),
+            ("::FFFF:0:0/96", "0.0.0.0/0"),
+            ("2001:DB8:0::/32", "2001:db8::/32"),
+            ("2001:db8::1", "2001:db8::1/128"),
+            ("::/0", "::/0"),
+        ] {
+            assert_eq!(networks(&[text]).unwrap(), [network], "{text}");
+        }
+        assert_eq!(networks(&["10.0.0.1", "::ffff:a00:1", "10.0.0.1/32"]).unwrap().len(), 1);
+    }
+
+    #[test]
+    fn host_bits_are_refused_with_the_network_that_was_meant() {
+        for (text, meant) in [
+            ("10.1.2.3/8", "10.0.0.0/8"),
+            ("192.0.2.1/0", "0.0.0.0/0"),
+            ("::ffff:10.1.2.3/104", "10.0.0.0/8"),
+            ("2001:db8::1/32", "2001:db8::/32"),
+        ] {
+            let expected = format!("{text:?} has bits behind its prefix; `{meant}` is the network");
+            assert_eq!(networks(&[text]).unwrap_err(), [expected]);
+        }
+        for bad in
+            ["", " ", "10.0.0.0/33", "::/129", "10.0.0/8", "localhost", "010.0.0.1", "10.0.0.1 "]
+        {
+            let expected = format!("{bad:?} is no address and no network");
+            assert_eq!(networks(&[bad]).unwrap_err(), [expected]);
+        }
+    }
+
+    #[test]
+    fn every_wrong_entry_of_every_field_is_named() {
+        let body = json!({
+            "scopes": "email",
+            "roles": ["", "ok", 7, "a\u{0}b", "x".repeat(256)],
+            "audience": [],
+            "allowedCidrs": ["10.0.0.1/8", null],
+        });
+        let errors = read(&body).unwrap_err();
+        let fields: Vec<_> = errors.iter().map(|(field, _)| field.as_str()).collect();
+        let expected = [
+            "scopes",
+            "roles",
+            "roles",
+            "roles",
+            "roles",
+            "audience",
+            "allowedCidrs",
+            "allowedCidrs",
+        ];
+        assert_eq!(fields, expected);
+        assert_eq!(errors[2].1, "entry 3 must be text");
+        assert_eq!(errors[3].1, "\"a\\0b\" must not have control characters");
+        let names = vec!["x"; 101];
+        for (body, message) in [
+            (json!({"roles": names}), "must have at most 100 entries"),
+            (json!({"allowedCidrs": vec!["::1"; 33]}), "must have at most 32 entries"),
+            (json!({"allowedCidrs": []}), "must not be empty; leave it out instead"),
+            (json!({"audience": {}}), "must be a list"),
+        ] {
+            let errors = read(&body).unwrap_err();
+            assert_eq!((errors.len(), errors[0].1.as_str()), (1, message));
+        }
+    }
+
+    #[test]
+    fn duplicates_fall_together_and_an_empty_list_is_something() {
+        let narrowing = read(&json!({"roles": ["b", "a", "b"], "scopes": []})).unwrap();
+        assert_eq!(narrowing.roles, Some(Names(vec!["b".to_owned(), "a".to_owned()])));
+        assert_eq!(narrowing.scopes, Some(Names(Vec::new())));
+        assert!(narrowing.is_any());
+        assert!(!read(&json!({})).unwrap().is_any());
+        let longest = "ä".repeat(255);
+        assert!(read(&json!({"roles": [longest], "scopes": vec!["x"; 100]})).is_ok());
+    }
+
+    proptest! {
+        #[test]
+        fn a_network_that_is_taken_is_in_its_one_form(address: [u8; 16], prefix in 0_u8..=128, v4: bool) {
+            let text = if v4 {
+                let [a, b, c, d, ..] = address;
+                format!("{a}.{b}.{c}.{d}/{}", prefix % 33)
+            } else {
+                format!("{}/{prefix}", std::net::Ipv6Addr::from(address))
+            };
+            match Network::parse(&text) {
+                Ok(network) => prop_assert_eq!(Network::parse(&network.0.to_string()), Ok(network)),
+                Err(reason) => {
+                    let meant = reason.split('`').nth(1).unwrap();
+                    prop_assert!(Network::parse(meant).is_ok(), "{}", reason);
+                }
+            }
+        }
+    }
+}
