@@ -7,7 +7,7 @@ use url::Url;
 use crate::client::Clients;
 use crate::clock::Clock;
 use crate::config::{SealingKey, Settings};
-use crate::decide::{Decider, DeciderParts};
+use crate::decide::{Decider, DeciderParts, Uses};
 use crate::keycloak::{ClientDirectory, Credentials, Keycloak, http_client};
 use crate::keys::{KeyError, KeyRing, PublishedKeys};
 use crate::lifecycle::Watch;
@@ -32,6 +32,8 @@ pub struct App {
     pub published: PublishedKeys,
     /// Who calls.
     pub decider: Decider,
+    /// When tokens were last used.
+    pub uses: Uses,
     /// Personal access tokens.
     pub tokens: Tokens,
     /// API clients.
@@ -93,6 +95,7 @@ impl App {
             settings: Arc::new(settings.clients.clone()),
         };
         let watch = Watch::new(keycloak, api_clients.clone(), settings.lifecycle);
+        let uses = Uses::new(store.clone(), clock.clone());
         let decider = Decider::new(
             DeciderParts {
                 store: store.clone(),
@@ -100,6 +103,7 @@ impl App {
                 keys: keys.clone(),
                 jwks: jwks.clone(),
                 clock: clock.clone(),
+                uses: uses.clone(),
             },
             &issuer,
             authority,
@@ -113,6 +117,7 @@ impl App {
             keys: keys.clone(),
             published: published.clone(),
             jwks,
+            uses: uses.clone(),
             clock: clock.clone(),
             issuer: issuer.into(),
             settings: Arc::new(settings.tokens.clone()),
@@ -124,6 +129,7 @@ impl App {
             keys,
             published,
             decider,
+            uses,
             tokens,
             clients: api_clients,
             watch,

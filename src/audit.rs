@@ -65,6 +65,9 @@ impl Action {
     }
 }
 
+/// Why the tokens of a burned family ended.
+pub const FAMILY_BURNED: &str = "family_burned";
+
 /// One line of the audit log.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Event {

@@ -114,6 +114,18 @@ codes! {
     RejectedByRealm = "rejected-by-realm", Invalid, "The realm rejects this client";
     /// The secret was shown once, when the client was created, and cannot be read again.
     SecretNotAvailable = "secret-not-available", NotFound, "The secret cannot be read";
+    /// The token was rotated before: use or rotate its successor, which the detail names.
+    AlreadyRotated = "already-rotated", Conflict, "The token was rotated before";
+    /// A token that had been rotated came again after its grace, while its successor is in use: it is in two hands. All
+    /// tokens that came from it are revoked. Find out who has the old one, and create a new token.
+    FamilyBurned = "family-burned", Conflict, "The token and all its successors are revoked";
+    /// A token that rotates itself does so for at most the maximum lifetime. After that a person has to rotate it or to
+    /// create a new one.
+    ChainEnded = "chain-ended", Conflict, "The token has rotated itself for too long";
+    /// Only a token that is good can be rotated. Create a new one.
+    TokenNotLive = "token-not-live", Conflict, "The token is not good any more";
+    /// Something else happened to the token at the same time. Look at it, and try again.
+    TokenChanged = "token-changed", Conflict, "The token changed meanwhile";
     /// The owner's roles changed while the token was being made, so it was not issued. Try again.
     OwnerChanged = "owner-changed", Conflict, "The owner changed meanwhile";
     /// The body is over 64 KiB.

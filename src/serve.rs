@@ -29,6 +29,7 @@ pub struct Server {
     listening: JoinHandle<std::io::Result<()>>,
     watching: JoinHandle<()>,
     following_realm: JoinHandle<()>,
+    writing_uses: JoinHandle<()>,
 }
 
 /// Why the service could not start.
@@ -61,8 +62,9 @@ impl Server {
         let server = axum::serve(listener, service).with_graceful_shutdown(until(stopped.clone()));
         let listening = tokio::spawn(server.into_future());
         let following_realm = tokio::spawn(app.watch.clone().run(until(stopped.clone())));
+        let writing_uses = tokio::spawn(app.uses.clone().run(until(stopped.clone())));
         let watching = tokio::spawn(watch_changes(app.clone(), stopped));
-        Ok(Self { address, app, stop, listening, watching, following_realm })
+        Ok(Self { address, app, stop, listening, watching, following_realm, writing_uses })
     }
 
     /// Where it listens: the port that the system chose, where 0 was asked for.
@@ -80,7 +82,13 @@ impl Server {
             abort.abort();
         }
         let close = async {
-            let _ = tokio::join!(self.watching, self.following_realm);
+            let _ = tokio::join!(self.watching, self.following_realm, self.writing_uses);
+            if let Err(error) = self.app.uses.write_all().await {
+                tracing::warn!(
+                    error = &error as &dyn std::error::Error,
+                    "the last uses of tokens are not recorded"
+                );
+            }
             self.app.store.close().await;
         };
         if timeout(CLOSE, close).await.is_err() {

@@ -5,17 +5,21 @@
 //!    Its record must be known and valid, the caller's address in one of its networks, its owner enabled.
 //! 3. Under any other key only an access token for Hallpass, of a client that may call.
 
+mod uses;
+
 use std::collections::BTreeSet;
-use std::net::IpAddr;
 use std::sync::Arc;
 
+pub use uses::Uses;
+
+use crate::audit::{self, Actor, Event};
 use crate::clock::Clock;
 use crate::error::{Code, Error};
 use crate::id::{PatId, UserId};
 use crate::keys::KeyRing;
 use crate::owner::{AuthorityRule, Owners};
-use crate::principal::{Credential, Principal};
-use crate::store::Store;
+use crate::principal::{Credential, Origin, Principal};
+use crate::store::{FamilyBurned, Store, TokenRecord};
 use crate::verify::{self, Algorithm, CheckError, Claims, JwksCache, Rules, UnverifiedHeader};
 
 /// Finds out who calls. Clones share everything.
@@ -26,6 +30,7 @@ pub struct Decider {
     keys: KeyRing,
     jwks: JwksCache,
     clock: Clock,
+    uses: Uses,
     access_token: Rules,
     personal_access_token: Rules,
     authority: AuthorityRule,
@@ -44,6 +49,8 @@ pub struct DeciderParts {
     pub jwks: JwksCache,
     /// The time.
     pub clock: Clock,
+    /// Where uses are noted.
+    pub uses: Uses,
 }
 
 impl Decider {
@@ -55,13 +62,14 @@ impl Decider {
         authority: AuthorityRule,
         allowed_clients: &[String],
     ) -> Self {
-        let DeciderParts { store, owners, keys, jwks, clock } = parts;
+        let DeciderParts { store, owners, keys, jwks, clock, uses } = parts;
         Self {
             store,
             owners,
             keys,
             jwks,
             clock,
+            uses,
             access_token: Rules::new(issuer, "Bearer").with_audience(authority.client_id()),
             personal_access_token: Rules::new(issuer, "PAT").with_algorithms(&[Algorithm::RS256]),
             authority,
@@ -69,12 +77,12 @@ impl Decider {
         }
     }
 
-    /// The caller behind a bearer token that came from this address.
-    pub async fn principal(&self, token: &str, address: IpAddr) -> Result<Principal, Error> {
+    /// The caller behind the bearer token of a request.
+    pub async fn principal(&self, token: &str, origin: &Origin) -> Result<Principal, Error> {
         let header = UnverifiedHeader::parse(token, self.access_token.max_bytes)
             .map_err(|rejection| unauthenticated(rejection.code()))?;
         if self.keys.is_ours(&header.kid) {
-            self.personal_access_token(token, address).await
+            self.personal_access_token(token, origin).await
         } else {
             self.access_token(token).await
         }
@@ -102,30 +110,54 @@ impl Decider {
     async fn personal_access_token(
         &self,
         token: &str,
-        address: IpAddr,
+        origin: &Origin,
     ) -> Result<Principal, Error> {
         let claims = self.check(token, &self.personal_access_token).await?;
         let pat_id = PatId::parse(&claims.jti).ok_or_else(|| unauthenticated("unknown"))?;
         let owner = UserId::new(claims.sub);
         let record = self.store.find_token(&owner, pat_id).await?;
         let record = record.ok_or_else(|| unauthenticated("unknown"))?;
-        if !record.status(self.clock.now()).is_valid() {
-            return Err(unauthenticated("not_valid"));
-        }
-        if !record.may_be_used_from(address) {
-            return Err(unauthenticated("address"));
-        }
-        if !self.owners.is_enabled(&owner).await? {
-            return Err(unauthenticated("owner_disabled"));
-        }
         let narrowed = record.is_narrowed();
-        Ok(Principal {
+        let caller = Principal {
             user_id: owner,
-            username: record.username,
+            username: record.username.clone(),
             roles: BTreeSet::new(),
             account: None,
             credential: Credential::Pat { pat_id, narrowed },
-        })
+        };
+        if !record.status(self.clock.now()).is_valid() {
+            self.burn_if_rotated(&record, &caller, origin).await?;
+            return Err(unauthenticated("not_valid"));
+        }
+        if !record.may_be_used_from(origin.address) {
+            return Err(unauthenticated("address"));
+        }
+        if !self.owners.is_enabled(&caller.user_id).await? {
+            return Err(unauthenticated("owner_disabled"));
+        }
+        self.uses.note(pat_id, origin.address);
+        Ok(caller)
+    }
+
+    /// A rotated token that is used after its grace is in two hands: what came from it is revoked, once.
+    async fn burn_if_rotated(
+        &self,
+        record: &TokenRecord,
+        caller: &Principal,
+        origin: &Origin,
+    ) -> Result<(), Error> {
+        let now = self.clock.now();
+        if record.rotated_to.is_none() || record.revocation(now).is_none() {
+            return Ok(());
+        }
+        let subject = (record.pat_id.to_string(), record.name.clone());
+        let actor = Actor::caller(caller, origin);
+        let event = Event::new(audit::Action::FamilyBurned, subject, &record.user_id, &actor, now)
+            .because(audit::FAMILY_BURNED);
+        if self.store.burn_family(record.chain.family_id, &event).await? == FamilyBurned::Burned {
+            event.log();
+        }
+        Ok(())
     }
 
     async fn check(&self, token: &str, rules: &Rules) -> Result<Claims, Error> {

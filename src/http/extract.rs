@@ -34,7 +34,7 @@ impl FromRequestParts<App> for Caller {
         let context = parts.extensions.get::<RequestContext>();
         let context = context.ok_or_else(|| Error::internal("a request without its context"))?;
         let token = bearer_token(&parts.headers)?;
-        let principal = app.decider.principal(token, context.origin.address).await?;
+        let principal = app.decider.principal(token, &context.origin).await?;
         let _ = context.caller.set(principal.user_id.clone());
         Ok(Self { principal, origin: context.origin.clone() })
     }

@@ -38,6 +38,7 @@ fn operations() -> OpenApiRouter<App> {
         .routes(routes!(api::pat::end::invalidate_bulk))
         .routes(routes!(api::pat::end::delete_bulk))
         .routes(routes!(api::pat::identify::own))
+        .routes(routes!(api::pat::rotate::rotate))
         .routes(routes!(api::pat::users::list))
         .routes(routes!(api::pat::users::list_of_user, api::pat::users::delete_all))
         .routes(routes!(api::pat::users::delete))

@@ -44,7 +44,6 @@ impl Grant {
     }
 
     /// For a successor: what is not on offer any more falls away. Nothing is added.
-    #[cfg_attr(not(test), expect(dead_code, reason = "rotation is on its way"))]
     pub(super) fn remaining(narrowing: &Narrowing, offer: Offer<'_>) -> Self {
         Self::choose(narrowing, offer).0
     }

@@ -29,7 +29,7 @@ use crate::keycloak::KeycloakError;
 use crate::keys::Signer;
 use crate::owner::{Owner, is_keycloaks_own_client};
 use crate::principal::{Action, Origin, Principal};
-use crate::store::{self, Restrictions, TokenCreated, TokenDeleted, TokenRecord};
+use crate::store::{self, Chain, Restrictions, TokenCreated, TokenDeleted, TokenRecord};
 
 /// For steps 1 to 3.
 const PREPARE: Duration = Duration::from_secs(5);
@@ -68,12 +68,32 @@ pub struct IssuedToken {
     pub token: SecretString,
 }
 
+/// What a token is to be, whether new or a successor.
+pub(super) struct Plan<'a> {
+    pub(super) owner: &'a UserId,
+    pub(super) name: &'a str,
+    pub(super) description: Option<&'a str>,
+    pub(super) end: End,
+    pub(super) narrowing: &'a Narrowing,
+    /// What it goes on; `None`: it is new.
+    pub(super) succession: Option<Succession>,
+}
+
+/// What a successor takes over.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Succession {
+    /// The first token of the chain.
+    pub(super) family_id: PatId,
+    /// When the chain began; `None`: it begins anew.
+    pub(super) began_at: Option<Timestamp>,
+}
+
 /// All of a token but its record in the store and its signature.
-struct Prepared {
-    signer: Arc<Signer>,
-    owner: Owner,
-    record: store::NewToken,
-    signing_input: SigningInput,
+pub(super) struct Prepared {
+    pub(super) signer: Arc<Signer>,
+    pub(super) owner: Owner,
+    pub(super) record: store::NewToken,
+    pub(super) signing_input: SigningInput,
 }
 
 impl Tokens {
@@ -86,8 +106,15 @@ impl Tokens {
     ) -> Result<IssuedToken, Error> {
         let begun = Instant::now();
         caller.authorize(Action::CreateToken)?;
-        let Prepared { signer, owner, record, signing_input } =
-            in_time(begun + PREPARE, self.prepare(caller, &request)).await?;
+        let plan = Plan {
+            owner: &caller.user_id,
+            name: request.name.as_str(),
+            description: request.description.as_ref().map(Description::as_str),
+            end: request.end,
+            narrowing: &request.narrowing,
+            succession: None,
+        };
+        let Prepared { signer, owner, record, signing_input } = self.prepare(begun, &plan).await?;
 
         let subject = (record.pat_id, record.name.as_str(), &record.user_id);
         let created = audit::Action::TokenCreated;
@@ -98,8 +125,7 @@ impl Tokens {
             TokenCreated::LimitReached => return Err(limit_reached(self.settings.max_per_user)),
         }
 
-        let compared = in_time(begun + ISSUE, self.compare_owner(&caller.user_id, &owner)).await;
-        if let Err(error) = compared {
+        if let Err(error) = self.compare_owner(begun, &caller.user_id, &owner).await {
             self.abandon(&record, caller, origin, &error).await?;
             return Err(error);
         }
@@ -107,22 +133,28 @@ impl Tokens {
         Ok(IssuedToken { record: self.find(&caller.user_id, record.pat_id).await?, token })
     }
 
-    async fn prepare(&self, caller: &Principal, request: &NewToken) -> Result<Prepared, Error> {
-        let signer = self.keys.get_published(&self.published).await?;
-        let owner = self.owners.get_enabled(&caller.user_id).await?;
-        let offer = self.offer(&caller.user_id, &owner).await?;
-        let grant = Grant::exact(&request.narrowing, offer)?;
-        let restrictions = grant.restrictions.clone();
-        let record = self.new_record(request, restrictions, caller, &owner, signer.kid())?;
-        let signing_input = self.compose(&record, grant)?;
-        Ok(Prepared { signer, owner, record, signing_input })
+    /// Steps 1 to 3, in the time for them from `begun` on.
+    pub(super) async fn prepare(&self, begun: Instant, plan: &Plan<'_>) -> Result<Prepared, Error> {
+        in_time(begun + PREPARE, async {
+            let signer = self.keys.get_published(&self.published).await?;
+            let owner = self.owners.get_enabled(plan.owner).await?;
+            let offer = self.offer(plan.owner, &owner).await?;
+            let grant = match plan.succession {
+                None => Grant::exact(plan.narrowing, offer)?,
+                Some(_) => Grant::remaining(plan.narrowing, offer),
+            };
+            let restrictions = grant.restrictions.clone();
+            let record = self.new_record(plan, restrictions, &owner, signer.kid())?;
+            let signing_input = self.compose(&record, grant)?;
+            Ok(Prepared { signer, owner, record, signing_input })
+        })
+        .await
     }
 
     fn new_record(
         &self,
-        request: &NewToken,
+        plan: &Plan<'_>,
         restrictions: Restrictions,
-        caller: &Principal,
         owner: &Owner,
         kid: &str,
     ) -> Result<store::NewToken, Error> {
@@ -130,18 +162,21 @@ impl Tokens {
         let created_at = self.clock.now().floor_to_second();
         Ok(store::NewToken {
             pat_id: PatId::new(self.clock.now()),
-            user_id: caller.user_id.clone(),
+            user_id: plan.owner.clone(),
             username: owner.username.clone(),
-            name: request.name.as_str().to_owned(),
-            description: request.description.as_ref().map(|text| text.as_str().to_owned()),
+            name: plan.name.to_owned(),
+            description: plan.description.map(str::to_owned),
             kid: kid.to_owned(),
             owner_roles: owner.roles.to_json().map_err(Error::internal)?,
             created_at,
-            expires_at: match request.end {
+            expires_at: match plan.end {
                 End::After(lifetime) => created_at.plus(lifetime),
                 End::At(moment) => moment.floor_to_second(),
             },
-            chain: None,
+            chain: plan.succession.map(|succession| Chain {
+                family_id: succession.family_id,
+                began_at: succession.began_at.unwrap_or(created_at),
+            }),
             restrictions,
         })
     }
@@ -186,8 +221,15 @@ impl Tokens {
         Ok(clients)
     }
 
-    async fn compare_owner(&self, id: &UserId, before: &Owner) -> Result<(), Error> {
-        if self.owners.get_enabled(id).await?.roles == before.roles {
+    /// Step 5, in the time for it from `begun` on.
+    pub(super) async fn compare_owner(
+        &self,
+        begun: Instant,
+        id: &UserId,
+        before: &Owner,
+    ) -> Result<(), Error> {
+        let now = in_time(begun + ISSUE, self.owners.get_enabled(id)).await?;
+        if now.roles == before.roles {
             return Ok(());
         }
         let detail = "Your roles changed while the token was made; try again.";

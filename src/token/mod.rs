@@ -11,6 +11,8 @@ mod issue;
 mod jwt;
 mod name;
 mod narrowing;
+mod rotate;
+mod tighten;
 
 use std::sync::Arc;
 
@@ -18,10 +20,13 @@ pub use end::{Deleted, Revoked};
 pub use identify::Identified;
 pub use issue::{End, IssuedToken, NewToken};
 pub use name::{Description, TokenName};
+
 pub use narrowing::{Narrowing, Wanted};
+pub use rotate::RotateToken;
 
 use crate::clock::Clock;
 use crate::config;
+use crate::decide::Uses;
 use crate::error::Error;
 use crate::id::{PatId, UserId};
 use crate::keycloak::ClientDirectory;
@@ -47,6 +52,8 @@ pub struct Tokens {
     pub published: PublishedKeys,
     /// The keys that tokens are checked with.
     pub jwks: JwksCache,
+    /// The uses that are not recorded yet.
+    pub uses: Uses,
     /// The time.
     pub clock: Clock,
     /// The realm's issuer.

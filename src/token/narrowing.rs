@@ -82,6 +82,12 @@ pub(super) struct Names(pub(super) Vec<String>);
 pub(super) struct Networks(Vec<Network>);
 
 impl Networks {
+    /// Those of these that are not within one of the others.
+    pub(super) fn outside(&self, others: &Self) -> Vec<String> {
+        let within = |one: &&Network| others.0.iter().any(|other| other.0.contains(&one.0));
+        self.0.iter().filter(|one| !within(one)).map(|one| one.0.to_string()).collect()
+    }
+
     pub(super) fn texts(&self) -> Vec<String> {
         self.0.iter().map(|network| network.0.to_string()).collect()
     }

@@ -102,6 +102,8 @@ fn rows() -> Vec<Row> {
                                                      [WHO,     "200", "200", "200",  "200", READS,  PAT,   PAT,   PAT,   WHO]),
         row("POST", "/api/pat/v1/tokens/identify", json!({"token": "{token}"}),
                                                      [WHO,     "200", NONE,  "200",  NONE,  "200",  PAT,   PAT,   PAT,   WHO]),
+        row("POST", "/api/pat/v1/tokens/{patId}/rotate", json!({}),
+                                                     [WHO,     "201", NONE,  ROLE,   NONE,  READS,  PAT,   "201", "201", WHO]),
         row("GET", "/api/pat/v1/users/tokens", nothing(),
                                                      [WHO,     ROLE,  ROLE,  ROLE,   "200", ROLE,   ROLE,  ROLE,  PAT,   WHO]),
         row("GET", "/api/pat/v1/users/{userId}/tokens", nothing(),

@@ -44,11 +44,12 @@ pub enum FamilyBurned {
 }
 
 impl Store {
-    /// Replaces a token, with the audit event of the rotation.
+    /// Replaces a token, with the audit events of the rotation and of the successor's creation.
     pub async fn rotate_token(
         &self,
         rotation: &Rotation,
         event: &Event,
+        created: &Event,
     ) -> Result<TokenRotated, StoreError> {
         within(async {
             let Rotation { from, successor, .. } = rotation;
@@ -70,6 +71,7 @@ impl Store {
             }
             changes::record(&mut tx, ChangeKind::TokenEnded, &from.to_string(), event.at).await?;
             audit::append(&mut tx, event).await?;
+            audit::append(&mut tx, created).await?;
             tx.commit().await?;
             Ok(TokenRotated::Rotated)
         })

@@ -98,7 +98,7 @@ impl CreateToken {
     }
 }
 
-fn within(lifetime: Duration, max: Duration) -> Result<Duration, String> {
+pub(super) fn within(lifetime: Duration, max: Duration) -> Result<Duration, String> {
     if (MIN_LIFETIME..=max).contains(&lifetime) {
         return Ok(lifetime);
     }
@@ -115,7 +115,7 @@ pub(in crate::http) struct CreatedToken {
 }
 
 impl CreatedToken {
-    fn at(now: Timestamp, issued: IssuedToken) -> Self {
+    pub(super) fn at(now: Timestamp, issued: IssuedToken) -> Self {
         let token = issued.token.expose_secret().to_owned();
         Self { metadata: Token::at(now, issued.record), token }
     }

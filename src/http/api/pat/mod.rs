@@ -3,6 +3,7 @@
 pub(in crate::http) mod create;
 pub(in crate::http) mod end;
 pub(in crate::http) mod identify;
+pub(in crate::http) mod rotate;
 pub(in crate::http) mod users;
 
 use axum::Json;

@@ -1,0 +1,244 @@
+//! Rotation: a token is replaced by a successor of the same name and restrictions, or narrower ones.
+//!
+//! 1. Which token? One that was rotated already is replaced no more. But where its successor was never used, the answer
+//!    with it may have been lost: then that one is replaced. A rotated token whose grace is over, and whose successor is
+//!    in use, is in two hands: all that came from it is revoked.
+//! 2. For how long? A token that rotates itself gets at most its own lifetime, and its chain ends `max_lifetime` after a
+//!    person last made or rotated one of it.
+//! 3. The rest is an issue: prepared, recorded, the owner compared, signed. What is not issued after all is taken back,
+//!    and the old token is what it was.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::issue::{End, IssuedToken, Plan, Prepared, Succession};
+use super::{Narrowing, Tokens};
+use crate::audit::{self, Event};
+use crate::clock::Timestamp;
+use crate::config::MIN_LIFETIME;
+use crate::error::{Code, Error};
+use crate::id::PatId;
+use crate::principal::{Action, Credential, Origin, Principal, Role};
+use crate::store::{FamilyBurned, Rotation, TokenRecord, TokenRotated};
+
+/// What a caller asks of a rotation.
+#[derive(Clone, Debug)]
+pub struct RotateToken {
+    /// How long the successor lives, within the allowed bounds; `None`: as long as the old one did.
+    pub lifetime: Option<Duration>,
+    /// How long the old one works beside it.
+    pub grace: Duration,
+    /// What it is narrowed to beyond what the old one is.
+    pub narrowing: Narrowing,
+}
+
+/// The token that a rotation replaces.
+struct Replaced {
+    record: TokenRecord,
+    /// It is a successor that may never have reached anybody.
+    lost: bool,
+}
+
+impl Tokens {
+    /// Replaces one of the caller's tokens. See the module's steps.
+    pub async fn rotate(
+        &self,
+        caller: &Principal,
+        origin: &Origin,
+        pat_id: PatId,
+        request: RotateToken,
+    ) -> Result<IssuedToken, Error> {
+        let begun = Instant::now();
+        self.require(caller, Action::RotateToken(pat_id), Role::CreateTokens).await?;
+        let replaced = self.find_replaced(caller, origin, pat_id).await?;
+        let old = &replaced.record;
+        let by_itself = matches!(caller.credential, Credential::Pat { .. });
+        let narrowing = Narrowing::of_record(&old.restrictions())?;
+        let narrowing = narrowing.tightened(&request.narrowing).map_err(Error::invalid)?;
+        let plan = Plan {
+            owner: &old.user_id,
+            name: &old.name,
+            description: old.description.as_deref(),
+            end: self.end_of_successor(old, request.lifetime, by_itself)?,
+            narrowing: &narrowing,
+            succession: Some(Succession {
+                family_id: old.chain.family_id,
+                began_at: by_itself.then_some(old.chain.began_at),
+            }),
+        };
+        let prepared = self.prepare(begun, &plan).await?;
+        request.narrowing.unmet(&prepared.record.restrictions).map_err(Error::invalid)?;
+        if by_itself {
+            self.require_same_roles(old, &prepared).await?;
+        }
+        let grace = if replaced.lost { Duration::ZERO } else { request.grace };
+        let rotation = Rotation {
+            from: old.pat_id,
+            grace_until: self.clock.now().plus(grace),
+            only_unused: replaced.lost,
+            successor: prepared.record.clone(),
+        };
+        self.commit(old, &rotation, caller, origin).await?;
+        if let Err(error) = self.compare_owner(begun, &old.user_id, &prepared.owner).await {
+            self.take_back(&rotation, caller, origin, &error).await?;
+            return Err(error);
+        }
+        let token = prepared.signing_input.sign(&prepared.signer)?;
+        Ok(IssuedToken { record: self.find(&caller.user_id, prepared.record.pat_id).await?, token })
+    }
+
+    async fn find_replaced(
+        &self,
+        caller: &Principal,
+        origin: &Origin,
+        pat_id: PatId,
+    ) -> Result<Replaced, Error> {
+        let (record, now) = (self.find(&caller.user_id, pat_id).await?, self.clock.now());
+        if record.rotated_to.is_none() {
+            return if record.status(now).is_valid() {
+                Ok(Replaced { record, lost: false })
+            } else {
+                Err(not_live())
+            };
+        }
+        let newest = self.store.find_newest_of_family(record.chain.family_id).await?;
+        let unused = newest.filter(|newest| {
+            newest.status(now).is_valid()
+                && newest.last_used_at.is_none()
+                && !self.uses.is_waiting(newest.pat_id)
+        });
+        match unused {
+            Some(record) => Ok(Replaced { record, lost: true }),
+            None if record.revocation(now).is_some() => {
+                Err(self.burn(&record, caller, origin).await?)
+            }
+            None => Err(already_rotated(&record)),
+        }
+    }
+
+    async fn burn(
+        &self,
+        record: &TokenRecord,
+        caller: &Principal,
+        origin: &Origin,
+    ) -> Result<Error, Error> {
+        let event = self
+            .event(audit::Action::FamilyBurned, record, caller, origin)
+            .because(audit::FAMILY_BURNED);
+        Ok(match self.store.burn_family(record.chain.family_id, &event).await? {
+            FamilyBurned::Burned => {
+                event.log();
+                let detail = "The token was rotated before, its grace is over and its successor is in use: whoever \
+                     has it should not. All that came from it is revoked; create a new one.";
+                Error::new(Code::FamilyBurned, detail)
+            }
+            FamilyBurned::AlreadyEnded => already_rotated(record),
+        })
+    }
+
+    fn end_of_successor(
+        &self,
+        old: &TokenRecord,
+        wanted: Option<Duration>,
+        by_itself: bool,
+    ) -> Result<End, Error> {
+        let max = self.settings.max_lifetime;
+        let own = between(old.created_at, old.expires_at).min(max);
+        if !by_itself {
+            return Ok(End::After(wanted.unwrap_or(own)));
+        }
+        if wanted.is_some_and(|wanted| wanted > own) {
+            let message = format!(
+                "a token that rotates itself gets at most its own lifetime, {} seconds",
+                own.as_secs()
+            );
+            return Err(Error::invalid_field("expiresIn", message));
+        }
+        let left = between(self.clock.now(), old.chain.began_at.plus(max));
+        if left < MIN_LIFETIME {
+            let detail = "The token was rotated by itself for as long as a token may live; log in and rotate it, or \
+                 create a new one.";
+            return Err(Error::new(Code::ChainEnded, detail));
+        }
+        Ok(if left < wanted.unwrap_or(own) {
+            End::At(old.chain.began_at.plus(max))
+        } else {
+            End::After(wanted.unwrap_or(own))
+        })
+    }
+
+    /// A token whose owner has other roles than at its issue is about to be revoked: it must not get a successor.
+    async fn require_same_roles(
+        &self,
+        old: &TokenRecord,
+        prepared: &Prepared,
+    ) -> Result<(), Error> {
+        let at_issue = self.store.find_owner_roles(old.pat_id).await?;
+        if at_issue.as_ref() == Some(&prepared.record.owner_roles) {
+            return Ok(());
+        }
+        let detail = "Your roles are no longer those at the token's issue; log in to rotate it.";
+        Err(Error::new(Code::OwnerChanged, detail))
+    }
+
+    async fn commit(
+        &self,
+        old: &TokenRecord,
+        rotation: &Rotation,
+        caller: &Principal,
+        origin: &Origin,
+    ) -> Result<(), Error> {
+        let successor = &rotation.successor;
+        let rotated = self
+            .event(audit::Action::TokenRotated, old, caller, origin)
+            .because(format!("successor {}", successor.pat_id));
+        let subject = (successor.pat_id, successor.name.as_str(), &successor.user_id);
+        let created = audit::Action::TokenCreated;
+        let created = Event::of_token(created, subject, (caller, origin), rotated.at)
+            .because(format!("successor of {}", old.pat_id));
+        match self.store.rotate_token(rotation, &rotated, &created).await? {
+            TokenRotated::Rotated => {
+                rotated.log();
+                created.log();
+                Ok(())
+            }
+            TokenRotated::Changed => Err(Error::new(
+                Code::TokenChanged,
+                "The token was rotated, revoked, deleted or used meanwhile; look again.",
+            )),
+        }
+    }
+
+    async fn take_back(
+        &self,
+        rotation: &Rotation,
+        caller: &Principal,
+        origin: &Origin,
+        error: &Error,
+    ) -> Result<(), Error> {
+        let successor = &rotation.successor;
+        let subject = (successor.pat_id, successor.name.as_str(), &successor.user_id);
+        let abandoned = audit::Action::TokenAbandoned;
+        let event = Event::of_token(abandoned, subject, (caller, origin), self.clock.now())
+            .because(error.code().name());
+        self.store.undo_rotation(rotation, &event).await?;
+        event.log();
+        Ok(())
+    }
+}
+
+fn between(from: Timestamp, to: Timestamp) -> Duration {
+    Duration::from_secs(u64::try_from(to.seconds().saturating_sub(from.seconds())).unwrap_or(0))
+}
+
+fn not_live() -> Error {
+    let detail = "The token is revoked, suspended or expired; create a new one.";
+    Error::new(Code::TokenNotLive, detail)
+}
+
+fn already_rotated(record: &TokenRecord) -> Error {
+    let successor = record.rotated_to.map(|id| id.to_string()).unwrap_or_default();
+    let detail = format!("The token was rotated before; its successor is {successor}.");
+    Error::new(Code::AlreadyRotated, detail)
+}
