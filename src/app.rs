@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use url::Url;
 
+use crate::audit_log::AuditLog;
 use crate::client::Clients;
 use crate::clock::Clock;
 use crate::config::{SealingKey, Settings};
@@ -38,6 +39,8 @@ pub struct App {
     pub tokens: Tokens,
     /// API clients.
     pub clients: Clients,
+    /// Who did what.
+    pub audit_log: AuditLog,
     /// Changes in the realm.
     pub watch: Watch,
 }
@@ -128,6 +131,7 @@ impl App {
             store,
             keys,
             published,
+            audit_log: AuditLog { store: store.clone() },
             decider,
             uses,
             tokens,

@@ -9,60 +9,52 @@ use crate::clock::Timestamp;
 use crate::id::{PatId, UserId, uuid_at};
 use crate::principal::{Credential, Origin, Principal};
 
-/// What was done.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Action {
-    /// A personal access token was recorded, to be issued.
-    TokenCreated,
-    /// It was not issued after all: its owner changed, or Keycloak went away, before it was signed.
-    TokenAbandoned,
-    /// It was revoked.
-    TokenRevoked,
-    /// It was deleted with its metadata.
-    TokenDeleted,
-    /// It was replaced by a successor, which is named in the reason.
-    TokenRotated,
-    /// A token that had been rotated was used after its grace: everything that came from it is revoked.
-    FamilyBurned,
-    /// An API client was created.
-    ClientCreated,
-    /// It was changed.
-    ClientUpdated,
-    /// It was deleted in Keycloak and here.
-    ClientDeleted,
-    /// Its creation was interrupted and taken back.
-    ClientAbandoned,
-    /// Somebody read its secret.
-    ClientSecretRead,
-    /// It got a new secret.
-    ClientSecretRegenerated,
-    /// It got another owner, and a new secret.
-    ClientTransferred,
-    /// An account may have more or fewer API clients; the credential is the account.
-    QuotaSet,
+macro_rules! actions {
+    ($($(#[doc = $doc:literal])+ $variant:ident = $name:literal;)+) => {
+        /// What was done.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub enum Action { $($(#[doc = $doc])+ $variant,)+ }
+
+        impl Action {
+            /// All of them, in the order of the documentation.
+            pub const ALL: &[Self] = &[$(Self::$variant,)+];
+
+            /// The action's name in the log.
+            #[must_use]
+            pub const fn name(self) -> &'static str { match self { $(Self::$variant => $name,)+ } }
+        }
+    };
 }
 
-impl Action {
-    /// The action's name in the log.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::TokenCreated => "token_created",
-            Self::TokenAbandoned => "token_abandoned",
-            Self::TokenRevoked => "token_revoked",
-            Self::TokenDeleted => "token_deleted",
-            Self::TokenRotated => "token_rotated",
-            Self::FamilyBurned => "family_burned",
-            Self::ClientCreated => "client_created",
-            Self::ClientUpdated => "client_updated",
-            Self::ClientDeleted => "client_deleted",
-            Self::ClientAbandoned => "client_abandoned",
-            Self::ClientSecretRead => "client_secret_read",
-            Self::ClientSecretRegenerated => "client_secret_regenerated",
-            Self::ClientTransferred => "client_transferred",
-            Self::QuotaSet => "quota_set",
-        }
-    }
+actions! {
+    /// A personal access token was recorded, to be issued.
+    TokenCreated = "token_created";
+    /// It was not issued after all: its owner changed, or Keycloak went away, before it was signed.
+    TokenAbandoned = "token_abandoned";
+    /// It was revoked.
+    TokenRevoked = "token_revoked";
+    /// It was deleted with its metadata.
+    TokenDeleted = "token_deleted";
+    /// It was replaced by a successor, which is named in the reason.
+    TokenRotated = "token_rotated";
+    /// A token that had been rotated was used after its grace: everything that came from it is revoked.
+    FamilyBurned = "family_burned";
+    /// An API client was created.
+    ClientCreated = "client_created";
+    /// It was changed.
+    ClientUpdated = "client_updated";
+    /// It was deleted in Keycloak and here.
+    ClientDeleted = "client_deleted";
+    /// Its creation was interrupted and taken back.
+    ClientAbandoned = "client_abandoned";
+    /// Somebody read its secret.
+    ClientSecretRead = "client_secret_read";
+    /// It got a new secret.
+    ClientSecretRegenerated = "client_secret_regenerated";
+    /// It got another owner, and a new secret.
+    ClientTransferred = "client_transferred";
+    /// An account may have more or fewer API clients; the credential is the account.
+    QuotaSet = "quota_set";
 }
 
 /// Why the tokens of a burned family ended.
@@ -183,10 +175,17 @@ impl Event {
         self
     }
 
+    /// What a search looks at, in lower case.
+    #[must_use]
+    pub fn search_text(&self) -> String {
+        format!("{}\n{}", self.credential_name, self.actor_name).to_lowercase()
+    }
+
     /// The event as a structured log line, once it is committed.
     pub fn log(&self) {
         tracing::info!(
             target: "hallpass::audit",
+            event_id = %self.id,
             action = self.action.name(),
             credential_id = %self.credential_id,
             owner_id = %self.owner_id,
@@ -196,5 +195,19 @@ impl Event {
             request_id = %self.request_id,
             reason = self.reason.as_deref(),
         );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn action_names_are_unique_and_plain() {
+        let names: BTreeSet<_> = Action::ALL.iter().map(|action| action.name()).collect();
+        assert_eq!(names.len(), Action::ALL.len());
+        assert!(names.iter().all(|name| name.chars().all(|c| c.is_ascii_lowercase() || c == '_')));
     }
 }

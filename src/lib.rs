@@ -2,6 +2,7 @@
 
 pub mod app;
 pub mod audit;
+pub mod audit_log;
 pub mod bootstrap;
 pub mod cli;
 pub mod client;

@@ -153,6 +153,8 @@ pub enum Action {
     ChangeClients,
     /// Set how many API clients an account may have.
     SetQuota,
+    /// Read the audit log.
+    ReadAudit,
 }
 
 impl Principal {
@@ -173,6 +175,7 @@ impl Principal {
                 Role::ManageTokens.require(&self.roles)
             }
             Action::ReadClients => require_any(&CLIENT_ROLES, &self.roles),
+            Action::ReadAudit => Role::ReadAudit.require(&self.roles),
             Action::ReadSelf => {
                 Err(Error::new(Code::NotFound, "The caller did not use a personal access token."))
             }
@@ -219,7 +222,8 @@ fn authorize_pat(action: Action, own: PatId, narrowed: bool) -> Result<(), Error
         | Action::CreateClient
         | Action::ReadClientSecret
         | Action::ChangeClients
-        | Action::SetQuota => false,
+        | Action::SetQuota
+        | Action::ReadAudit => false,
     };
     if allowed {
         return Ok(());
@@ -278,6 +282,7 @@ mod tests {
             (Action::ReadClientSecret, [ok, role, imp, pat, pat]),
             (Action::ChangeClients, [ok, role, imp, pat, pat]),
             (Action::SetQuota, [ok, role, imp, pat, pat]),
+            (Action::ReadAudit, [ok, role, ok, pat, pat]),
         ];
         for (action, expected) in rows {
             for (caller, expected) in callers.iter().zip(expected) {

@@ -16,6 +16,7 @@ use super::MAX_BODY;
 use super::problem::Problem;
 use super::trace::RequestContext;
 use crate::app::App;
+use crate::clock::Timestamp;
 use crate::error::{Code, Error, FieldError};
 use crate::id::{PatId, UserId};
 use crate::page::{Direction, PageRequest};
@@ -254,7 +255,7 @@ impl FromRequestParts<App> for NoQuery {
     }
 }
 
-const MAX_SEARCH: usize = 255;
+const MAX_TEXT: usize = 255;
 
 /// Query parameters: each at most once, none unknown.
 pub(super) struct Query {
@@ -302,13 +303,27 @@ impl Query {
         PageRequest { offset, limit: limit.unwrap_or(PageRequest::DEFAULT_LIMIT) }
     }
 
-    /// What a list is searched for; a NUL is in no text, and cannot be asked for on PostgreSQL.
+    /// What a list is searched for.
     pub(super) fn search(&mut self) -> String {
-        let text = self.take("search").unwrap_or_default();
-        if text.contains('\0') || text.chars().count() > MAX_SEARCH {
-            self.check.error("search", "must have at most 255 characters, and no NUL");
+        self.text("search").unwrap_or_default()
+    }
+
+    /// Text to look for; a NUL is in no text, and cannot be asked for on PostgreSQL.
+    pub(super) fn text(&mut self, name: &str) -> Option<String> {
+        let text = self.take(name)?;
+        if text.contains('\0') || text.chars().count() > MAX_TEXT {
+            self.check.error(name, "must have at most 255 characters, and no NUL");
         }
-        text
+        Some(text)
+    }
+
+    /// A moment.
+    pub(super) fn time(&mut self, name: &str) -> Option<Timestamp> {
+        let moment = Timestamp::parse(&self.take(name)?).ok();
+        if moment.is_none() {
+            self.check.error(name, "must be an RFC 3339 time");
+        }
+        moment
     }
 
     /// Upwards or downwards.

@@ -55,6 +55,7 @@ fn operations() -> OpenApiRouter<App> {
         .routes(routes!(api::accounts::list_scopes))
         .routes(routes!(api::accounts::get_own_quota))
         .routes(routes!(api::accounts::get_quota, api::accounts::set_quota))
+        .routes(routes!(api::audit::list))
         .routes(routes!(public_keys::get))
         .routes(routes!(health::livez))
         .routes(routes!(health::readyz))

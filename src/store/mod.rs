@@ -21,6 +21,7 @@ use sqlx::{Any, AnyPool, Transaction};
 use tokio::time::timeout;
 
 pub use accounts::Quota;
+pub use audit::{AuditFilter, AuditRecord};
 pub use changes::{Change, ChangeKind};
 pub use clients::{
     ClientFilter, ClientRecord, ClientReserved, ClientSort, NewClient, NewOwner, Operation, Seen,

@@ -148,6 +148,8 @@ fn rows() -> Vec<Row> {
                                                      [WHO,     ROLE,  ROLE,  ROLE,   "200", ROLE,   ROLE,  ROLE,  PAT,   WHO]),
         row("PUT", "/api/clients/v1/accounts/{accountId}/quota", json!({"limit": 7}),
                                                      [WHO,     ROLE,  ROLE,  ROLE,   "200", READS,  PAT,   PAT,   PAT,   WHO]),
+        row("GET", "/api/audit/v1/events", nothing(),
+                                                     [WHO,     ROLE,  ROLE,  ROLE,   "200", ROLE,   PAT,   PAT,   PAT,   WHO]),
         open("GET", "/public-keys"),
         open("GET", "/livez"),
         open("GET", "/readyz"),

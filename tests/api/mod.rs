@@ -1,5 +1,6 @@
 //! The HTTP API, path by path.
 
+mod audit;
 mod callers;
 mod clients;
 mod documents;

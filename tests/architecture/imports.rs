@@ -17,7 +17,7 @@ const FLOORS: [&[&str]; 24] = [
     // Use cases.
     &["lifecycle"],
     &["bootstrap", "service_account"],
-    &["token", "client", "api_key", "session"],
+    &["token", "client", "api_key", "session", "audit_log"],
     &["decide"],
     &["owner"],
     &["keys"],

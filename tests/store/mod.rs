@@ -1,6 +1,7 @@
 //! The store: one contract, on SQLite and on PostgreSQL.
 
 mod audit;
+mod audit_list;
 mod changes;
 mod corrupt;
 mod lists;

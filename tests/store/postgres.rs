@@ -13,6 +13,7 @@ use sqlx::Row as _;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
+use super::audit_list::everything;
 use super::{Fresh, NOW, code, create, delete, event, list, new_token, revoke, until};
 use crate::support::{Database, Line, TcpProxy};
 
@@ -70,6 +71,7 @@ fn spawn_everything(
     ask!("audit", |store, token| async {
         store.append_event(&event(Action::ClientSecretRead, &token)).await
     });
+    ask!("events", |store, _token| async { store.list_audit_events(&everything()).await });
     ask!("quota", |store, _token| async {
         store.get_quota(&AccountId::parse("acme").unwrap(), 5).await
     });
