@@ -68,8 +68,9 @@ impl Clients {
     async fn undo_creation(&self, record: &ClientRecord, actor: &Actor) -> Result<(), Error> {
         if self.remove_made(record).await? {
             let event = self.event(audit::Action::ClientAbandoned, record, actor);
-            self.store.finish_client_deletion(record, &event).await?;
-            event.log();
+            if self.store.finish_client_deletion(record, &event).await? {
+                event.log();
+            }
         } else if self.clock.now() >= record.created_at.plus(PATIENCE) {
             self.store.abandon_client(record).await?;
         }
