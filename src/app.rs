@@ -15,6 +15,7 @@ use crate::lifecycle::Watch;
 use crate::owner::{AuthorityRule, Owners};
 use crate::seal::{SealError, Sealer};
 use crate::store::{Store, StoreError};
+use crate::throttle::Throttle;
 use crate::token::Tokens;
 use crate::verify::JwksCache;
 
@@ -33,12 +34,12 @@ pub struct App {
     pub published: PublishedKeys,
     /// Who calls.
     pub decider: Decider,
-    /// When tokens were last used.
-    pub uses: Uses,
     /// Personal access tokens.
     pub tokens: Tokens,
     /// API clients.
     pub clients: Clients,
+    /// How often is too often.
+    pub throttle: Throttle,
     /// Who did what.
     pub audit_log: AuditLog,
     /// Changes in the realm.
@@ -76,42 +77,26 @@ impl App {
     pub async fn build(settings: Settings, clock: Clock) -> Result<Self, StartError> {
         let realm = settings.keycloak.realm.clone();
         let issuer = realm.issuer();
-        let store = Store::open_to_serve(&settings.store.url).await?;
-        store.claim_issuer(&issuer).await?;
-        // Before the first request can begin an operation of its own.
-        store.expire_client_leases().await?;
+        let store = open_store(&settings, &issuer).await?;
         let keys = open_keys(&store, &settings, &issuer).await?;
 
         let http = http_client()?;
         let jwks = JwksCache::new(http.clone(), Url::parse(&realm.jwks_url())?);
         let keycloak = connect(http, &settings);
         let clients = ClientDirectory::new(keycloak.clone());
-        let client_id = &settings.keycloak.client_id;
-        let authority = AuthorityRule::new(client_id, settings.account_claim.clone());
+        let authority = authority(&settings);
         let owners = Owners::new(keycloak.clone(), clients.clone(), authority.clone());
 
+        let throttle = Throttle::new(&clock);
         let api_clients = Clients {
             store: store.clone(),
             keycloak: keycloak.clone(),
             owners: owners.clone(),
+            throttle: throttle.clone(),
             clock: clock.clone(),
             settings: Arc::new(settings.clients.clone()),
         };
         let watch = Watch::new(keycloak, api_clients.clone(), settings.lifecycle);
-        let uses = Uses::new(store.clone(), clock.clone());
-        let decider = Decider::new(
-            DeciderParts {
-                store: store.clone(),
-                owners: owners.clone(),
-                keys: keys.clone(),
-                jwks: jwks.clone(),
-                clock: clock.clone(),
-                uses: uses.clone(),
-            },
-            &issuer,
-            authority,
-            &settings.server.allowed_clients,
-        );
         let published = PublishedKeys::new(jwks.clone());
         let tokens = Tokens {
             store: store.clone(),
@@ -120,25 +105,53 @@ impl App {
             keys: keys.clone(),
             published: published.clone(),
             jwks,
-            uses: uses.clone(),
+            uses: Uses::new(store.clone(), clock.clone()),
+            throttle: throttle.clone(),
             clock: clock.clone(),
             issuer: issuer.into(),
             settings: Arc::new(settings.tokens.clone()),
         };
+        let decider = decider(&tokens, authority, &settings.server.allowed_clients);
         Ok(Self {
             settings: Arc::new(settings),
+            audit_log: AuditLog { store: store.clone() },
             clock,
             store,
             keys,
             published,
-            audit_log: AuditLog { store: store.clone() },
             decider,
-            uses,
             tokens,
             clients: api_clients,
+            throttle,
             watch,
         })
     }
+}
+
+/// What an access token must be for, and where it names the caller's account.
+fn authority(settings: &Settings) -> AuthorityRule {
+    AuthorityRule::new(&settings.keycloak.client_id, settings.account_claim.clone())
+}
+
+/// Decides over the same records and keys.
+fn decider(tokens: &Tokens, authority: AuthorityRule, allowed_clients: &[String]) -> Decider {
+    let parts = DeciderParts {
+        store: tokens.store.clone(),
+        owners: tokens.owners.clone(),
+        keys: tokens.keys.clone(),
+        jwks: tokens.jwks.clone(),
+        clock: tokens.clock.clone(),
+        uses: tokens.uses.clone(),
+    };
+    Decider::new(parts, &tokens.issuer, authority, allowed_clients)
+}
+
+async fn open_store(settings: &Settings, issuer: &str) -> Result<Store, StoreError> {
+    let store = Store::open_to_serve(&settings.store.url).await?;
+    store.claim_issuer(issuer).await?;
+    // Before the first request can begin an operation of its own.
+    store.expire_client_leases().await?;
+    Ok(store)
 }
 
 async fn open_keys(

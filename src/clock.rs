@@ -2,8 +2,9 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::LazyLock;
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde::{Serialize, Serializer};
 use time::OffsetDateTime;
@@ -102,6 +103,14 @@ impl Clock {
         Timestamp(millis.saturating_add(self.offset_millis.load(Ordering::Relaxed)))
     }
 
+    /// How long this process has been running. It never goes back, whatever happens to the machine's date.
+    #[must_use]
+    pub fn passed(&self) -> Duration {
+        static BEGIN: LazyLock<Instant> = LazyLock::new(Instant::now);
+        let moved = self.offset_millis.load(Ordering::Relaxed);
+        BEGIN.elapsed() + Duration::from_millis(moved.unsigned_abs())
+    }
+
     /// Moves this clock and all its clones forward.
     pub fn advance(&self, by: Duration) {
         let millis = i64::try_from(by.as_millis()).unwrap_or(i64::MAX);
@@ -134,5 +143,6 @@ mod tests {
         let before = twin.now();
         clock.advance(Duration::from_hours(1));
         assert!(twin.now() >= before.plus(Duration::from_hours(1)));
+        assert!(twin.passed() >= Duration::from_hours(1));
     }
 }

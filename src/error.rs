@@ -5,6 +5,7 @@
 
 use std::error::Error as StdError;
 use std::fmt;
+use std::time::Duration;
 
 /// What went wrong, by what a caller can do about it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,6 +26,8 @@ pub enum Kind {
     TooLarge,
     /// Not JSON (415).
     UnsupportedMediaType,
+    /// Too often in a short time: go on later (429).
+    TooManyRequests,
     /// Keycloak or the store is away: try again later (503).
     Unavailable,
     /// A defect of ours (500).
@@ -132,6 +135,9 @@ codes! {
     BodyTooLarge = "body-too-large", TooLarge, "The body is too large";
     /// The body must be sent as `Content-Type: application/json`.
     UnsupportedMediaType = "unsupported-media-type", UnsupportedMediaType, "The body must be JSON";
+    /// One caller creates too much in a short time, or too many calls without a valid credential come from one
+    /// address. Go on after the time in `Retry-After`.
+    RateLimited = "rate-limited", TooManyRequests, "Too many requests";
     /// Keycloak does not answer, or not in time. Nothing was made. Try again after the time in `Retry-After`.
     KeycloakUnavailable = "keycloak-unavailable", Unavailable, "Keycloak is not available";
     /// Keycloak refuses Hallpass's own service account or answers what it should not: the operator has to
@@ -161,6 +167,7 @@ pub struct Error {
     code: Code,
     detail: String,
     fields: Vec<FieldError>,
+    wait: Option<Duration>,
     source: Option<Box<dyn StdError + Send + Sync>>,
 }
 
@@ -168,7 +175,7 @@ impl Error {
     /// An error whose `detail` the caller may read.
     #[must_use]
     pub fn new(code: Code, detail: impl Into<String>) -> Self {
-        Self { code, detail: detail.into(), fields: Vec::new(), source: None }
+        Self { code, detail: detail.into(), fields: Vec::new(), wait: None, source: None }
     }
 
     /// Fields that do not fit, all at once.
@@ -205,6 +212,19 @@ impl Error {
     pub fn because(mut self, cause: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
         self.source = Some(cause.into());
         self
+    }
+
+    /// Says after how long the caller may try again.
+    #[must_use]
+    pub const fn retry_after(mut self, wait: Duration) -> Self {
+        self.wait = Some(wait);
+        self
+    }
+
+    /// After how long the caller may try again, where that is known.
+    #[must_use]
+    pub const fn wait(&self) -> Option<Duration> {
+        self.wait
     }
 
     /// The stable code.

@@ -22,6 +22,7 @@ pub mod principal;
 pub mod seal;
 pub mod serve;
 pub mod store;
+pub mod throttle;
 pub mod token;
 
 pub use hallpass_verify as verify;

@@ -24,7 +24,8 @@ const CLOSE: Duration = Duration::from_millis(1500);
 /// A service that accepts requests.
 pub struct Server {
     address: SocketAddr,
-    app: App,
+    /// Boxed: all that waits for the service would be as large.
+    app: Box<App>,
     stop: watch::Sender<bool>,
     listening: JoinHandle<std::io::Result<()>>,
     watching: JoinHandle<()>,
@@ -62,9 +63,17 @@ impl Server {
         let server = axum::serve(listener, service).with_graceful_shutdown(until(stopped.clone()));
         let listening = tokio::spawn(server.into_future());
         let following_realm = tokio::spawn(app.watch.clone().run(until(stopped.clone())));
-        let writing_uses = tokio::spawn(app.uses.clone().run(until(stopped.clone())));
+        let writing_uses = tokio::spawn(app.tokens.uses.clone().run(until(stopped.clone())));
         let watching = tokio::spawn(watch_changes(app.clone(), stopped));
-        Ok(Self { address, app, stop, listening, watching, following_realm, writing_uses })
+        Ok(Self {
+            address,
+            app: Box::new(app),
+            stop,
+            listening,
+            watching,
+            following_realm,
+            writing_uses,
+        })
     }
 
     /// Where it listens: the port that the system chose, where 0 was asked for.
@@ -83,7 +92,7 @@ impl Server {
         }
         let close = async {
             let _ = tokio::join!(self.watching, self.following_realm, self.writing_uses);
-            if let Err(error) = self.app.uses.write_all().await {
+            if let Err(error) = self.app.tokens.uses.write_all().await {
                 tracing::warn!(
                     error = &error as &dyn std::error::Error,
                     "the last uses of tokens are not recorded"

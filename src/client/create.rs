@@ -22,6 +22,7 @@ impl Clients {
         errors: Vec<FieldError>,
     ) -> Result<ClientWithSecret, Error> {
         caller.authorize(Action::CreateClient)?;
+        self.throttle.creation(&caller.user_id)?;
         let account = caller.account.as_ref().ok_or_else(no_account)?;
         let mut errors = errors;
         let client_id = self.new_client_id(account, members.get("clientId"), &mut errors)?;

@@ -43,6 +43,7 @@ use crate::error::{Code, Error};
 use crate::keycloak::{ClientDocument, Keycloak, KeycloakError, ScopeDetails};
 use crate::owner::Owners;
 use crate::store::{ClientRecord, Seen, Store, StoreError, StoredSpec};
+use crate::throttle::Throttle;
 use template::Identity;
 
 /// How long one operation may keep Keycloak busy.
@@ -60,6 +61,8 @@ pub struct Clients {
     pub keycloak: Keycloak,
     /// The owners, as Keycloak sees them.
     pub owners: Owners,
+    /// How often one caller may create.
+    pub throttle: Throttle,
     /// The time.
     pub clock: Clock,
     /// Quota, consent, profile.

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
-use axum::body::to_bytes;
+use axum::body::{HttpBody as _, to_bytes};
 use axum::extract::{FromRequest, FromRequestParts, Path, Request};
 use axum::http::header::{AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE};
 use axum::http::request::Parts;
@@ -34,10 +34,25 @@ impl FromRequestParts<App> for Caller {
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
         let context = parts.extensions.get::<RequestContext>();
         let context = context.ok_or_else(|| Error::internal("a request without its context"))?;
-        let token = bearer_token(&parts.headers)?;
-        let principal = app.decider.principal(token, &context.origin).await?;
+        let found = principal(app, &parts.headers, &context.origin).await;
+        let principal = found.map_err(|error| count_failure(app, context, error))?;
         let _ = context.caller.set(principal.user_id.clone());
         Ok(Self { principal, origin: context.origin.clone() })
+    }
+}
+
+async fn principal(app: &App, headers: &HeaderMap, origin: &Origin) -> Result<Principal, Error> {
+    app.decider.principal(bearer_token(headers)?, origin).await
+}
+
+/// Beyond what one address may fail, it is told so instead. A good credential passes from there all the same.
+fn count_failure(app: &App, context: &RequestContext, error: Error) -> Error {
+    if error.code() != Code::Unauthenticated {
+        return error;
+    }
+    match app.throttle.failed_authentication(context.origin.address) {
+        Ok(()) => error,
+        Err(limited) => limited.because(error),
     }
 }
 
@@ -64,6 +79,20 @@ impl<T: DeserializeOwned> FromRequest<App> for JsonObject<T> {
     type Rejection = Problem;
 
     async fn from_request(request: Request, _: &App) -> Result<Self, Problem> {
+        Ok(Self(read_json(request, &["application/json"]).await?))
+    }
+}
+
+/// A JSON object as the body, where nothing is as good as an empty one.
+pub(super) struct JsonOrNothing<T>(pub(super) T);
+
+impl<T: DeserializeOwned + Default> FromRequest<App> for JsonOrNothing<T> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, _: &App) -> Result<Self, Problem> {
+        if request.body().is_end_stream() {
+            return Ok(Self(T::default()));
+        }
         Ok(Self(read_json(request, &["application/json"]).await?))
     }
 }

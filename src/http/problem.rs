@@ -2,6 +2,7 @@
 
 use std::any::Any;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Json;
 use axum::Router;
@@ -15,8 +16,8 @@ use utoipa::ToSchema;
 use crate::app::App;
 use crate::error::{Code, Error, Kind};
 
-/// Seconds after which a caller may try again when something is away.
-const RETRY_AFTER: &str = "5";
+/// After how long a caller may try again when something is away.
+const RETRY_AFTER: Duration = Duration::from_secs(5);
 
 /// An error on its way out: the outermost layer renders it, where the public URL is known.
 pub struct Problem(pub(super) Error);
@@ -86,8 +87,11 @@ pub(super) fn render(error: &Error, public_url: &str) -> Response {
         Kind::Unauthenticated => {
             headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
-        Kind::Unavailable => {
-            headers.insert(header::RETRY_AFTER, HeaderValue::from_static(RETRY_AFTER));
+        Kind::TooManyRequests | Kind::Unavailable => {
+            let wait = error.wait().unwrap_or(RETRY_AFTER);
+            // Whole seconds (RFC 9110 §10.2.3), and not too early.
+            let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
+            headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }
         _ => {}
     }
@@ -104,6 +108,7 @@ const fn status(kind: Kind) -> StatusCode {
         Kind::Conflict => StatusCode::CONFLICT,
         Kind::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
         Kind::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+        Kind::TooManyRequests => StatusCode::TOO_MANY_REQUESTS,
         Kind::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
         Kind::Internal => StatusCode::INTERNAL_SERVER_ERROR,
     }

@@ -106,6 +106,7 @@ impl Tokens {
     ) -> Result<IssuedToken, Error> {
         let begun = Instant::now();
         caller.authorize(Action::CreateToken)?;
+        self.throttle.creation(&caller.user_id)?;
         let plan = Plan {
             owner: &caller.user_id,
             name: request.name.as_str(),

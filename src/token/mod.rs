@@ -35,6 +35,7 @@ use crate::owner::Owners;
 use crate::page::Page;
 use crate::principal::{Action, Credential, Principal, Role};
 use crate::store::{Store, TokenFilter, TokenRecord};
+use crate::throttle::Throttle;
 use crate::verify::JwksCache;
 
 /// The use cases of personal access tokens. Clones share everything.
@@ -54,6 +55,8 @@ pub struct Tokens {
     pub jwks: JwksCache,
     /// The uses that are not recorded yet.
     pub uses: Uses,
+    /// How often one caller may create.
+    pub throttle: Throttle,
     /// The time.
     pub clock: Clock,
     /// The realm's issuer.

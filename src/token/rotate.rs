@@ -51,6 +51,7 @@ impl Tokens {
     ) -> Result<IssuedToken, Error> {
         let begun = Instant::now();
         self.require(caller, Action::RotateToken(pat_id), Role::CreateTokens).await?;
+        self.throttle.creation(&caller.user_id)?;
         let replaced = self.find_replaced(caller, origin, pat_id).await?;
         let old = &replaced.record;
         let by_itself = matches!(caller.credential, Credential::Pat { .. });

@@ -6,4 +6,5 @@ mod clients;
 mod documents;
 mod matrix;
 mod pat;
+mod rates;
 mod requests;

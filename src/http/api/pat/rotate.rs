@@ -14,7 +14,7 @@ use super::create::{CreatedToken, within};
 use crate::app::App;
 use crate::config::Tokens;
 use crate::error::Error;
-use crate::http::extract::{Caller, Check, JsonObject, NO_STORE, NoQuery, NoStore, PatIdInPath};
+use crate::http::extract::{Caller, Check, JsonOrNothing, NO_STORE, NoQuery, NoStore, PatIdInPath};
 use crate::http::openapi::{ApiErrors, TAG_PAT};
 use crate::http::problem::Problem;
 use crate::principal::Action;
@@ -24,7 +24,7 @@ use crate::token::{Narrowing, RotateToken, Wanted};
 const MAX_GRACE: Duration = Duration::from_hours(24);
 
 /// What the successor is to be. Name, description and restrictions are the old token's; it can be narrowed further.
-#[derive(Deserialize, ToSchema)]
+#[derive(Default, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(in crate::http) struct Rotate {
     /// How long it lives, in whole seconds, from 60 to the maximum lifetime; as long as the old one where nothing is
@@ -93,7 +93,7 @@ pub(in crate::http) async fn rotate(
     Caller { principal, origin }: Caller,
     PatIdInPath(pat_id): PatIdInPath,
     _: NoQuery,
-    JsonObject(body): JsonObject<Rotate>,
+    JsonOrNothing(body): JsonOrNothing<Rotate>,
 ) -> Result<(StatusCode, NoStore, Json<CreatedToken>), Problem> {
     principal.authorize(Action::RotateToken(pat_id))?;
     let request = body.check(&app.settings.tokens)?;
