@@ -76,8 +76,12 @@ const fn open(method: &'static str, path: &'static str) -> Row {
     row(method, path, Value::Null, ["200"; Caller::ALL.len()])
 }
 
-#[rustfmt::skip]
 fn rows() -> Vec<Row> {
+    [own_tokens(), everybodys_tokens(), api_clients(), all_else()].into_iter().flatten().collect()
+}
+
+#[rustfmt::skip]
+fn own_tokens() -> Vec<Row> {
     let nothing = || Value::Null;
     vec![
         //                                            anonymous user  other  no role admin  impers. pat   itself narrowed another realm
@@ -104,6 +108,14 @@ fn rows() -> Vec<Row> {
                                                      [WHO,     "200", NONE,  "200",  NONE,  "200",  PAT,   PAT,   PAT,   WHO]),
         row("POST", "/api/pat/v1/tokens/{patId}/rotate", json!({}),
                                                      [WHO,     "201", NONE,  ROLE,   NONE,  READS,  PAT,   "201", "201", WHO]),
+    ]
+}
+
+#[rustfmt::skip]
+fn everybodys_tokens() -> Vec<Row> {
+    let nothing = || Value::Null;
+    vec![
+        //                                            anonymous user  other  no role admin  impers. pat   itself narrowed another realm
         row("GET", "/api/pat/v1/users/tokens", nothing(),
                                                      [WHO,     ROLE,  ROLE,  ROLE,   "200", ROLE,   ROLE,  ROLE,  PAT,   WHO]),
         row("GET", "/api/pat/v1/users/{userId}/tokens", nothing(),
@@ -122,6 +134,14 @@ fn rows() -> Vec<Row> {
                                                      [WHO,     ROLE,  ROLE,  ROLE,   "200", READS,  PAT,   PAT,   PAT,   WHO]),
         row("POST", "/api/pat/v1/users/tokens/identify", json!({"token": "{token}"}),
                                                      [WHO,     ROLE,  ROLE,  ROLE,   "200", ROLE,   PAT,   PAT,   PAT,   WHO]),
+    ]
+}
+
+#[rustfmt::skip]
+fn api_clients() -> Vec<Row> {
+    let nothing = || Value::Null;
+    vec![
+        //                                            anonymous user  other  no role admin  impers. pat   itself narrowed another realm
         row("GET", "/api/clients/v1/clients", nothing(),
                                                      [WHO,     "200", "200", ROLE,   "200", "200",  "200", "200", PAT,   WHO]),
         row("POST", "/api/clients/v1/clients", json!({"clientId": "{newClientId}", "capabilities": ["script"]}),
@@ -148,6 +168,14 @@ fn rows() -> Vec<Row> {
                                                      [WHO,     ROLE,  ROLE,  ROLE,   "200", ROLE,   ROLE,  ROLE,  PAT,   WHO]),
         row("PUT", "/api/clients/v1/accounts/{accountId}/quota", json!({"limit": 7}),
                                                      [WHO,     ROLE,  ROLE,  ROLE,   "200", READS,  PAT,   PAT,   PAT,   WHO]),
+    ]
+}
+
+#[rustfmt::skip]
+fn all_else() -> Vec<Row> {
+    let nothing = || Value::Null;
+    vec![
+        //                                            anonymous user  other  no role admin  impers. pat   itself narrowed another realm
         row("GET", "/api/audit/v1/events", nothing(),
                                                      [WHO,     ROLE,  ROLE,  ROLE,   "200", ROLE,   PAT,   PAT,   PAT,   WHO]),
         open("GET", "/public-keys"),
