@@ -8,6 +8,7 @@ mod killed;
 mod owner_changes;
 mod process;
 mod published_keys;
+mod rotation;
 mod service_token;
 mod store_away;
 

@@ -1,0 +1,201 @@
+//! Families of rotated tokens: grace, lost answers, and a rotated token that comes back.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use crate::support::{Api, DATABASES, TestRealm, TestServer};
+
+const TOKENS: &str = "/api/pat/v1/tokens";
+const SELF: &str = "/api/pat/v1/tokens/self";
+
+pub fn id_of(token: &Value) -> &str {
+    token["patId"].as_str().unwrap()
+}
+
+pub fn rotate_path(token: &Value) -> String {
+    format!("{TOKENS}/{}/rotate", id_of(token))
+}
+
+/// All tokens of an owner who has one family.
+#[derive(Debug)]
+pub struct Family {
+    pub tokens: Vec<Value>,
+}
+
+impl Family {
+    pub async fn of(owner: &Api) -> Self {
+        let list = owner.get(&format!("{TOKENS}?limit=100")).await.expect(200);
+        Self { tokens: list["tokens"].as_array().unwrap().clone() }
+    }
+
+    pub fn good(&self) -> Vec<&str> {
+        self.tokens.iter().filter(|token| token["isValid"] == true).map(id_of).collect()
+    }
+
+    fn reason(&self, token: &Value) -> &str {
+        let found = self.tokens.iter().find(|one| one["patId"] == token["patId"]).unwrap();
+        found["revokedReason"].as_str().unwrap_or("none")
+    }
+}
+
+/// The service, an owner, and the owner's token with its successor.
+struct Scene {
+    server: TestServer,
+    owner: Api,
+    old: Value,
+    new: Value,
+}
+
+impl Scene {
+    async fn on(database: fn(&tempfile::TempDir) -> crate::support::Database, grace: u64) -> Self {
+        let realm = TestRealm::shared().await;
+        let server = TestServer::start_with(realm.clone(), database, &[]).await;
+        let owner = server.user(&realm.person().await).await;
+        let old = owner.mint("ci").await;
+        let new = owner.post(&rotate_path(&old), &json!({"graceSeconds": grace})).await.expect(201);
+        Self { server, owner, old, new }
+    }
+
+    fn with(&self, token: &Value) -> Api {
+        self.server.with_token(token["token"].as_str().unwrap())
+    }
+
+    async fn works(&self, token: &Value) -> bool {
+        let answer = self.with(token).get(SELF).await;
+        if answer.status == 200 {
+            return true;
+        }
+        answer.expect_problem(401, "unauthenticated");
+        false
+    }
+
+    /// How often the family was burned, as the audit log has it.
+    async fn burned(&self) -> usize {
+        let store = sqlx_rows(
+            &self.server,
+            "SELECT reason FROM audit_events WHERE action = 'family_burned'",
+        )
+        .await;
+        store.len()
+    }
+
+    async fn rotate_again(&self, api: &Api) -> crate::support::Answer {
+        api.post_empty(&rotate_path(&self.old)).await
+    }
+}
+
+async fn sqlx_rows(server: &TestServer, sql: &'static str) -> Vec<sqlx::any::AnyRow> {
+    use sqlx::Connection as _;
+    sqlx::any::install_default_drivers();
+    let mut connection = sqlx::AnyConnection::connect(&server.database.url_text()).await.unwrap();
+    sqlx::query(sql).fetch_all(&mut connection).await.unwrap()
+}
+
+#[tokio::test]
+async fn a_rotated_token_works_until_its_grace_is_over_and_then_burns_its_family_once() {
+    for database in DATABASES {
+        let scene = Scene::on(database, 600).await;
+        assert!(scene.works(&scene.old).await && scene.works(&scene.new).await);
+        let waiting = Family::of(&scene.owner).await;
+        assert_eq!((waiting.good().len(), waiting.reason(&scene.old)), (2, "none"));
+
+        scene.server.clock.advance(Duration::from_secs(601));
+        let over = Family::of(&scene.owner).await;
+        assert_eq!((over.good(), over.reason(&scene.old)), (vec![id_of(&scene.new)], "rotated"));
+        assert!(scene.works(&scene.new).await);
+        assert_eq!(scene.burned().await, 0);
+
+        // Somebody has the old one still.
+        assert!(!scene.works(&scene.old).await);
+        assert!(!scene.works(&scene.new).await);
+        let burned = Family::of(&scene.owner).await;
+        assert_eq!((burned.good().len(), burned.reason(&scene.new)), (0, "family_burned"));
+        for _ in 0..3 {
+            assert!(!scene.works(&scene.old).await && !scene.works(&scene.new).await);
+        }
+        assert_eq!(scene.burned().await, 1, "once");
+        // The owner is not locked out.
+        scene.owner.mint("another").await;
+        scene.server.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn many_uses_at_once_burn_a_family_once_on_both_databases() {
+    for database in DATABASES {
+        let scene = Scene::on(database, 0).await;
+        let mut uses = tokio::task::JoinSet::new();
+        for _ in 0..10 {
+            let api = scene.with(&scene.old);
+            uses.spawn(async move { api.get(SELF).await.status.as_u16() });
+        }
+        assert!(uses.join_all().await.iter().all(|status| *status == 401));
+        assert_eq!((scene.burned().await, Family::of(&scene.owner).await.good().len()), (1, 0));
+        scene.server.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn whoever_ends_a_successor_ends_the_grace_of_what_it_replaced() {
+    for database in DATABASES {
+        for end in ["invalidate", "delete"] {
+            let scene = Scene::on(database, 600).await;
+            let grace = json!({"graceSeconds": 600});
+            let third = scene.owner.post(&rotate_path(&scene.new), &grace).await;
+            // The second was never used: it is taken for lost, and replaced without a grace.
+            let third = third.expect(201);
+            assert!(scene.works(&scene.old).await && scene.works(&third).await);
+            let path = format!("{TOKENS}/{}", id_of(&third));
+            if end == "delete" {
+                scene.owner.delete(&path).await.expect(204);
+            } else {
+                scene.owner.post_empty(&format!("{path}/invalidate")).await.expect(200);
+            }
+            assert_eq!(Family::of(&scene.owner).await.good(), [""; 0], "{end}");
+            assert!(!scene.works(&scene.old).await, "{end}");
+            scene.server.stop().await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_lost_answer_is_recovered_from_by_rotating_again() {
+    for database in DATABASES {
+        for (grace, by_itself) in [(0, false), (600, false), (600, true)] {
+            let scene = Scene::on(database, grace).await;
+            // The answer with the successor never came.
+            let caller = if by_itself { scene.with(&scene.old) } else { scene.owner.clone() };
+            let second = scene.rotate_again(&caller).await.expect(201);
+            assert_eq!(second["rotatedFrom"], scene.new["patId"], "the lost one is replaced");
+            let again = scene.rotate_again(&caller).await.expect(201);
+            let family = Family::of(&scene.owner).await;
+            assert!(family.good().contains(&id_of(&again)));
+            assert_eq!(family.good().len(), 1 + usize::from(grace > 0));
+            assert_eq!(family.reason(&second), "rotated");
+            assert!(scene.works(&again).await);
+            assert_eq!(scene.burned().await, 0, "nobody is locked out");
+            scene.server.stop().await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_token_whose_successor_is_in_use_is_not_rotated_again() {
+    for database in DATABASES {
+        let scene = Scene::on(database, 600).await;
+        assert!(scene.works(&scene.new).await);
+        let refused = scene.rotate_again(&scene.owner).await.expect_problem(409, "already-rotated");
+        assert!(refused["detail"].as_str().unwrap().contains(id_of(&scene.new)), "{refused}");
+        let itself = scene.with(&scene.old);
+        scene.rotate_again(&itself).await.expect_problem(409, "already-rotated");
+        assert_eq!(scene.burned().await, 0);
+
+        scene.server.clock.advance(Duration::from_secs(601));
+        scene.rotate_again(&scene.owner).await.expect_problem(409, "family-burned");
+        assert!(!scene.works(&scene.new).await);
+        scene.rotate_again(&scene.owner).await.expect_problem(409, "already-rotated");
+        assert_eq!(scene.burned().await, 1);
+        scene.server.stop().await;
+    }
+}
