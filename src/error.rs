@@ -180,7 +180,10 @@ impl Error {
 
     /// Fields that do not fit, all at once.
     #[must_use]
-    pub fn invalid(fields: Vec<FieldError>) -> Self {
+    pub fn invalid(mut fields: Vec<FieldError>) -> Self {
+        for error in &mut fields {
+            shorten(&mut error.field);
+        }
         let detail = match fields.as_slice() {
             [one] => format!("`{}`: {}", one.field, one.message),
             many => format!("{} fields are wrong", many.len()),
@@ -255,6 +258,17 @@ impl Error {
     }
 }
 
+/// The longest name of a field that an answer repeats, in characters.
+const MAX_NAME: usize = 64;
+
+/// What is longer is no name: somebody put a token where a name belongs. Its beginning is every token's header.
+fn shorten(name: &mut String) {
+    if let Some((end, _)) = name.char_indices().nth(MAX_NAME) {
+        name.truncate(end);
+        name.push('…');
+    }
+}
+
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.detail)
@@ -279,6 +293,18 @@ mod tests {
         assert_eq!(names.len(), Code::ALL.len());
         for code in Code::ALL {
             assert!(code.explanation().trim().ends_with('.'), "{}", code.name());
+        }
+    }
+
+    #[test]
+    fn a_name_that_is_none_is_not_repeated_whole() {
+        let name = "ä".repeat(64);
+        for (sent, shown) in
+            [(name.clone(), name.clone()), (format!("{name}b"), format!("{name}…"))]
+        {
+            let error = Error::invalid_field(&sent, "is not a field");
+            assert_eq!(error.fields()[0].field, shown);
+            assert_eq!(error.to_string(), format!("`{shown}`: is not a field"));
         }
     }
 

@@ -11,6 +11,7 @@ mod support;
 mod api;
 mod architecture;
 mod bootstrap;
+mod canary;
 mod clients;
 mod command_line;
 mod doctor;

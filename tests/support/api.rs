@@ -57,6 +57,11 @@ impl Api {
         Self { http: http(), base: base.to_owned(), token: token.map(str::to_owned) }
     }
 
+    /// The same service, called with another credential.
+    pub fn with_token(&self, token: &str) -> Self {
+        Self { token: Some(token.to_owned()), ..self.clone() }
+    }
+
     /// What it authenticates with.
     pub fn token(&self) -> Option<&str> {
         self.token.as_deref()

@@ -1,0 +1,117 @@
+//! How each operation is driven to a success.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Value, json};
+
+/// Whose call it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum By {
+    /// A person with every role and an account.
+    Person,
+    /// A personal access token of theirs.
+    Pat,
+}
+
+/// An operation of the document, and a call of it that is good. In path and body stand: `{patId}`, a fresh token of the
+/// caller's, or under `/users/` of `{userId}`; `{token}`, a fresh one's JWT; `{clientId}`, a fresh API client;
+/// `{newClientId}` and `{newName}`, which nothing has yet; `{colleague}`, another member of the account.
+#[derive(Clone, Debug)]
+pub struct Operation {
+    pub method: &'static str,
+    pub path: &'static str,
+    pub by: By,
+    /// `null`: no body.
+    pub body: Value,
+}
+
+impl Operation {
+    pub fn name(&self) -> String {
+        format!("{} {}", self.method, self.path)
+    }
+}
+
+fn table() -> Vec<Operation> {
+    let with = |method, path, body| Operation { method, path, by: By::Person, body };
+    let bare = |method, path| with(method, path, Value::Null);
+    let pats = || json!({"patIds": ["{patId}"]});
+    vec![
+        with(
+            "POST",
+            "/api/pat/v1/tokens",
+            json!({"name": "{newName}", "description": "for the canary"}),
+        ),
+        bare("GET", "/api/pat/v1/tokens"),
+        Operation { by: By::Pat, ..bare("GET", "/api/pat/v1/tokens/self") },
+        bare("GET", "/api/pat/v1/tokens/{patId}"),
+        bare("POST", "/api/pat/v1/tokens/{patId}/invalidate"),
+        bare("POST", "/api/pat/v1/tokens/invalidate"),
+        with("POST", "/api/pat/v1/tokens/invalidate/bulk", pats()),
+        with("POST", "/api/pat/v1/tokens/delete/bulk", pats()),
+        bare("DELETE", "/api/pat/v1/tokens/{patId}"),
+        bare("DELETE", "/api/pat/v1/tokens"),
+        with("POST", "/api/pat/v1/tokens/identify", json!({"token": "{token}"})),
+        with("POST", "/api/pat/v1/tokens/{patId}/rotate", json!({"graceSeconds": 60})),
+        bare("GET", "/api/pat/v1/users/tokens"),
+        bare("GET", "/api/pat/v1/users/{userId}/tokens"),
+        bare("POST", "/api/pat/v1/users/{userId}/tokens/{patId}/invalidate"),
+        bare("POST", "/api/pat/v1/users/{userId}/tokens/invalidate"),
+        with("POST", "/api/pat/v1/users/tokens/invalidate/bulk", pats()),
+        with("POST", "/api/pat/v1/users/tokens/delete/bulk", pats()),
+        bare("DELETE", "/api/pat/v1/users/{userId}/tokens/{patId}"),
+        bare("DELETE", "/api/pat/v1/users/{userId}/tokens"),
+        with("POST", "/api/pat/v1/users/tokens/identify", json!({"token": "{token}"})),
+        bare("GET", "/api/clients/v1/clients"),
+        with(
+            "POST",
+            "/api/clients/v1/clients",
+            json!({"clientId": "{newClientId}", "capabilities": ["script"]}),
+        ),
+        bare("GET", "/api/clients/v1/clients/{clientId}"),
+        with("PATCH", "/api/clients/v1/clients/{clientId}", json!({"description": "changed"})),
+        bare("DELETE", "/api/clients/v1/clients/{clientId}"),
+        with("POST", "/api/clients/v1/clients/delete/bulk", json!({"clientIds": ["{clientId}"]})),
+        bare("GET", "/api/clients/v1/clients/{clientId}/secret"),
+        bare("POST", "/api/clients/v1/clients/{clientId}/secret"),
+        with(
+            "POST",
+            "/api/clients/v1/clients/{clientId}/transfer",
+            json!({"ownerId": "{colleague}"}),
+        ),
+        bare("GET", "/api/clients/v1/scopes"),
+        bare("GET", "/api/clients/v1/quota"),
+        bare("GET", "/api/clients/v1/accounts/{accountId}/quota"),
+        with("PUT", "/api/clients/v1/accounts/{accountId}/quota", json!({"limit": 1000})),
+        bare("GET", "/api/audit/v1/events"),
+        bare("GET", "/public-keys"),
+        bare("GET", "/livez"),
+        bare("GET", "/readyz"),
+    ]
+}
+
+/// All operations of the document, in its order.
+pub fn all() -> Vec<Operation> {
+    let mut known: BTreeMap<_, _> =
+        table().into_iter().map(|operation| (operation.name(), operation)).collect();
+    let document = serde_json::to_value(hallpass::http::document()).unwrap();
+    let mut operations = Vec::new();
+    for (path, item) in document["paths"].as_object().unwrap() {
+        for method in item.as_object().unwrap().keys() {
+            let name = format!("{} {path}", method.to_uppercase());
+            let operation = known.remove(&name).unwrap_or_else(|| {
+                panic!(
+                    "{name} has no row in tests/canary/operations.rs: say there how it is driven, so that it is \
+                     shown to let no secret out"
+                )
+            });
+            operations.push(operation);
+        }
+    }
+    assert!(known.is_empty(), "no longer in the document: {:?}", known.keys());
+    operations
+}
+
+#[test]
+fn every_operation_of_the_document_is_driven() {
+    assert!(all().len() > 20);
+}
