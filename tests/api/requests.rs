@@ -159,8 +159,8 @@ async fn a_method_that_a_path_does_not_take_is_405_and_says_which_it_takes() {
     let server = TestServer::start().await;
     let user = user(&server).await;
     for (method, path, allow) in [
-        (Method::PUT, TOKENS, "GET,HEAD,POST"),
-        (Method::OPTIONS, TOKENS, "GET,HEAD,POST"),
+        (Method::PUT, TOKENS, "DELETE,GET,HEAD,POST"),
+        (Method::OPTIONS, TOKENS, "DELETE,GET,HEAD,POST"),
         (Method::PATCH, "/api/pat/v1/tokens/x", "DELETE,GET,HEAD"),
         (Method::GET, "/api/pat/v1/tokens/x/invalidate", "POST"),
         (Method::TRACE, SELF, "GET,HEAD"),
