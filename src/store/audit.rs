@@ -7,37 +7,60 @@ use sqlx::any::{AnyArguments, AnyRow};
 use sqlx::query::Query;
 use sqlx::{Any, AssertSqlSafe, Row as _, Transaction};
 
-use super::{Store, StoreError, search_pattern, within};
+use super::{Store, StoreError, rows_of_placeholders, search_pattern, within};
 use crate::audit::{Action, Event};
 use crate::clock::Timestamp;
 use crate::page::{Direction, Page, PageRequest};
+
+/// How many events one statement writes.
+const PART: usize = 250;
 
 /// Appends an event in the transaction of the act that it tells of.
 pub(super) async fn append(
     tx: &mut Transaction<'static, Any>,
     event: &Event,
 ) -> Result<(), sqlx::Error> {
-    sqlx::query(
-        "INSERT INTO audit_events (event_id, occurred_at, action, credential_id, credential_name, \
-         owner_id, actor_id, actor_name, actor_credential, address, request_id, reason, search_text) \
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)",
-    )
-    .bind(event.id.to_string())
-    .bind(event.at.millis())
-    .bind(event.action.name())
-    .bind(event.credential_id.as_str())
-    .bind(event.credential_name.as_str())
-    .bind(event.owner_id.as_str())
-    .bind(event.actor_id.as_str())
-    .bind(event.actor_name.as_str())
-    .bind(event.actor_credential.as_str())
-    .bind(event.address.as_str())
-    .bind(event.request_id.as_str())
-    .bind(event.reason.as_deref())
-    .bind(event.search_text())
-    .execute(&mut **tx)
-    .await?;
+    append_all(tx, &[event]).await
+}
+
+/// Appends several events in the transaction of the act that they tell of.
+pub(super) async fn append_all(
+    tx: &mut Transaction<'static, Any>,
+    events: &[&Event],
+) -> Result<(), sqlx::Error> {
+    for part in events.chunks(PART) {
+        let rows = rows_of_placeholders(part.len(), 13);
+        let sql = format!(
+            "INSERT INTO audit_events (event_id, occurred_at, action, credential_id, credential_name, \
+             owner_id, actor_id, actor_name, actor_credential, address, request_id, reason, search_text) \
+             VALUES {rows}"
+        );
+        let query = part
+            .iter()
+            .fold(sqlx::query(AssertSqlSafe(sql)), |query, event| bind_event(query, event));
+        query.execute(&mut **tx).await?;
+    }
     Ok(())
+}
+
+fn bind_event(
+    query: Query<'static, Any, AnyArguments>,
+    event: &Event,
+) -> Query<'static, Any, AnyArguments> {
+    query
+        .bind(event.id.to_string())
+        .bind(event.at.millis())
+        .bind(event.action.name())
+        .bind(event.credential_id.clone())
+        .bind(event.credential_name.clone())
+        .bind(event.owner_id.to_string())
+        .bind(event.actor_id.to_string())
+        .bind(event.actor_name.clone())
+        .bind(event.actor_credential.clone())
+        .bind(event.address.clone())
+        .bind(event.request_id.clone())
+        .bind(event.reason.clone())
+        .bind(event.search_text())
 }
 
 /// Which events are wanted, and in which order.

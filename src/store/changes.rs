@@ -1,9 +1,12 @@
 //! The numbered changes by which replicas hear of each other.
 
-use sqlx::{Any, Row as _, Transaction};
+use sqlx::{Any, AssertSqlSafe, Row as _, Transaction};
 
-use super::{Store, StoreError, within};
+use super::{Store, StoreError, rows_of_placeholders, within};
 use crate::clock::Timestamp;
+
+/// How many changes one statement writes.
+const PART: usize = 250;
 
 /// What changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -88,23 +91,34 @@ pub(super) async fn record(
     subject: &str,
     at: Timestamp,
 ) -> Result<(), sqlx::Error> {
-    let counted =
-        sqlx::query("UPDATE change_counter SET last_number = last_number + 1 WHERE id = 1")
-            .execute(&mut **tx)
-            .await?
-            .rows_affected();
-    // A change without a number is one that no replica hears of.
-    if counted != 1 {
-        return Err(sqlx::Error::RowNotFound);
+    record_all(tx, kind, &[subject.to_owned()], at).await
+}
+
+/// Numbers several changes, in their order.
+pub(super) async fn record_all(
+    tx: &mut Transaction<'static, Any>,
+    kind: ChangeKind,
+    subjects: &[String],
+    at: Timestamp,
+) -> Result<(), sqlx::Error> {
+    for part in subjects.chunks(PART) {
+        let count = i64::try_from(part.len()).unwrap_or(i64::MAX);
+        // A change without a number is one that no replica hears of: no row is an error.
+        let last: i64 = sqlx::query_scalar(
+            "UPDATE change_counter SET last_number = last_number + $1 WHERE id = 1 RETURNING last_number",
+        )
+        .bind(count)
+        .fetch_one(&mut **tx)
+        .await?;
+        let rows = rows_of_placeholders(part.len(), 4);
+        let sql = format!("INSERT INTO changes (number, kind, subject, changed_at) VALUES {rows}");
+        let query = part.iter().zip(last - count + 1..).fold(
+            sqlx::query(AssertSqlSafe(sql)),
+            |query, (subject, number)| {
+                query.bind(number).bind(kind.name()).bind(subject.as_str()).bind(at.millis())
+            },
+        );
+        query.execute(&mut **tx).await?;
     }
-    sqlx::query(
-        "INSERT INTO changes (number, kind, subject, changed_at) \
-         SELECT last_number, $1, $2, $3 FROM change_counter WHERE id = 1",
-    )
-    .bind(kind.name())
-    .bind(subject)
-    .bind(at.millis())
-    .execute(&mut **tx)
-    .await?;
     Ok(())
 }

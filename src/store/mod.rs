@@ -182,6 +182,18 @@ impl Store {
     }
 }
 
+/// `$3, $4, $5`: this many placeholders, from this number on.
+fn placeholders(first: usize, count: usize) -> String {
+    let placeholders: Vec<_> = (first..first + count).map(|number| format!("${number}")).collect();
+    placeholders.join(", ")
+}
+
+/// `($1, $2), ($3, $4)`: the values of this many rows of this many columns.
+fn rows_of_placeholders(rows: usize, columns: usize) -> String {
+    let rows = (0..rows).map(|row| format!("({})", placeholders(row * columns + 1, columns)));
+    rows.collect::<Vec<_>>().join(", ")
+}
+
 /// The pattern for a part of a column that is in lower case; empty text stays empty.
 fn search_pattern(text: &str) -> String {
     if text.is_empty() { String::new() } else { format!("%{}%", literal(&text.to_lowercase())) }

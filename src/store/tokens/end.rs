@@ -1,13 +1,19 @@
 //! The end of tokens: revoked or deleted, one or many in one transaction, each with its audit event.
+//!
+//! A thousand end by a few statements: the counter of the changes is locked meanwhile, and whoever else ends a token waits.
 
-use sqlx::{Any, AssertSqlSafe, Transaction};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
-use super::{TokenRecord, find, pat_id};
+use sqlx::any::AnyArguments;
+use sqlx::query::Query;
+use sqlx::{Any, AssertSqlSafe, Row as _, Transaction};
+
+use super::{COLUMNS, TokenRecord, pat_id, token_record};
 use crate::audit::Event;
 use crate::clock::Timestamp;
 use crate::id::{PatId, UserId};
 use crate::store::changes::{self, ChangeKind};
-use crate::store::{Store, StoreError, audit, within};
+use crate::store::{Store, StoreError, audit, placeholders, within};
 
 /// What became of a record that was to be revoked.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,6 +41,9 @@ pub type EventOf<'a> = dyn Fn(&TokenRecord) -> Event + Sync + 'a;
 /// How many ids are given out at a time.
 const BATCH: i64 = 500;
 
+/// How many ids one statement names.
+const PART: usize = 250;
+
 impl Store {
     /// Revokes these tokens, of this owner where one is named: all of them, or none when the store fails.
     pub async fn revoke_tokens(
@@ -46,16 +55,17 @@ impl Store {
         within(async {
             let mut tx = self.begin().await?;
             changes::lock(&mut tx).await?;
-            let mut outcomes = Vec::with_capacity(ids.len());
-            for id in ids {
-                let outcome = match find_of(&mut tx, owner, *id).await? {
-                    Some(token) => revoke(&mut tx, &token, event(&token)).await?,
-                    None => TokenRevoked::NotFound,
-                };
-                outcomes.push(outcome);
-            }
+            let found = find_all(&mut tx, owner, ids).await?;
+            let revoked = revoke(&mut tx, &found, event).await?;
             tx.commit().await?;
-            Ok(outcomes)
+            // An id that comes again was revoked by its first.
+            let mut events: HashMap<_, _> = revoked.into_iter().collect();
+            let outcomes = ids.iter().map(|id| match events.remove(id) {
+                Some(event) => TokenRevoked::Revoked(Box::new(event)),
+                None if found.contains_key(id) => TokenRevoked::AlreadyRevoked,
+                None => TokenRevoked::NotFound,
+            });
+            Ok(outcomes.collect())
         })
         .await
     }
@@ -71,16 +81,15 @@ impl Store {
         within(async {
             let mut tx = self.begin().await?;
             changes::lock(&mut tx).await?;
-            let mut outcomes = Vec::with_capacity(ids.len());
-            for id in ids {
-                let outcome = match find_of(&mut tx, owner, *id).await? {
-                    Some(token) => delete(&mut tx, &token, event(&token)).await?,
-                    None => TokenDeleted::NotFound,
-                };
-                outcomes.push(outcome);
-            }
+            let found = find_all(&mut tx, owner, ids).await?;
+            let deleted = delete(&mut tx, &found, event).await?;
             tx.commit().await?;
-            Ok(outcomes)
+            let mut events: HashMap<_, _> = deleted.into_iter().collect();
+            let outcomes = ids.iter().map(|id| match events.remove(id) {
+                Some(event) => TokenDeleted::Deleted(Box::new(event)),
+                None => TokenDeleted::NotFound,
+            });
+            Ok(outcomes.collect())
         })
         .await
     }
@@ -121,94 +130,151 @@ impl Store {
     }
 }
 
-async fn find_of(
+/// The tokens of these ids, of this owner where one is named.
+async fn find_all(
     tx: &mut Transaction<'static, Any>,
     owner: Option<&UserId>,
-    id: PatId,
-) -> Result<Option<TokenRecord>, StoreError> {
-    let found = find(tx, id).await?;
-    Ok(found.filter(|token| owner.is_none_or(|owner| token.user_id == *owner)))
-}
-
-pub(super) async fn revoke(
-    tx: &mut Transaction<'static, Any>,
-    token: &TokenRecord,
-    event: Event,
-) -> Result<TokenRevoked, StoreError> {
-    if token.revocation(event.at).is_some() || !set_revoked(tx, token.pat_id, &event).await? {
-        return Ok(TokenRevoked::AlreadyRevoked);
+    ids: &[PatId],
+) -> Result<BTreeMap<PatId, TokenRecord>, StoreError> {
+    let mut found = BTreeMap::new();
+    for part in ids.chunks(PART) {
+        let ids = placeholders(1, part.len());
+        let sql = format!("SELECT {COLUMNS} FROM tokens WHERE pat_id IN ({ids})");
+        let query = bind_ids(sqlx::query(AssertSqlSafe(sql)), part);
+        for row in query.fetch_all(&mut **tx).await? {
+            let token = token_record(&row)?;
+            if owner.is_none_or(|owner| token.user_id == *owner) {
+                found.insert(token.pat_id, token);
+            }
+        }
     }
-    end_grace_of_predecessors(tx, token, event.at).await?;
-    audit::append(tx, &event).await?;
-    Ok(TokenRevoked::Revoked(Box::new(event)))
+    Ok(found)
 }
 
-/// False when somebody else revoked it meanwhile.
+/// Revokes those that are not, and answers which with their events.
+async fn revoke(
+    tx: &mut Transaction<'static, Any>,
+    found: &BTreeMap<PatId, TokenRecord>,
+    event: &EventOf<'_>,
+) -> Result<Vec<(PatId, Event)>, StoreError> {
+    let mut events = Vec::new();
+    let mut alike: BTreeMap<_, Vec<_>> = BTreeMap::new();
+    for (id, token) in found {
+        let event = event(token);
+        if token.revocation(event.at).is_none() {
+            alike.entry((event.at, event.reason.clone())).or_default().push(*id);
+            events.push((*id, event));
+        }
+    }
+    let mut revoked = HashSet::new();
+    for ((at, reason), ids) in alike {
+        revoked.extend(set_revoked(tx, &ids, at, reason.as_deref()).await?);
+    }
+    events.retain(|(id, _)| revoked.contains(id));
+    finish(tx, found, &events).await?;
+    Ok(events)
+}
+
+/// Answers those that nobody else revoked meanwhile.
 pub(super) async fn set_revoked(
     tx: &mut Transaction<'static, Any>,
-    pat_id: PatId,
-    event: &Event,
-) -> Result<bool, sqlx::Error> {
-    let revoked = sqlx::query(
-        "UPDATE tokens SET revoked_at = $2, revoked_reason = $3 WHERE pat_id = $1 AND revoked_at IS NULL",
-    )
-    .bind(pat_id.to_string())
-    .bind(event.at.millis())
-    .bind(event.reason.as_deref())
-    .execute(&mut **tx)
-    .await?;
-    if revoked.rows_affected() == 0 {
-        return Ok(false);
+    ids: &[PatId],
+    at: Timestamp,
+    reason: Option<&str>,
+) -> Result<Vec<PatId>, StoreError> {
+    let mut revoked = Vec::new();
+    for part in ids.chunks(PART) {
+        let ids = placeholders(3, part.len());
+        let sql = format!(
+            "UPDATE tokens SET revoked_at = $1, revoked_reason = $2 \
+             WHERE revoked_at IS NULL AND pat_id IN ({ids}) RETURNING pat_id"
+        );
+        let query = sqlx::query(AssertSqlSafe(sql)).bind(at.millis()).bind(reason);
+        revoked.extend(fetch_ids(tx, bind_ids(query, part)).await?);
     }
-    changes::record(tx, ChangeKind::TokenEnded, &pat_id.to_string(), event.at).await?;
-    Ok(true)
+    changes::record_all(tx, ChangeKind::TokenEnded, &texts(&revoked), at).await?;
+    Ok(revoked)
 }
 
+/// Deletes them, and answers which with their events.
 async fn delete(
     tx: &mut Transaction<'static, Any>,
-    token: &TokenRecord,
-    event: Event,
-) -> Result<TokenDeleted, StoreError> {
-    let deleted = sqlx::query("DELETE FROM tokens WHERE pat_id = $1")
-        .bind(token.pat_id.to_string())
-        .execute(&mut **tx)
-        .await?;
-    if deleted.rows_affected() == 0 {
-        return Ok(TokenDeleted::NotFound);
+    found: &BTreeMap<PatId, TokenRecord>,
+    event: &EventOf<'_>,
+) -> Result<Vec<(PatId, Event)>, StoreError> {
+    let ids: Vec<_> = found.keys().copied().collect();
+    let mut deleted = Vec::new();
+    for part in ids.chunks(PART) {
+        let ids = placeholders(1, part.len());
+        let sql = format!("DELETE FROM tokens WHERE pat_id IN ({ids}) RETURNING pat_id");
+        deleted.extend(fetch_ids(tx, bind_ids(sqlx::query(AssertSqlSafe(sql)), part)).await?);
     }
-    end_grace_of_predecessors(tx, token, event.at).await?;
-    changes::record(tx, ChangeKind::TokenEnded, &token.pat_id.to_string(), event.at).await?;
-    audit::append(tx, &event).await?;
-    Ok(TokenDeleted::Deleted(Box::new(event)))
+    let events = deleted.iter().filter_map(|id| Some((*id, event(found.get(id)?))));
+    let events: Vec<_> = events.collect();
+    if let Some((_, event)) = events.first() {
+        changes::record_all(tx, ChangeKind::TokenEnded, &texts(&deleted), event.at).await?;
+    }
+    finish(tx, found, &events).await?;
+    Ok(events)
+}
+
+/// What comes with the end of each: the end of what it replaced, and the audit event.
+async fn finish(
+    tx: &mut Transaction<'static, Any>,
+    found: &BTreeMap<PatId, TokenRecord>,
+    events: &[(PatId, Event)],
+) -> Result<(), StoreError> {
+    let Some((_, Event { at, .. })) = events.first() else { return Ok(()) };
+    let replaced = |id: &PatId| found.get(id).is_some_and(|token| token.rotated_from.is_some());
+    let successors: Vec<_> = events.iter().map(|(id, _)| *id).filter(replaced).collect();
+    end_grace_of_predecessors(tx, &successors, *at).await?;
+    let events: Vec<_> = events.iter().map(|(_, event)| event).collect();
+    Ok(audit::append_all(tx, &events).await?)
 }
 
 /// Whoever ends a token ends what it replaced, too: a predecessor works for nobody but who waits for the successor.
 async fn end_grace_of_predecessors(
     tx: &mut Transaction<'static, Any>,
-    token: &TokenRecord,
+    successors: &[PatId],
     now: Timestamp,
 ) -> Result<(), StoreError> {
-    if token.rotated_from.is_none() {
-        return Ok(());
+    let mut in_grace = HashSet::new();
+    for part in successors.chunks(PART) {
+        let ids = placeholders(2, part.len());
+        let sql = format!(
+            "WITH RECURSIVE line (pat_id) AS ( \
+             SELECT pat_id FROM tokens WHERE rotated_to IN ({ids}) \
+             UNION SELECT tokens.pat_id FROM tokens JOIN line ON tokens.rotated_to = line.pat_id) \
+             SELECT tokens.pat_id FROM tokens JOIN line ON tokens.pat_id = line.pat_id \
+             WHERE tokens.revoked_at IS NULL AND tokens.grace_until > $1"
+        );
+        let query = sqlx::query(AssertSqlSafe(sql)).bind(now.millis());
+        in_grace.extend(fetch_ids(tx, bind_ids(query, part)).await?);
     }
-    let in_grace: Vec<String> = sqlx::query_scalar(
-        "WITH RECURSIVE line (pat_id) AS ( \
-         SELECT pat_id FROM tokens WHERE rotated_to = $1 \
-         UNION SELECT tokens.pat_id FROM tokens JOIN line ON tokens.rotated_to = line.pat_id) \
-         SELECT tokens.pat_id FROM tokens JOIN line ON tokens.pat_id = line.pat_id \
-         WHERE tokens.revoked_at IS NULL AND tokens.grace_until > $2",
-    )
-    .bind(token.pat_id.to_string())
-    .bind(now.millis())
-    .fetch_all(&mut **tx)
-    .await?;
-    for pat_id in in_grace {
-        sqlx::query("UPDATE tokens SET grace_until = $2 WHERE pat_id = $1")
-            .bind(pat_id.as_str())
-            .bind(now.millis())
-            .execute(&mut **tx)
-            .await?;
-        changes::record(tx, ChangeKind::TokenEnded, &pat_id, now).await?;
+    let in_grace: Vec<_> = in_grace.into_iter().collect();
+    for part in in_grace.chunks(PART) {
+        let ids = placeholders(2, part.len());
+        let sql = format!("UPDATE tokens SET grace_until = $1 WHERE pat_id IN ({ids})");
+        let query = sqlx::query(AssertSqlSafe(sql)).bind(now.millis());
+        bind_ids(query, part).execute(&mut **tx).await?;
     }
-    Ok(())
+    Ok(changes::record_all(tx, ChangeKind::TokenEnded, &texts(&in_grace), now).await?)
+}
+
+type Statement = Query<'static, Any, AnyArguments>;
+
+fn bind_ids(query: Statement, ids: &[PatId]) -> Statement {
+    ids.iter().fold(query, |query, id| query.bind(id.to_string()))
+}
+
+async fn fetch_ids(
+    tx: &mut Transaction<'static, Any>,
+    query: Statement,
+) -> Result<Vec<PatId>, StoreError> {
+    let rows = query.fetch_all(&mut **tx).await?;
+    rows.iter().map(|row| pat_id(row.try_get(0)?)).collect()
+}
+
+fn texts(ids: &[PatId]) -> Vec<String> {
+    ids.iter().map(PatId::to_string).collect()
 }

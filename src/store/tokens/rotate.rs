@@ -140,11 +140,9 @@ impl Store {
             let mut tx = self.begin().await?;
             lock_owner(&mut tx, &event.owner_id).await?;
             changes::lock(&mut tx).await?;
-            let mut burned = false;
-            for pat_id in list_live(&mut tx, family_id, event.at).await? {
-                burned |= set_revoked(&mut tx, pat_id, event).await?;
-            }
-            if !burned {
+            let live = list_live(&mut tx, family_id, event.at).await?;
+            let reason = event.reason.as_deref();
+            if set_revoked(&mut tx, &live, event.at, reason).await?.is_empty() {
                 return Ok(FamilyBurned::AlreadyEnded);
             }
             audit::append(&mut tx, event).await?;
