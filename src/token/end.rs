@@ -2,6 +2,7 @@
 
 use super::{Tokens, Whose};
 use crate::audit::{self, Event};
+use crate::clock::Timestamp;
 use crate::error::Error;
 use crate::id::{PatId, UserId};
 use crate::principal::{Action, Origin, Principal};
@@ -41,7 +42,8 @@ impl Tokens {
         pat_id: PatId,
     ) -> Result<TokenRecord, Error> {
         let owner = whose.ended_by(caller, Action::RevokeToken(pat_id))?.unwrap_or(&caller.user_id);
-        self.revoke_each(caller, origin, Some(owner), &[pat_id]).await?;
+        let now = self.clock.now();
+        self.revoke_each((caller, origin), Some(owner), &[pat_id], now).await?;
         self.find(owner, pat_id).await
     }
 
@@ -54,7 +56,7 @@ impl Tokens {
         ids: &[PatId],
     ) -> Result<Vec<Revoked>, Error> {
         let owner = whose.ended_by(caller, Action::RevokeTokens)?;
-        self.revoke_each(caller, origin, owner, ids).await
+        self.revoke_each((caller, origin), owner, ids, self.clock.now()).await
     }
 
     /// Revokes every token of a user, and answers how many that were.
@@ -71,7 +73,8 @@ impl Tokens {
             if ids.is_empty() {
                 return Ok(revoked);
             }
-            let outcomes = self.revoke_each(caller, origin, Some(owner), &ids).await?;
+            // At the moment of the list: who has ended by itself since then would be listed again and again.
+            let outcomes = self.revoke_each((caller, origin), Some(owner), &ids, now).await?;
             revoked += count(&outcomes, &Revoked::Revoked);
         }
     }
@@ -99,7 +102,7 @@ impl Tokens {
         ids: &[PatId],
     ) -> Result<Vec<Deleted>, Error> {
         let owner = whose.ended_by(caller, Action::DeleteTokens)?;
-        self.delete_each(caller, origin, owner, ids).await
+        self.delete_each((caller, origin), owner, ids).await
     }
 
     /// Deletes every token of a user, and answers how many that were.
@@ -116,24 +119,23 @@ impl Tokens {
             if ids.is_empty() {
                 return Ok(deleted);
             }
-            let outcomes = self.delete_each(caller, origin, Some(owner), &ids).await?;
+            let outcomes = self.delete_each((caller, origin), Some(owner), &ids).await?;
             deleted += count(&outcomes, &Deleted::Deleted);
         }
     }
 
     async fn revoke_each(
         &self,
-        caller: &Principal,
-        origin: &Origin,
+        (caller, origin): (&Principal, &Origin),
         owner: Option<&UserId>,
         ids: &[PatId],
+        now: Timestamp,
     ) -> Result<Vec<Revoked>, Error> {
-        let event =
-            |token: &TokenRecord| {
-                let by_owner = token.user_id == caller.user_id;
-                self.event(audit::Action::TokenRevoked, token, caller, origin)
-                    .because(if by_owner { BY_OWNER } else { BY_ADMINISTRATOR })
-            };
+        let event = |token: &TokenRecord| {
+            let by_owner = token.user_id == caller.user_id;
+            event_at(now, audit::Action::TokenRevoked, token, (caller, origin))
+                .because(if by_owner { BY_OWNER } else { BY_ADMINISTRATOR })
+        };
         let event: &EventOf<'_> = &event;
         let outcomes = self.store.revoke_tokens(owner, ids, event).await?;
         let said = outcomes.into_iter().map(|outcome| match outcome {
@@ -149,13 +151,12 @@ impl Tokens {
 
     async fn delete_each(
         &self,
-        caller: &Principal,
-        origin: &Origin,
+        by: (&Principal, &Origin),
         owner: Option<&UserId>,
         ids: &[PatId],
     ) -> Result<Vec<Deleted>, Error> {
-        let event =
-            |token: &TokenRecord| self.event(audit::Action::TokenDeleted, token, caller, origin);
+        let now = self.clock.now();
+        let event = |token: &TokenRecord| event_at(now, audit::Action::TokenDeleted, token, by);
         let outcomes = self.store.delete_tokens(owner, ids, &event).await?;
         let said = outcomes.into_iter().map(|outcome| match outcome {
             TokenDeleted::Deleted(event) => {
@@ -174,9 +175,18 @@ impl Tokens {
         caller: &Principal,
         origin: &Origin,
     ) -> Event {
-        let subject = (token.pat_id, token.name.as_str(), &token.user_id);
-        Event::of_token(action, subject, (caller, origin), self.clock.now())
+        event_at(self.clock.now(), action, token, (caller, origin))
     }
+}
+
+fn event_at(
+    now: Timestamp,
+    action: audit::Action,
+    token: &TokenRecord,
+    by: (&Principal, &Origin),
+) -> Event {
+    let subject = (token.pat_id, token.name.as_str(), &token.user_id);
+    Event::of_token(action, subject, by, now)
 }
 
 impl Whose {

@@ -1,5 +1,6 @@
 //! `/api/pat/v1`.
 
+mod all;
 mod bulk;
 mod claims;
 mod create;
