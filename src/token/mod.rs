@@ -113,7 +113,9 @@ impl Tokens {
                 None
             }
         };
-        Ok(self.store.list_tokens(owner, filter, self.clock.now()).await?)
+        let search_usernames = *whose != Whose::Own;
+        let filter = TokenFilter { search_usernames, ..filter.clone() };
+        Ok(self.store.list_tokens(owner, &filter, self.clock.now()).await?)
     }
 
     /// Refuses whoever may not do this; a personal access token does not say its owner's roles, so they are asked.

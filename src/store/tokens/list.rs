@@ -47,8 +47,10 @@ impl TokenSort {
 /// Which tokens are wanted, and in which order.
 #[derive(Clone, Debug)]
 pub struct TokenFilter {
-    /// Part of the token's or its owner's name, in any case; empty: all.
+    /// Part of the token's name, in any case; empty: all.
     pub search: String,
+    /// Or of its owner's name at login: of no help where all have one owner.
+    pub search_usernames: bool,
     /// Only those of this status.
     pub status: Option<TokenStatus>,
     /// The order; ties by id.
@@ -65,6 +67,7 @@ impl TokenFilter {
     pub const fn newest(page: PageRequest) -> Self {
         Self {
             search: String::new(),
+            search_usernames: true,
             status: None,
             sort: TokenSort::CreatedAt,
             direction: Direction::Descending,
@@ -119,7 +122,8 @@ impl List<'_> {
         }
         if !self.filter.search.is_empty() {
             let pattern = statement.bind(Value::Text(search_pattern(&self.filter.search)));
-            conditions.push(format!("search_text LIKE {pattern} ESCAPE '\\'"));
+            let text = if self.filter.search_usernames { "search_text" } else { "name" };
+            conditions.push(format!("{text} LIKE {pattern} ESCAPE '\\'"));
         }
         conditions.extend(status.map(|status| self.condition(statement, status)));
         if conditions.is_empty() {

@@ -12,6 +12,7 @@ mod networks;
 mod operator;
 mod revoke;
 mod rotate;
+mod search;
 mod uses;
 
 use std::fmt::Write as _;

@@ -124,7 +124,7 @@ impl TokenList {
 #[into_params(parameter_in = Query)]
 #[expect(dead_code, reason = "only described")]
 pub(in crate::http) struct TokenListQuery {
-    /// Part of the token's name or of its owner's, in any case.
+    /// Part of the token's name, in any case. In the lists for administrators also of its owner's.
     search: Option<String>,
     /// Only tokens of this status.
     status: Option<TokenStatus>,
@@ -146,6 +146,7 @@ impl FromRequestParts<App> for TokenFilter {
         let statuses = TokenStatus::ALL.map(|status| (status.name(), status));
         let filter = Self {
             search: query.search(),
+            search_usernames: true,
             status: query.choice("status", &statuses),
             sort: query.choice("sort", &SORTS).unwrap_or(TokenSort::CreatedAt),
             direction: query.direction().unwrap_or(Direction::Descending),
