@@ -5,6 +5,7 @@ mod bulk;
 mod claims;
 mod create;
 mod family;
+mod identify;
 mod limits;
 mod list;
 mod narrowing;
@@ -13,6 +14,7 @@ mod operator;
 mod revoke;
 mod rotate;
 mod search;
+mod users;
 mod uses;
 
 use std::fmt::Write as _;
