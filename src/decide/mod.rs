@@ -147,7 +147,7 @@ impl Decider {
         origin: &Origin,
     ) -> Result<(), Error> {
         let now = self.clock.now();
-        if record.rotated_to.is_none() || record.revocation(now).is_none() {
+        if !record.is_spent(now) {
             return Ok(());
         }
         let subject = (record.pat_id.to_string(), record.name.clone());

@@ -54,7 +54,7 @@ impl Uses {
         }
     }
 
-    /// Whether a use of this token is not recorded yet.
+    /// Whether a use of this token is not recorded yet. If not, whoever reads the record after this sees all uses.
     #[must_use]
     pub fn is_waiting(&self, pat_id: PatId) -> bool {
         self.noted().waiting.contains_key(&pat_id)
@@ -86,7 +86,7 @@ impl Uses {
 
     /// Writes everything, due or not: before the end.
     pub async fn write_all(&self) -> Result<(), StoreError> {
-        let all = self.noted().waiting.drain().map(|(_, used)| used).collect();
+        let all = self.noted().waiting.values().copied().collect();
         self.write(all).await
     }
 
@@ -94,30 +94,23 @@ impl Uses {
         let now = self.clock.now();
         let mut noted = self.noted();
         noted.written.retain(|_, at| at.plus(REST) > now);
-        let Noted { waiting, written } = &mut *noted;
-        waiting
-            .extract_if(|pat_id, _| !written.contains_key(pat_id))
-            .map(|(_, used)| used)
-            .collect()
+        let due = noted.waiting.values().filter(|used| !noted.written.contains_key(&used.pat_id));
+        due.copied().collect()
     }
 
     async fn write(&self, uses: Vec<TokenUse>) -> Result<(), StoreError> {
-        let mut outcome = Ok(());
         for batch in uses.chunks(BATCH) {
-            if outcome.is_ok() {
-                outcome = self.store.record_uses(batch).await;
-            }
+            self.store.record_uses(batch).await?;
             let mut noted = self.noted();
             for used in batch {
-                if outcome.is_ok() {
-                    noted.written.insert(used.pat_id, used.at);
-                } else {
-                    // One that came meanwhile is later.
-                    noted.waiting.entry(used.pat_id).or_insert(*used);
+                noted.written.insert(used.pat_id, used.at);
+                // One that came meanwhile waits on.
+                if noted.waiting.get(&used.pat_id) == Some(used) {
+                    noted.waiting.remove(&used.pat_id);
                 }
             }
         }
-        outcome
+        Ok(())
     }
 
     fn noted(&self) -> MutexGuard<'_, Noted> {

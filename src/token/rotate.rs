@@ -103,17 +103,17 @@ impl Tokens {
                 Err(not_live())
             };
         }
-        let newest = self.store.find_newest_of_family(record.chain.family_id).await?;
+        let family_id = record.chain.family_id;
+        let newest = self.store.find_newest_of_family(family_id).await?;
+        let in_use = newest.is_some_and(|newest| self.uses.is_waiting(newest.pat_id));
+        // Read again: a use that waited at the first look may be recorded now.
+        let newest = self.store.find_newest_of_family(family_id).await?;
         let unused = newest.filter(|newest| {
-            newest.status(now).is_valid()
-                && newest.last_used_at.is_none()
-                && !self.uses.is_waiting(newest.pat_id)
+            !in_use && newest.status(now).is_valid() && newest.last_used_at.is_none()
         });
         match unused {
             Some(record) => Ok(Replaced { record, lost: true }),
-            None if record.revocation(now).is_some() => {
-                Err(self.burn(&record, caller, origin).await?)
-            }
+            None if record.is_spent(now) => Err(self.burn(&record, caller, origin).await?),
             None => Err(already_rotated(&record)),
         }
     }

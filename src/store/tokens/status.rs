@@ -90,6 +90,13 @@ impl TokenRecord {
         }
     }
 
+    /// Whether its rotation ended it by `now`. One that somebody revoked in its grace is known to be in wrong hands.
+    #[must_use]
+    pub fn is_spent(&self, now: Timestamp) -> bool {
+        self.rotated_to.is_some()
+            && self.revocation(now).is_some_and(|(_, reason)| reason == ROTATED)
+    }
+
     /// The token's status at `now`.
     #[must_use]
     pub fn status(&self, now: Timestamp) -> TokenStatus {
