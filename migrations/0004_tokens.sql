@@ -24,5 +24,6 @@ CREATE INDEX tokens_by_use
 CREATE INDEX tokens_by_id
     ON tokens (pat_id, search_text, expires_at, revoked_at, suspended_at, grace_until);
 
-CREATE INDEX tokens_of_family ON tokens (family_id) WHERE family_id IS NOT NULL;
+CREATE INDEX tokens_newest_of_family ON tokens (family_id) WHERE rotated_to IS NULL;
+CREATE INDEX tokens_unrevoked_of_family ON tokens (family_id) WHERE revoked_at IS NULL;
 CREATE INDEX tokens_rotated ON tokens (rotated_to) WHERE rotated_to IS NOT NULL;

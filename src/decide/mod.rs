@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 pub use uses::Uses;
 
-use crate::audit::{self, Actor, Event};
+use crate::audit::{self, Event};
 use crate::clock::Clock;
 use crate::error::{Code, Error};
 use crate::id::{PatId, UserId};
@@ -150,12 +150,17 @@ impl Decider {
         if !record.is_spent(now) {
             return Ok(());
         }
-        let subject = (record.pat_id.to_string(), record.name.clone());
-        let actor = Actor::caller(caller, origin);
-        let event = Event::new(audit::Action::FamilyBurned, subject, &record.user_id, &actor, now)
-            .because(audit::FAMILY_BURNED);
-        if self.store.burn_family(record.chain.family_id, &event).await? == FamilyBurned::Burned {
-            event.log();
+        let of = |action, token: &TokenRecord| {
+            let subject = (token.pat_id, token.name.as_str(), &token.user_id);
+            Event::of_token(action, subject, (caller, origin), now).because(audit::FAMILY_BURNED)
+        };
+        let event = of(audit::Action::FamilyBurned, record);
+        let revoked = |token: &TokenRecord| of(audit::Action::TokenRevoked, token);
+        let family_id = record.chain.family_id;
+        if let FamilyBurned::Burned(events) =
+            self.store.burn_family(family_id, &event, &revoked).await?
+        {
+            events.iter().for_each(Event::log);
         }
         Ok(())
     }

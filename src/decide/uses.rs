@@ -19,7 +19,7 @@ const WRITE_INTERVAL: Duration = Duration::from_secs(1);
 /// How long a token is not written again.
 const REST: Duration = Duration::from_mins(1);
 /// How many uses are written in one transaction.
-const BATCH: usize = 500;
+const BATCH: usize = 100;
 /// How many tokens are noted at most, while the store is away.
 const MAX_WAITING: usize = 100_000;
 

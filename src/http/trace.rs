@@ -1,6 +1,6 @@
 //! Around every request: its id, the caller's address, one log line, and the rendering of errors.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -113,48 +113,59 @@ fn caller_address(request: &Request, trusted: &[IpNet]) -> IpAddr {
 fn forwarded_for(headers: &HeaderMap, is_trusted: impl Fn(IpAddr) -> bool) -> Option<IpAddr> {
     let mut nearest = None;
     let values: Vec<_> = headers.get_all(FORWARDED_FOR).iter().collect();
-    for entry in values
-        .iter()
-        .rev()
-        .filter_map(|value| value.to_str().ok())
-        .flat_map(|value| value.rsplit(','))
+    // Bytes: what somebody wrote before a proxy added to it must not hide what the proxy added.
+    for entry in values.iter().rev().flat_map(|value| value.as_bytes().rsplit(|byte| *byte == b','))
     {
-        let address: IpAddr = entry.trim().parse().ok()?;
-        nearest = Some(address.to_canonical());
-        if !is_trusted(address.to_canonical()) {
+        // Unreadable: nobody's address. It must not pass for the proxy's own.
+        let address = address(entry).unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
+        nearest = Some(address);
+        if !is_trusted(address) {
             break;
         }
     }
     nearest
 }
 
+/// An address; some proxies write a port behind it.
+fn address(entry: &[u8]) -> Option<IpAddr> {
+    let text = std::str::from_utf8(entry).ok()?.trim();
+    let address = text.parse().or_else(|_| text.parse().map(|socket: SocketAddr| socket.ip()));
+    Some(address.ok()?.to_canonical())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn address(peer: &str, forwarded: &[&str]) -> String {
+    fn caller(peer: &str, forwarded: &[&str]) -> String {
         let mut request = Request::new(axum::body::Body::empty());
         let peer: SocketAddr = peer.parse().unwrap();
         request.extensions_mut().insert(ConnectInfo(peer));
         for value in forwarded {
-            request.headers_mut().append(FORWARDED_FOR, HeaderValue::from_str(value).unwrap());
+            request
+                .headers_mut()
+                .append(FORWARDED_FOR, HeaderValue::from_bytes(value.as_bytes()).unwrap());
         }
         caller_address(&request, &["10.0.0.0/8".parse().unwrap()]).to_string()
     }
 
     #[test]
     fn only_trusted_proxies_are_believed() {
-        let table: [(&str, &[&str], &str); 7] = [
+        let table: [(&str, &[&str], &str); 11] = [
             ("192.0.2.1:1", &["198.51.100.1"], "192.0.2.1"),
             ("10.0.0.1:1", &["198.51.100.1"], "198.51.100.1"),
             ("10.0.0.1:1", &["203.0.113.9, 198.51.100.1, 10.0.0.2"], "198.51.100.1"),
             ("10.0.0.1:1", &["203.0.113.9", "198.51.100.1"], "198.51.100.1"),
             ("10.0.0.1:1", &[], "10.0.0.1"),
-            ("10.0.0.1:1", &["garbage"], "10.0.0.1"),
+            ("10.0.0.1:1", &["garbage"], "0.0.0.0"),
+            ("10.0.0.1:1", &["é, 198.51.100.1"], "198.51.100.1"),
+            ("10.0.0.1:1", &["198.51.100.1, é"], "0.0.0.0"),
+            ("10.0.0.1:1", &["198.51.100.1:4711"], "198.51.100.1"),
+            ("10.0.0.1:1", &["[2001:db8::1]:4711"], "2001:db8::1"),
             ("[::ffff:10.0.0.1]:1", &["198.51.100.1"], "198.51.100.1"),
         ];
         for (peer, forwarded, expected) in table {
-            assert_eq!(address(peer, forwarded), expected, "{peer} {forwarded:?}");
+            assert_eq!(caller(peer, forwarded), expected, "{peer} {forwarded:?}");
         }
     }
 }

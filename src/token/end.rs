@@ -67,8 +67,9 @@ impl Tokens {
         whose: &Whose,
     ) -> Result<u64, Error> {
         let owner = whose.ended_by(caller, Action::RevokeTokens)?.unwrap_or(&caller.user_id);
-        let (now, mut revoked) = (self.clock.now(), 0);
+        let mut revoked = 0;
         loop {
+            let now = self.clock.now();
             let ids = self.store.list_unrevoked_ids(owner, now).await?;
             if ids.is_empty() {
                 return Ok(revoked);
@@ -113,9 +114,9 @@ impl Tokens {
         whose: &Whose,
     ) -> Result<u64, Error> {
         let owner = whose.ended_by(caller, Action::DeleteTokens)?.unwrap_or(&caller.user_id);
-        let (now, mut deleted) = (self.clock.now(), 0);
+        let mut deleted = 0;
         loop {
-            let ids = self.store.list_ids(owner, now).await?;
+            let ids = self.store.list_ids(owner).await?;
             if ids.is_empty() {
                 return Ok(deleted);
             }

@@ -1,8 +1,9 @@
 //! Rotation: a token is replaced by a successor of the same name and restrictions, or narrower ones.
 //!
-//! 1. Which token? One that was rotated already is replaced no more. But where its successor was never used, the answer
-//!    with it may have been lost: then that one is replaced. A rotated token whose grace is over, and whose successor is
-//!    in use, is in two hands: all that came from it is revoked.
+//! 1. Which token? One that was rotated already is replaced no more. But where no successor was ever used, the answer
+//!    with it may have been lost: then the newest is replaced; by the token itself only if it rotated itself, since what a
+//!    person made of it is not its to take. A rotated token whose grace is over, and whose successor is in use, is in two
+//!    hands: all that came from it is revoked.
 //! 2. For how long? A token that rotates itself gets at most its own lifetime, and its chain ends `max_lifetime` after a
 //!    person last made or rotated one of it.
 //! 3. The rest is an issue: prepared, recorded, the owner compared, signed. What is not issued after all is taken back,
@@ -33,11 +34,17 @@ pub struct RotateToken {
     pub narrowing: Narrowing,
 }
 
-/// The token that a rotation replaces.
+/// The token that a rotation is asked for, and the one that it replaces.
 struct Replaced {
-    record: TokenRecord,
-    /// It is a successor that may never have reached anybody.
-    lost: bool,
+    asked: TokenRecord,
+    /// Another than the one that is asked for: a successor that may never have reached anybody.
+    lost: Option<TokenRecord>,
+}
+
+impl Replaced {
+    fn record(&self) -> &TokenRecord {
+        self.lost.as_ref().unwrap_or(&self.asked)
+    }
 }
 
 impl Tokens {
@@ -53,31 +60,33 @@ impl Tokens {
         self.require(caller, Action::RotateToken(pat_id), Role::CreateTokens).await?;
         self.throttle.creation(&caller.user_id)?;
         let replaced = self.find_replaced(caller, origin, pat_id).await?;
-        let old = &replaced.record;
-        let by_itself = matches!(caller.credential, Credential::Pat { .. });
+        let (asked, old) = (&replaced.asked, replaced.record());
+        let by_itself = is_token(caller);
         let narrowing = Narrowing::of_record(&old.restrictions())?;
         let narrowing = narrowing.tightened(&request.narrowing).map_err(Error::invalid)?;
         let plan = Plan {
             owner: &old.user_id,
             name: &old.name,
             description: old.description.as_deref(),
-            end: self.end_of_successor(old, request.lifetime, by_itself)?,
+            end: self.end_of_successor(asked, request.lifetime, by_itself)?,
             narrowing: &narrowing,
             succession: Some(Succession {
                 family_id: old.chain.family_id,
-                began_at: by_itself.then_some(old.chain.began_at),
+                began_at: by_itself.then_some(asked.chain.began_at),
             }),
         };
         let prepared = self.prepare(begun, &plan).await?;
         request.narrowing.unmet(&prepared.record.restrictions).map_err(Error::invalid)?;
         if by_itself {
-            self.require_same_roles(old, &prepared).await?;
+            self.require_same_roles(asked, &prepared).await?;
         }
-        let grace = if replaced.lost { Duration::ZERO } else { request.grace };
+        let lost = replaced.lost.is_some();
+        let grace = if lost { Duration::ZERO } else { request.grace };
         let rotation = Rotation {
             from: old.pat_id,
             grace_until: self.clock.now().plus(grace),
-            only_unused: replaced.lost,
+            lost,
+            asked_by: by_itself.then_some(asked.pat_id),
             successor: prepared.record.clone(),
         };
         self.commit(old, &rotation, caller, origin).await?;
@@ -95,27 +104,46 @@ impl Tokens {
         origin: &Origin,
         pat_id: PatId,
     ) -> Result<Replaced, Error> {
-        let (record, now) = (self.find(&caller.user_id, pat_id).await?, self.clock.now());
-        if record.rotated_to.is_none() {
-            return if record.status(now).is_valid() {
-                Ok(Replaced { record, lost: false })
+        let (asked, now) = (self.find(&caller.user_id, pat_id).await?, self.clock.now());
+        let Some(successor) = asked.rotated_to else {
+            return if asked.status(now).is_valid() {
+                Ok(Replaced { asked, lost: None })
             } else {
                 Err(not_live())
             };
+        };
+        if let Some(lost) = self.find_lost(&asked, successor).await?
+            && (!is_token(caller) || lost.chain == asked.chain)
+        {
+            return Ok(Replaced { asked, lost: Some(lost) });
         }
-        let family_id = record.chain.family_id;
-        let newest = self.store.find_newest_of_family(family_id).await?;
-        let in_use = newest.is_some_and(|newest| self.uses.is_waiting(newest.pat_id));
-        // Read again: a use that waited at the first look may be recorded now.
-        let newest = self.store.find_newest_of_family(family_id).await?;
-        let unused = newest.filter(|newest| {
-            !in_use && newest.status(now).is_valid() && newest.last_used_at.is_none()
-        });
-        match unused {
-            Some(record) => Ok(Replaced { record, lost: true }),
-            None if record.is_spent(now) => Err(self.burn(&record, caller, origin).await?),
-            None => Err(already_rotated(&record)),
+        if asked.is_spent(now) {
+            return Err(self.burn(&asked, caller, origin).await?);
         }
+        Err(already_rotated(&asked))
+    }
+
+    /// The newest of the family, where neither it nor the token's own successor was ever seen used.
+    async fn find_lost(
+        &self,
+        asked: &TokenRecord,
+        successor: PatId,
+    ) -> Result<Option<TokenRecord>, Error> {
+        let family_id = asked.chain.family_id;
+        let Some(newest) = self.store.find_newest_of_family(family_id).await? else {
+            return Ok(None);
+        };
+        if [newest.pat_id, successor].iter().any(|pat_id| self.uses.is_waiting(*pat_id)) {
+            return Ok(None);
+        }
+        // Read after that: a use that waits no more is recorded.
+        let unused = |token: &TokenRecord| token.last_used_at.is_none();
+        let successor = self.store.find_token(&asked.user_id, successor).await?;
+        let newest = self.store.find_token(&asked.user_id, newest.pat_id).await?;
+        let now = self.clock.now();
+        Ok(newest.filter(|newest| {
+            successor.as_ref().is_none_or(unused) && unused(newest) && newest.status(now).is_valid()
+        }))
     }
 
     async fn burn(
@@ -127,9 +155,14 @@ impl Tokens {
         let event = self
             .event(audit::Action::FamilyBurned, record, caller, origin)
             .because(audit::FAMILY_BURNED);
-        Ok(match self.store.burn_family(record.chain.family_id, &event).await? {
-            FamilyBurned::Burned => {
-                event.log();
+        let revoked = |token: &TokenRecord| {
+            self.event(audit::Action::TokenRevoked, token, caller, origin)
+                .because(audit::FAMILY_BURNED)
+        };
+        let family_id = record.chain.family_id;
+        Ok(match self.store.burn_family(family_id, &event, &revoked).await? {
+            FamilyBurned::Burned(events) => {
+                events.iter().for_each(Event::log);
                 let detail = "The token was rotated before, its grace is over and its successor is in use: whoever \
                      has it should not. All that came from it is revoked; create a new one.";
                 Error::new(Code::FamilyBurned, detail)
@@ -227,6 +260,10 @@ impl Tokens {
         event.log();
         Ok(())
     }
+}
+
+fn is_token(caller: &Principal) -> bool {
+    matches!(caller.credential, Credential::Pat { .. })
 }
 
 fn between(from: Timestamp, to: Timestamp) -> Duration {

@@ -51,6 +51,34 @@ async fn an_owner_who_changes_meanwhile_keeps_the_old_token_and_gets_no_successo
 }
 
 #[tokio::test]
+async fn a_token_that_is_ended_while_its_rotation_fails_stays_ended() {
+    let (realm, proxy) = (TestRealm::shared().await, FaultProxy::start());
+    let (server, person) = (server_behind(&proxy, &realm).await, realm.person().await);
+    let user = server.user(&person).await;
+    for grace in [0, 600] {
+        let old = user.mint(&format!("{}-ended-{grace}", person.username)).await;
+        proxy.clear();
+        let rule = proxy.on_nth(2, "GET */users/*", Fault::HoldRequest);
+        let path = format!("{TOKENS}/{}/rotate", old["patId"].as_str().unwrap());
+        let body = json!({"graceSeconds": grace});
+        let (answer, ()) = tokio::join!(user.post(&path, &body), async {
+            rule.wait_until_held().await;
+            realm.give_roles(&person, "hallpass", &["read-audit"]).await;
+            user.post_empty(&format!("{TOKENS}/invalidate")).await.expect(200);
+            rule.release();
+        });
+        answer.expect_problem(409, "owner-changed");
+        proxy.clear();
+        realm.take_roles(&person, "hallpass", &["read-audit"]).await;
+        assert!(states(&user).await.iter().all(|(status, _)| status == "revoked"));
+        let itself = server.with_token(old["token"].as_str().unwrap());
+        itself.get(&format!("{TOKENS}/self")).await.expect_problem(401, "unauthenticated");
+        user.delete(TOKENS).await.expect(200);
+    }
+    server.stop().await;
+}
+
+#[tokio::test]
 async fn while_keycloak_is_away_nothing_is_rotated() {
     let (realm, proxy) = (TestRealm::shared().await, FaultProxy::start());
     let (server, person) = (server_behind(&proxy, &realm).await, realm.person().await);

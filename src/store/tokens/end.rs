@@ -41,6 +41,9 @@ pub type EventOf<'a> = dyn Fn(&TokenRecord) -> Event + Sync + 'a;
 /// How many ids are given out at a time.
 const BATCH: i64 = 500;
 
+/// After so many milliseconds the grace of a rotation is over: a day, and a second for the creation that is rounded down.
+const GRACE_IS_OVER: i64 = (24 * 3600 + 1) * 1000;
+
 /// How many ids one statement names.
 const PART: usize = 250;
 
@@ -94,37 +97,31 @@ impl Store {
         .await
     }
 
-    /// Some of the owner's tokens that were made until `now` and are not revoked then; none: there are no more.
+    /// Some of the owner's tokens that are not revoked at `now`; none: there are no more.
     pub async fn list_unrevoked_ids(
         &self,
         owner: &UserId,
         now: Timestamp,
     ) -> Result<Vec<PatId>, StoreError> {
-        let condition = "AND revoked_at IS NULL AND (grace_until IS NULL OR grace_until > $2)";
-        self.list_ids_where(condition, owner, now).await
-    }
-
-    /// Some of the owner's tokens that were made until `now`; none: there are no more.
-    pub async fn list_ids(&self, owner: &UserId, now: Timestamp) -> Result<Vec<PatId>, StoreError> {
-        self.list_ids_where("", owner, now).await
-    }
-
-    async fn list_ids_where(
-        &self,
-        condition: &'static str,
-        owner: &UserId,
-        now: Timestamp,
-    ) -> Result<Vec<PatId>, StoreError> {
         within(async {
             let sql = format!(
-                "SELECT pat_id FROM tokens WHERE user_id = $1 AND created_at <= $2 {condition} LIMIT {BATCH}"
+                "SELECT pat_id FROM tokens WHERE user_id = $1 AND revoked_at IS NULL \
+                 AND (grace_until IS NULL OR grace_until > $2) LIMIT {BATCH}"
             );
-            let ids: Vec<String> = sqlx::query_scalar(AssertSqlSafe(sql))
-                .bind(owner.as_str())
-                .bind(now.millis())
-                .fetch_all(&self.pool)
-                .await?;
-            ids.iter().map(|id| pat_id(id)).collect()
+            let query = sqlx::query(AssertSqlSafe(sql)).bind(owner.as_str()).bind(now.millis());
+            let rows = query.fetch_all(&self.pool).await?;
+            rows.iter().map(|row| pat_id(row.try_get(0)?)).collect()
+        })
+        .await
+    }
+
+    /// Some of the owner's tokens; none: there are no more.
+    pub async fn list_ids(&self, owner: &UserId) -> Result<Vec<PatId>, StoreError> {
+        within(async {
+            let sql = format!("SELECT pat_id FROM tokens WHERE user_id = $1 LIMIT {BATCH}");
+            let query = sqlx::query(AssertSqlSafe(sql)).bind(owner.as_str());
+            let rows = query.fetch_all(&self.pool).await?;
+            rows.iter().map(|row| pat_id(row.try_get(0)?)).collect()
         })
         .await
     }
@@ -240,15 +237,18 @@ async fn end_grace_of_predecessors(
 ) -> Result<(), StoreError> {
     let mut in_grace = HashSet::new();
     for part in successors.chunks(PART) {
-        let ids = placeholders(2, part.len());
+        let ids = placeholders(3, part.len());
         let sql = format!(
-            "WITH RECURSIVE line (pat_id) AS ( \
-             SELECT pat_id FROM tokens WHERE rotated_to IN ({ids}) \
-             UNION SELECT tokens.pat_id FROM tokens JOIN line ON tokens.rotated_to = line.pat_id) \
+            "WITH RECURSIVE line (pat_id, created_at) AS ( \
+             SELECT pat_id, created_at FROM tokens WHERE rotated_to IN ({ids}) \
+             UNION SELECT tokens.pat_id, tokens.created_at FROM tokens \
+             JOIN line ON tokens.rotated_to = line.pat_id WHERE line.created_at > $2) \
              SELECT tokens.pat_id FROM tokens JOIN line ON tokens.pat_id = line.pat_id \
              WHERE tokens.revoked_at IS NULL AND tokens.grace_until > $1"
         );
-        let query = sqlx::query(AssertSqlSafe(sql)).bind(now.millis());
+        // What replaced a token longer ago than any grace lasts is where the walk ends.
+        let longest = now.millis() - GRACE_IS_OVER;
+        let query = sqlx::query(AssertSqlSafe(sql)).bind(now.millis()).bind(longest);
         in_grace.extend(fetch_ids(tx, bind_ids(query, part)).await?);
     }
     let in_grace: Vec<_> = in_grace.into_iter().collect();

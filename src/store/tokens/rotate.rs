@@ -1,11 +1,11 @@
 //! Rotation: a token is replaced by its successor, in one transaction; and families, whose tokens end together.
 
-use sqlx::{Any, AssertSqlSafe, Transaction};
+use sqlx::{Any, AnyConnection, AssertSqlSafe, Transaction};
 
 use super::create::{insert, lock_owner};
-use super::end::set_revoked;
+use super::end::{EventOf, set_revoked};
 use super::status::ROTATED;
-use super::{COLUMNS, NewToken, TokenRecord, find, pat_id, token_record};
+use super::{COLUMNS, NewToken, TokenRecord, find, token_record};
 use crate::audit::Event;
 use crate::clock::Timestamp;
 use crate::id::PatId;
@@ -21,8 +21,10 @@ pub struct Rotation {
     pub successor: NewToken,
     /// Until when both work; not after the successor's creation: the old one ends at once.
     pub grace_until: Timestamp,
-    /// Only if the old one was never used: its holder may never have had it.
-    pub only_unused: bool,
+    /// The old one is a successor that may never have reached anybody: then it must be unused still.
+    pub lost: bool,
+    /// The token that asks for it, where one does: it must be good still.
+    pub asked_by: Option<PatId>,
 }
 
 /// What became of a rotation.
@@ -35,10 +37,10 @@ pub enum TokenRotated {
 }
 
 /// What became of a family whose rotated token was used.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum FamilyBurned {
-    /// All that was live is revoked now.
-    Burned,
+    /// All that was live is revoked now: the events of that.
+    Burned(Vec<Event>),
     /// Nothing of it was live any more.
     AlreadyEnded,
 }
@@ -60,10 +62,16 @@ impl Store {
                 old.user_id == successor.user_id
                     && old.rotated_to.is_none()
                     && old.status(event.at).is_valid()
-                    && !(rotation.only_unused && old.last_used_at.is_some())
+                    && !(rotation.lost && old.last_used_at.is_some())
             });
             if old.is_none() {
                 return Ok(TokenRotated::Changed);
+            }
+            if let Some(asking) = rotation.asked_by {
+                let asking = find(&mut tx, asking).await?;
+                if !asking.is_some_and(|asking| asking.status(event.at).is_valid()) {
+                    return Ok(TokenRotated::Changed);
+                }
             }
             set_rotated(&mut tx, rotation, event.at).await?;
             if !insert(&mut tx, successor, Some(*from)).await? {
@@ -78,7 +86,8 @@ impl Store {
         .await
     }
 
-    /// Takes a rotation back whose successor was not issued after all: the old token is what it was.
+    /// Takes a rotation back whose successor was not issued after all: the old token is what it was. But whoever ended
+    /// the successor meanwhile ended the old one, too.
     pub async fn undo_rotation(
         &self,
         rotation: &Rotation,
@@ -88,10 +97,17 @@ impl Store {
             let mut tx = self.begin().await?;
             changes::lock(&mut tx).await?;
             let successor = rotation.successor.pat_id.to_string();
-            sqlx::query("DELETE FROM tokens WHERE pat_id = $1")
-                .bind(successor.as_str())
-                .execute(&mut *tx)
-                .await?;
+            let untouched = sqlx::query(
+                "DELETE FROM tokens WHERE pat_id = $1 AND revoked_at IS NULL AND rotated_to IS NULL",
+            )
+            .bind(successor.as_str())
+            .execute(&mut *tx)
+            .await?
+            .rows_affected();
+            if untouched == 0 {
+                audit::append(&mut tx, event).await?;
+                return Ok(tx.commit().await?);
+            }
             // Who revoked it meanwhile said another reason: it stays so.
             sqlx::query(
                 "UPDATE tokens SET rotated_to = NULL, grace_until = NULL, \
@@ -130,24 +146,35 @@ impl Store {
         .await
     }
 
-    /// Revokes what is live in the family of a token that was used after its grace, with one audit event.
+    /// Revokes what is live in the family of a token that was used after its grace, with one audit event for the family
+    /// and one for each token.
     pub async fn burn_family(
         &self,
         family_id: PatId,
         event: &Event,
+        revoked: &EventOf<'_>,
     ) -> Result<FamilyBurned, StoreError> {
         within(async {
+            // Looked at without a lock first: an old token may come again and again.
+            let mut connection = self.pool.acquire().await?;
+            if list_live(&mut connection, family_id, event.at).await?.is_empty() {
+                return Ok(FamilyBurned::AlreadyEnded);
+            }
+            drop(connection);
             let mut tx = self.begin().await?;
             lock_owner(&mut tx, &event.owner_id).await?;
             changes::lock(&mut tx).await?;
             let live = list_live(&mut tx, family_id, event.at).await?;
-            let reason = event.reason.as_deref();
-            if set_revoked(&mut tx, &live, event.at, reason).await?.is_empty() {
+            if live.is_empty() {
                 return Ok(FamilyBurned::AlreadyEnded);
             }
-            audit::append(&mut tx, event).await?;
+            let ids: Vec<_> = live.iter().map(|token| token.pat_id).collect();
+            set_revoked(&mut tx, &ids, event.at, event.reason.as_deref()).await?;
+            let events: Vec<_> =
+                std::iter::once(event.clone()).chain(live.iter().map(revoked)).collect();
+            audit::append_all(&mut tx, &events.iter().collect::<Vec<_>>()).await?;
             tx.commit().await?;
-            Ok(FamilyBurned::Burned)
+            Ok(FamilyBurned::Burned(events))
         })
         .await
     }
@@ -174,17 +201,14 @@ async fn set_rotated(
 }
 
 async fn list_live(
-    tx: &mut Transaction<'static, Any>,
+    connection: &mut AnyConnection,
     family_id: PatId,
     now: Timestamp,
-) -> Result<Vec<PatId>, StoreError> {
-    let ids: Vec<String> = sqlx::query_scalar(
-        "SELECT pat_id FROM tokens WHERE family_id = $1 AND revoked_at IS NULL AND expires_at > $2 \
-         AND (grace_until IS NULL OR grace_until > $2)",
-    )
-    .bind(family_id.to_string())
-    .bind(now.millis())
-    .fetch_all(&mut **tx)
-    .await?;
-    ids.iter().map(|id| pat_id(id)).collect()
+) -> Result<Vec<TokenRecord>, StoreError> {
+    let sql = format!(
+        "SELECT {COLUMNS} FROM tokens WHERE family_id = $1 AND revoked_at IS NULL AND expires_at > $2 \
+         AND (grace_until IS NULL OR grace_until > $2)"
+    );
+    let query = sqlx::query(AssertSqlSafe(sql)).bind(family_id.to_string()).bind(now.millis());
+    query.fetch_all(connection).await?.iter().map(token_record).collect()
 }

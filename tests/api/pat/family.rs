@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
+use sqlx::Row as _;
 
-use crate::support::{Api, DATABASES, TestRealm, TestServer};
+use crate::support::{Answer, Api, DATABASES, Database, TestRealm, TestServer};
 
 const TOKENS: &str = "/api/pat/v1/tokens";
 const SELF: &str = "/api/pat/v1/tokens/self";
@@ -48,12 +49,18 @@ struct Scene {
 }
 
 impl Scene {
-    async fn on(database: fn(&tempfile::TempDir) -> crate::support::Database, grace: u64) -> Self {
+    /// Rotated by the owner, or by the token itself.
+    async fn on(database: fn(&tempfile::TempDir) -> Database, grace: u64, by_itself: bool) -> Self {
         let realm = TestRealm::shared().await;
         let server = TestServer::start_with(realm.clone(), database, &[]).await;
         let owner = server.user(&realm.person().await).await;
         let old = owner.mint("ci").await;
-        let new = owner.post(&rotate_path(&old), &json!({"graceSeconds": grace})).await.expect(201);
+        // A person's rotation is told from the token's creation by its second.
+        server.clock.advance(Duration::from_secs(2));
+        let itself = server.with_token(old["token"].as_str().unwrap());
+        let caller = if by_itself { &itself } else { &owner };
+        let new =
+            caller.post(&rotate_path(&old), &json!({"graceSeconds": grace})).await.expect(201);
         Self { server, owner, old, new }
     }
 
@@ -80,7 +87,15 @@ impl Scene {
         store.len()
     }
 
-    async fn rotate_again(&self, api: &Api) -> crate::support::Answer {
+    /// What the audit log tells of a token.
+    async fn told_of(&self, token: &Value) -> Vec<String> {
+        let sql = "SELECT action, credential_id FROM audit_events ORDER BY occurred_at, event_id";
+        let rows = sqlx_rows(&self.server, sql).await;
+        let of_it = rows.iter().filter(|row| row.get::<String, _>(1) == id_of(token));
+        of_it.map(|row| row.get(0)).collect()
+    }
+
+    async fn rotate_again(&self, api: &Api) -> Answer {
         api.post_empty(&rotate_path(&self.old)).await
     }
 }
@@ -95,7 +110,7 @@ async fn sqlx_rows(server: &TestServer, sql: &'static str) -> Vec<sqlx::any::Any
 #[tokio::test]
 async fn a_rotated_token_works_until_its_grace_is_over_and_then_burns_its_family_once() {
     for database in DATABASES {
-        let scene = Scene::on(database, 600).await;
+        let scene = Scene::on(database, 600, false).await;
         assert!(scene.works(&scene.old).await && scene.works(&scene.new).await);
         let waiting = Family::of(&scene.owner).await;
         assert_eq!((waiting.good().len(), waiting.reason(&scene.old)), (2, "none"));
@@ -115,6 +130,7 @@ async fn a_rotated_token_works_until_its_grace_is_over_and_then_burns_its_family
             assert!(!scene.works(&scene.old).await && !scene.works(&scene.new).await);
         }
         assert_eq!(scene.burned().await, 1, "once");
+        assert_eq!(scene.told_of(&scene.new).await, ["token_created", "token_revoked"]);
         // The owner is not locked out.
         scene.owner.mint("another").await;
         scene.server.stop().await;
@@ -124,7 +140,7 @@ async fn a_rotated_token_works_until_its_grace_is_over_and_then_burns_its_family
 #[tokio::test]
 async fn many_uses_at_once_burn_a_family_once_on_both_databases() {
     for database in DATABASES {
-        let scene = Scene::on(database, 0).await;
+        let scene = Scene::on(database, 0, false).await;
         let mut uses = tokio::task::JoinSet::new();
         for _ in 0..10 {
             let api = scene.with(&scene.old);
@@ -140,7 +156,7 @@ async fn many_uses_at_once_burn_a_family_once_on_both_databases() {
 async fn whoever_ends_a_successor_ends_the_grace_of_what_it_replaced() {
     for database in DATABASES {
         for end in ["invalidate", "delete"] {
-            let scene = Scene::on(database, 600).await;
+            let scene = Scene::on(database, 600, false).await;
             let grace = json!({"graceSeconds": 600});
             let third = scene.owner.post(&rotate_path(&scene.new), &grace).await;
             // The second was never used: it is taken for lost, and replaced without a grace.
@@ -163,7 +179,7 @@ async fn whoever_ends_a_successor_ends_the_grace_of_what_it_replaced() {
 async fn a_lost_answer_is_recovered_from_by_rotating_again() {
     for database in DATABASES {
         for (grace, by_itself) in [(0, false), (600, false), (600, true)] {
-            let scene = Scene::on(database, grace).await;
+            let scene = Scene::on(database, grace, by_itself).await;
             // The answer with the successor never came.
             let caller = if by_itself { scene.with(&scene.old) } else { scene.owner.clone() };
             let second = scene.rotate_again(&caller).await.expect(201);
@@ -181,9 +197,45 @@ async fn a_lost_answer_is_recovered_from_by_rotating_again() {
 }
 
 #[tokio::test]
+async fn a_token_in_its_grace_does_not_take_what_a_person_made_of_it() {
+    for database in DATABASES {
+        let scene = Scene::on(database, 600, false).await;
+        // Whoever has the old one does not get the successor that the owner may have and has not used yet.
+        let itself = scene.with(&scene.old);
+        scene.rotate_again(&itself).await.expect_problem(409, "already-rotated");
+        assert!(scene.works(&scene.new).await);
+        scene.server.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn a_chain_whose_middle_was_used_is_no_lost_answer() {
+    for database in DATABASES {
+        let scene = Scene::on(database, 600, false).await;
+        assert!(scene.works(&scene.new).await);
+        let third = scene.owner.post(&rotate_path(&scene.new), &json!({"graceSeconds": 600})).await;
+        third.expect(201);
+        scene.rotate_again(&scene.owner).await.expect_problem(409, "already-rotated");
+        scene.server.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn who_revokes_a_token_in_its_grace_keeps_the_successor() {
+    for database in DATABASES {
+        let scene = Scene::on(database, 600, false).await;
+        let path = format!("{TOKENS}/{}/invalidate", id_of(&scene.old));
+        scene.owner.post_empty(&path).await.expect(200);
+        assert!(!scene.works(&scene.old).await && scene.works(&scene.new).await);
+        assert_eq!(scene.burned().await, 0);
+        scene.server.stop().await;
+    }
+}
+
+#[tokio::test]
 async fn a_token_whose_successor_is_in_use_is_not_rotated_again() {
     for database in DATABASES {
-        let scene = Scene::on(database, 600).await;
+        let scene = Scene::on(database, 600, false).await;
         assert!(scene.works(&scene.new).await);
         let refused = scene.rotate_again(&scene.owner).await.expect_problem(409, "already-rotated");
         assert!(refused["detail"].as_str().unwrap().contains(id_of(&scene.new)), "{refused}");
