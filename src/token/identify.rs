@@ -12,8 +12,6 @@ use crate::verify::{self, Algorithm, CheckError, Claims, Rules, UnverifiedHeader
 pub struct Identified {
     /// Its record.
     pub record: TokenRecord,
-    /// What it is now.
-    pub status: TokenStatus,
     /// Why it is refused; `None` where it is good.
     pub reason: Option<String>,
 }
@@ -42,7 +40,7 @@ impl Tokens {
         })?;
         let status = record.status(self.clock.now());
         let reason = self.reason(&record, status).await?;
-        Ok(Identified { record, status, reason })
+        Ok(Identified { record, reason })
     }
 
     /// The claims of a token under a key of ours, whether or not its time is over.

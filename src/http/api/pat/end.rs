@@ -171,15 +171,11 @@ pub(in crate::http) async fn invalidate_all(
     responses((status = 200, description = "What became of each", body = Results), ApiErrors))]
 pub(in crate::http) async fn invalidate_bulk(
     State(app): State<App>,
-    Caller { principal, origin }: Caller,
+    caller: Caller,
     _: NoQuery,
     JsonObject(body): JsonObject<PatIds>,
 ) -> Result<Json<Results>, Problem> {
-    principal.authorize(Action::RevokeTokens)?;
-    let asked = body.check()?;
-    let whose = Whose::Own;
-    let outcomes = app.tokens.revoke_several(&principal, &origin, &whose, &asked.ids()).await?;
-    Ok(asked.answer(outcomes))
+    revoke_several(&app, &caller, &Whose::Own, Action::RevokeTokens, body).await
 }
 
 /// Deletes one of one's own tokens with its metadata
@@ -218,13 +214,35 @@ pub(in crate::http) async fn delete_all(
     responses((status = 200, description = "What became of each", body = Results), ApiErrors))]
 pub(in crate::http) async fn delete_bulk(
     State(app): State<App>,
-    Caller { principal, origin }: Caller,
+    caller: Caller,
     _: NoQuery,
     JsonObject(body): JsonObject<PatIds>,
 ) -> Result<Json<Results>, Problem> {
-    principal.authorize(Action::DeleteTokens)?;
+    delete_several(&app, &caller, &Whose::Own, Action::DeleteTokens, body).await
+}
+
+pub(super) async fn revoke_several(
+    app: &App,
+    Caller { principal, origin }: &Caller,
+    whose: &Whose,
+    action: Action,
+    body: PatIds,
+) -> Result<Json<Results>, Problem> {
+    principal.authorize(action)?;
     let asked = body.check()?;
-    let whose = Whose::Own;
-    let outcomes = app.tokens.delete_several(&principal, &origin, &whose, &asked.ids()).await?;
+    let outcomes = app.tokens.revoke_several(principal, origin, whose, &asked.ids()).await?;
+    Ok(asked.answer(outcomes))
+}
+
+pub(super) async fn delete_several(
+    app: &App,
+    Caller { principal, origin }: &Caller,
+    whose: &Whose,
+    action: Action,
+    body: PatIds,
+) -> Result<Json<Results>, Problem> {
+    principal.authorize(action)?;
+    let asked = body.check()?;
+    let outcomes = app.tokens.delete_several(principal, origin, whose, &asked.ids()).await?;
     Ok(asked.answer(outcomes))
 }

@@ -10,12 +10,13 @@ use utoipa::ToSchema;
 
 use super::Token;
 use crate::app::App;
+use crate::clock::Timestamp;
 use crate::error::Error;
 use crate::http::extract::{Caller, Check, JsonObject, NoQuery, text};
 use crate::http::openapi::{ApiErrors, TAG_PAT, TAG_PAT_USERS};
 use crate::http::problem::Problem;
 use crate::principal::Action;
-use crate::token::Whose;
+use crate::token::{Identified, Whose};
 
 /// The token that was found.
 #[derive(Deserialize, ToSchema)]
@@ -47,6 +48,12 @@ pub(in crate::http) struct IdentifiedToken {
     reason: Option<String>,
 }
 
+impl IdentifiedToken {
+    fn at(now: Timestamp, Identified { record, reason }: Identified) -> Self {
+        Self { metadata: Token::at(now, record), reason }
+    }
+}
+
 /// Says what a token of one's own is
 ///
 /// It is not used by that, and may have ended. Somebody else's token is not found.
@@ -61,8 +68,7 @@ pub(in crate::http) async fn own(
 ) -> Result<Json<IdentifiedToken>, Problem> {
     principal.authorize(Action::IdentifyToken)?;
     let identified = app.tokens.identify(&principal, &Whose::Own, &body.check()?).await?;
-    let metadata = Token::at(app.clock.now(), identified.record);
-    Ok(Json(IdentifiedToken { metadata, reason: identified.reason }))
+    Ok(Json(IdentifiedToken::at(app.clock.now(), identified)))
 }
 
 /// Says whose a token is, and what
@@ -79,6 +85,5 @@ pub(in crate::http) async fn any(
 ) -> Result<Json<IdentifiedToken>, Problem> {
     principal.authorize(Action::IdentifyAnyToken)?;
     let identified = app.tokens.identify(&principal, &Whose::Everybody, &body.check()?).await?;
-    let metadata = Token::at(app.clock.now(), identified.record);
-    Ok(Json(IdentifiedToken { metadata, reason: identified.reason }))
+    Ok(Json(IdentifiedToken::at(app.clock.now(), identified)))
 }

@@ -4,7 +4,7 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 
-use super::end::{DeletedCount, PatIds, Results, RevokedCount};
+use super::end::{DeletedCount, PatIds, Results, RevokedCount, delete_several, revoke_several};
 use super::{Token, TokenList, TokenListQuery};
 use crate::app::App;
 use crate::http::extract::{Caller, JsonObject, NoQuery, UserInPath, UserTokenInPath};
@@ -85,15 +85,11 @@ pub(in crate::http) async fn invalidate_all(
     responses((status = 200, description = "What became of each", body = Results), ApiErrors))]
 pub(in crate::http) async fn invalidate_bulk(
     State(app): State<App>,
-    Caller { principal, origin }: Caller,
+    caller: Caller,
     _: NoQuery,
     JsonObject(body): JsonObject<PatIds>,
 ) -> Result<Json<Results>, Problem> {
-    principal.authorize(Action::EndEverybodysTokens)?;
-    let asked = body.check()?;
-    let whose = Whose::Everybody;
-    let outcomes = app.tokens.revoke_several(&principal, &origin, &whose, &asked.ids()).await?;
-    Ok(asked.answer(outcomes))
+    revoke_several(&app, &caller, &Whose::Everybody, Action::EndEverybodysTokens, body).await
 }
 
 /// Deletes a user's token with its metadata
@@ -135,13 +131,9 @@ pub(in crate::http) async fn delete_all(
     responses((status = 200, description = "What became of each", body = Results), ApiErrors))]
 pub(in crate::http) async fn delete_bulk(
     State(app): State<App>,
-    Caller { principal, origin }: Caller,
+    caller: Caller,
     _: NoQuery,
     JsonObject(body): JsonObject<PatIds>,
 ) -> Result<Json<Results>, Problem> {
-    principal.authorize(Action::EndEverybodysTokens)?;
-    let asked = body.check()?;
-    let whose = Whose::Everybody;
-    let outcomes = app.tokens.delete_several(&principal, &origin, &whose, &asked.ids()).await?;
-    Ok(asked.answer(outcomes))
+    delete_several(&app, &caller, &Whose::Everybody, Action::EndEverybodysTokens, body).await
 }
