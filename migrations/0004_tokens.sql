@@ -21,6 +21,9 @@ CREATE INDEX tokens_by_end
     ON tokens (expires_at, pat_id, search_text, revoked_at, suspended_at, grace_until);
 CREATE INDEX tokens_by_use
     ON tokens (COALESCE(last_used_at, 0), pat_id, last_used_at, search_text, expires_at, revoked_at, suspended_at, grace_until);
+-- How many there are of a status.
+CREATE INDEX tokens_by_state
+    ON tokens (revoked_at, suspended_at, grace_until, expires_at, search_text);
 CREATE INDEX tokens_by_id
     ON tokens (pat_id, search_text, expires_at, revoked_at, suspended_at, grace_until);
 

@@ -114,7 +114,7 @@ impl Statement {
 
 impl List<'_> {
     /// `WHERE` and what it asks for; empty for everything.
-    fn conditions(self, statement: &mut Statement, status: Option<TokenStatus>) -> String {
+    fn conditions(self, statement: &mut Statement, status: Option<String>) -> String {
         let mut conditions = Vec::new();
         if let Some(owner) = self.owner {
             let owner = statement.bind(Value::Text(owner.to_string()));
@@ -125,15 +125,14 @@ impl List<'_> {
             let text = if self.filter.search_usernames { "search_text" } else { "name" };
             conditions.push(format!("{text} LIKE {pattern} ESCAPE '\\'"));
         }
-        conditions.extend(status.map(|status| self.condition(statement, status)));
+        conditions.extend(status.map(|template| self.condition(statement, &template)));
         if conditions.is_empty() {
             return String::new();
         }
         format!("WHERE {}", conditions.join(" AND "))
     }
 
-    fn condition(self, statement: &mut Statement, status: TokenStatus) -> String {
-        let template = status::condition(status);
+    fn condition(self, statement: &mut Statement, template: &str) -> String {
         let now = statement.bind(Value::Number(self.now.millis()));
         let condition = template.replace(":now", &now);
         if !template.contains(":soon") {
@@ -145,26 +144,17 @@ impl List<'_> {
 
     fn count(self, status: Option<TokenStatus>) -> Statement {
         let mut statement = Statement::default();
+        let status = status.map(|status| status::condition(status).to_owned());
         let conditions = self.conditions(&mut statement, status);
         statement.text = format!("SELECT COUNT(*) FROM tokens {conditions}");
         statement
     }
 
-    /// How many there are of each status, in the order of [`TokenStatus::ALL`].
-    fn count_each(self) -> Statement {
-        let mut statement = Statement::default();
-        let counts: Vec<_> = TokenStatus::ALL
-            .iter()
-            .map(|status| self.condition(&mut statement, *status))
-            .map(|condition| format!("COUNT(CASE WHEN {condition} THEN 1 END)"))
-            .collect();
-        let conditions = self.conditions(&mut statement, None);
-        statement.text = format!("SELECT {} FROM tokens {conditions}", counts.join(", "));
-        statement
-    }
-
     fn page(self, status: Option<TokenStatus>, page: PageRequest) -> Statement {
         let mut statement = Statement::default();
+        // The plus keeps the index of the states out: the one of the order is right, which ends with the page.
+        let status =
+            status.map(|status| status::condition(status).replace("revoked_at", "+revoked_at"));
         let conditions = self.conditions(&mut statement, status);
         let limit = statement.bind(Value::Number(page.limit.into()));
         let offset = statement.bind(Value::Number(page.offset.into()));
@@ -191,42 +181,40 @@ impl Store {
             if filter.sort == TokenSort::Status && filter.status.is_none() {
                 return self.list_by_status(list).await;
             }
-            let count = self.read(list.count(filter.status));
+            let count = self.count(list.count(filter.status));
             let page = self.read(list.page(filter.status, filter.page));
             // Each looks through an index by itself.
-            let (count, page) = tokio::try_join!(count, page)?;
-            let total = count.first().map_or(Ok(0), |row| row.try_get::<i64, _>(0))?;
+            let (total, page) = tokio::try_join!(count, page)?;
             let items = page.iter().map(token_record).collect::<Result<_, _>>()?;
-            Ok(Page { items, total: total.unsigned_abs() })
+            Ok(Page { items, total })
         })
         .await
     }
 
     async fn list_by_status(&self, list: List<'_>) -> Result<Page<TokenRecord>, StoreError> {
-        let row = self.read(list.count_each()).await?;
-        let row = row.first().ok_or(sqlx::Error::RowNotFound)?;
-        let mut counts = Vec::new();
-        for (index, status) in TokenStatus::ALL.into_iter().enumerate() {
-            counts.push((status, row.try_get::<i64, _>(index)?.unsigned_abs()));
-        }
-        let total = counts.iter().map(|(_, count)| count).sum();
+        let total = self.count(list.count(None)).await?;
+        let mut statuses = TokenStatus::ALL;
         if list.filter.direction == Direction::Descending {
-            counts.reverse();
+            statuses.reverse();
         }
         let PageRequest { offset, limit } = list.filter.page;
+        // How many of the page are before the next status, and what is found.
         let (mut offset, mut items) = (u64::from(offset), Vec::new());
-        for (status, count) in counts {
+        for status in statuses {
             let found = u32::try_from(items.len()).unwrap_or(limit);
-            let part = u32::try_from(offset)
-                .ok()
-                .filter(|_| offset < count && found < limit)
-                .map(|offset| PageRequest { offset, limit: limit - found });
-            offset = offset.saturating_sub(count);
-            if let Some(part) = part {
+            if found >= limit || offset >= total {
+                break;
+            }
+            let count = self.count(list.count(Some(status))).await?;
+            if let Ok(offset) = u32::try_from(offset)
+                && u64::from(offset) < count
+            {
+                let part = PageRequest { offset, limit: limit - found };
                 for row in self.read(list.page(Some(status), part)).await? {
                     items.push(token_record(&row)?);
                 }
             }
+            offset = offset.saturating_sub(count);
         }
         Ok(Page { items, total })
     }
@@ -243,19 +231,21 @@ impl Store {
             Dialect::Sqlite => ("EXPLAIN QUERY PLAN ", 3),
             Dialect::Postgres => ("EXPLAIN ", 0),
         };
-        let by_status = filter.sort == TokenSort::Status && filter.status.is_none();
-        let (count, status) = if by_status {
-            (list.count_each(), Some(TokenStatus::Active))
-        } else {
-            (list.count(filter.status), filter.status)
-        };
+        let by_status = filter.sort == TokenSort::Status;
+        let status = filter.status.or(by_status.then_some(TokenStatus::Active));
         let mut lines = Vec::new();
-        for statement in [count, list.page(status, filter.page)] {
+        for statement in [list.count(status), list.page(status, filter.page)] {
             for row in statement.query(prefix).fetch_all(&self.pool).await? {
                 lines.push(row.try_get::<String, _>(column)?);
             }
         }
         Ok(lines)
+    }
+
+    async fn count(&self, statement: Statement) -> Result<u64, StoreError> {
+        let rows = self.read(statement).await?;
+        let count = rows.first().map_or(Ok(0), |row| row.try_get::<i64, _>(0))?;
+        Ok(count.unsigned_abs())
     }
 
     async fn read(&self, statement: Statement) -> Result<Vec<AnyRow>, StoreError> {
