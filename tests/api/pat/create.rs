@@ -51,7 +51,11 @@ async fn a_new_token_is_answered_with_all_of_its_metadata_on_both_databases() {
         assert_eq!(user.get(TOKENS).await.expect(200)["tokens"], json!([metadata]));
         let pat = server.with_token(created["token"].as_str().unwrap());
         assert_eq!(pat.get(&format!("{TOKENS}/self")).await.expect(200), metadata);
-        assert_eq!(pat.get(&path).await.expect(200), metadata);
+        // That was a use, which may be recorded by now.
+        let mut again = pat.get(&path).await.expect(200);
+        again["lastUsedAt"] = Value::Null;
+        again["lastUsedIp"] = Value::Null;
+        assert_eq!(again, metadata);
         server.stop().await;
     }
 }
