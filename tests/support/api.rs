@@ -123,6 +123,13 @@ pub fn redacted(answer: &Value, fields: &[&str]) -> Value {
     answer
 }
 
+/// A token's metadata but for its last use, which may be recorded between two reads by the token itself.
+pub fn without_use(mut token: Value) -> Value {
+    token["lastUsedAt"] = Value::Null;
+    token["lastUsedIp"] = Value::Null;
+    token
+}
+
 /// What differs from run to run in a token's metadata.
 pub const TOKEN_VARIES: [&str; 7] =
     ["patId", "userId", "username", "createdAt", "expiresAt", "revokedAt", "token"];

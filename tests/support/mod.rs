@@ -12,7 +12,7 @@ mod tcp_proxy;
 mod tokens;
 
 pub use admin::Admin;
-pub use api::{Answer, Api, TOKEN_VARIES, redacted};
+pub use api::{Answer, Api, TOKEN_VARIES, redacted, without_use};
 pub use browser::{Browser, Stop};
 pub use database::{DATABASES, Database};
 pub use fault_proxy::{Fault, FaultProxy, Rule};
