@@ -9,6 +9,9 @@ ALTER TABLE tokens ADD COLUMN family_id TEXT;
 -- When a person last made or rotated it by themselves; null: at its creation.
 ALTER TABLE tokens ADD COLUMN chain_began_at BIGINT;
 
+-- Never used is 0: the two databases put a null at different ends of a list.
+UPDATE tokens SET last_used_at = 0 WHERE last_used_at IS NULL;
+
 -- Each order that an administrator can ask for. Behind the key stand the columns that a search and a status look at,
 -- so that a row is read from the table only when it is on the page.
 CREATE INDEX tokens_by_name
@@ -20,10 +23,10 @@ CREATE INDEX tokens_by_creation
 CREATE INDEX tokens_by_end
     ON tokens (expires_at, pat_id, search_text, revoked_at, suspended_at, grace_until);
 CREATE INDEX tokens_by_use
-    ON tokens (COALESCE(last_used_at, 0), pat_id, last_used_at, search_text, expires_at, revoked_at, suspended_at, grace_until);
+    ON tokens (last_used_at, pat_id, search_text, expires_at, revoked_at, suspended_at, grace_until);
 -- How many there are of a status.
 CREATE INDEX tokens_by_state
-    ON tokens (revoked_at, suspended_at, grace_until, expires_at, search_text);
+    ON tokens (revoked_at, suspended_at, expires_at, grace_until, search_text);
 CREATE INDEX tokens_by_id
     ON tokens (pat_id, search_text, expires_at, revoked_at, suspended_at, grace_until);
 

@@ -83,7 +83,7 @@ async fn fill(database: &Database, clock: &Clock) {
          {now} - (100000 + i * 7919 % 100000) * 60000, \
          {now} + CASE i % 5 WHEN 1 THEN -3600000 - i * 1000 WHEN 2 THEN 86400000 + i ELSE 8640000000 + i * 1000 END, \
          CASE WHEN i % 5 = 0 THEN {now} - i END, CASE WHEN i % 5 = 0 THEN 'revoked_by_owner' END, \
-         CASE WHEN i % 2 = 0 THEN {now} - i * 1000 END, CASE WHEN i % 2 = 0 THEN '192.0.2.1' END, \
+         CASE WHEN i % 2 = 0 THEN {now} - i * 1000 ELSE 0 END, CASE WHEN i % 2 = 0 THEN '192.0.2.1' END, \
          'token-' || i || '-ci\nuser-' || (10000 + i % 5000) FROM n"
     );
     sqlx::any::install_default_drivers();

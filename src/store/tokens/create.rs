@@ -87,9 +87,9 @@ pub(super) async fn insert(
 ) -> Result<bool, sqlx::Error> {
     let inserted = sqlx::query(
         "INSERT INTO tokens (pat_id, user_id, username, name, description, kid, owner_roles, \
-         created_at, expires_at, search_text, family_id, chain_began_at, rotated_from, \
+         created_at, expires_at, last_used_at, search_text, family_id, chain_began_at, rotated_from, \
          scopes, roles, audience, allowed_cidrs) \
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 0, $10, $11, $12, $13, $14, $15, $16, $17) \
          ON CONFLICT DO NOTHING",
     )
     .bind(token.pat_id.to_string())

@@ -11,7 +11,7 @@ use super::{COLUMNS, TokenRecord, TokenStatus, status, token_record};
 use crate::clock::Timestamp;
 use crate::id::UserId;
 use crate::page::{Direction, Page, PageRequest};
-use crate::store::{Dialect, Store, StoreError, search_pattern, within};
+use crate::store::{Dialect, Store, StoreError, within};
 
 /// By what a list of tokens is ordered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,7 +37,7 @@ impl TokenSort {
             Self::Username => "username",
             Self::CreatedAt => "created_at",
             Self::ExpiresAt => "expires_at",
-            Self::LastUsedAt => "COALESCE(last_used_at, 0)",
+            Self::LastUsedAt => "last_used_at",
             // Within one status.
             Self::Status => "pat_id",
         }
@@ -82,6 +82,7 @@ struct List<'a> {
     owner: Option<&'a UserId>,
     filter: &'a TokenFilter,
     now: Timestamp,
+    dialect: Dialect,
 }
 
 enum Value {
@@ -121,9 +122,13 @@ impl List<'_> {
             conditions.push(format!("user_id = {owner}"));
         }
         if !self.filter.search.is_empty() {
-            let pattern = statement.bind(Value::Text(search_pattern(&self.filter.search)));
+            let part = statement.bind(Value::Text(self.filter.search.to_lowercase()));
             let text = if self.filter.search_usernames { "search_text" } else { "name" };
-            conditions.push(format!("{text} LIKE {pattern} ESCAPE '\\'"));
+            // Literal by themselves, and on PostgreSQL twice as fast as `LIKE`.
+            conditions.push(match self.dialect {
+                Dialect::Sqlite => format!("INSTR({text}, {part}) > 0"),
+                Dialect::Postgres => format!("POSITION({part} IN {text}) > 0"),
+            });
         }
         conditions.extend(status.map(|template| self.condition(statement, &template)));
         if conditions.is_empty() {
@@ -144,7 +149,10 @@ impl List<'_> {
 
     fn count(self, status: Option<TokenStatus>) -> Statement {
         let mut statement = Statement::default();
-        let status = status.map(|status| status::condition(status).to_owned());
+        let status = status.map(|status| match self.owner {
+            None => status::condition(status).to_owned(),
+            Some(_) => without_states_index(status),
+        });
         let conditions = self.conditions(&mut statement, status);
         statement.text = format!("SELECT COUNT(*) FROM tokens {conditions}");
         statement
@@ -152,10 +160,7 @@ impl List<'_> {
 
     fn page(self, status: Option<TokenStatus>, page: PageRequest) -> Statement {
         let mut statement = Statement::default();
-        // The plus keeps the index of the states out: the one of the order is right, which ends with the page.
-        let status =
-            status.map(|status| status::condition(status).replace("revoked_at", "+revoked_at"));
-        let conditions = self.conditions(&mut statement, status);
+        let conditions = self.conditions(&mut statement, status.map(without_states_index));
         let limit = statement.bind(Value::Number(page.limit.into()));
         let offset = statement.bind(Value::Number(page.offset.into()));
         let direction = self.filter.direction.sql();
@@ -168,6 +173,11 @@ impl List<'_> {
     }
 }
 
+/// The plus keeps the index of the states out: the one of the order, which ends with the page, and the owner's are right.
+fn without_states_index(status: TokenStatus) -> String {
+    status::condition(status).replace("revoked_at", "+revoked_at")
+}
+
 impl Store {
     /// A page of the owner's tokens that are wanted; of everybody's where no owner is named.
     pub async fn list_tokens(
@@ -176,7 +186,7 @@ impl Store {
         filter: &TokenFilter,
         now: Timestamp,
     ) -> Result<Page<TokenRecord>, StoreError> {
-        let list = List { owner, filter, now };
+        let list = List { owner, filter, now, dialect: self.dialect };
         within(async {
             if filter.sort == TokenSort::Status && filter.status.is_none() {
                 return self.list_by_status(list).await;
@@ -192,7 +202,13 @@ impl Store {
     }
 
     async fn list_by_status(&self, list: List<'_>) -> Result<Page<TokenRecord>, StoreError> {
-        let total = self.count(list.count(None)).await?;
+        let total = self.count(list.count(None));
+        let items = self.walk_statuses(list);
+        let (total, items) = tokio::try_join!(total, items)?;
+        Ok(Page { items, total })
+    }
+
+    async fn walk_statuses(&self, list: List<'_>) -> Result<Vec<TokenRecord>, StoreError> {
         let mut statuses = TokenStatus::ALL;
         if list.filter.direction == Direction::Descending {
             statuses.reverse();
@@ -202,7 +218,7 @@ impl Store {
         let (mut offset, mut items) = (u64::from(offset), Vec::new());
         for status in statuses {
             let found = u32::try_from(items.len()).unwrap_or(limit);
-            if found >= limit || offset >= total {
+            if found >= limit {
                 break;
             }
             let count = self.count(list.count(Some(status))).await?;
@@ -216,7 +232,7 @@ impl Store {
             }
             offset = offset.saturating_sub(count);
         }
-        Ok(Page { items, total })
+        Ok(items)
     }
 
     /// How the database would answer [`Self::list_tokens`]: the plans of its statements, a line each.
@@ -226,7 +242,7 @@ impl Store {
         filter: &TokenFilter,
         now: Timestamp,
     ) -> Result<Vec<String>, StoreError> {
-        let list = List { owner, filter, now };
+        let list = List { owner, filter, now, dialect: self.dialect };
         let (prefix, column) = match self.dialect {
             Dialect::Sqlite => ("EXPLAIN QUERY PLAN ", 3),
             Dialect::Postgres => ("EXPLAIN ", 0),

@@ -167,7 +167,7 @@ fn token_record(row: &AnyRow) -> Result<TokenRecord, StoreError> {
         revoked_at: time("revoked_at")?,
         revoked_reason: row.try_get("revoked_reason")?,
         suspended_at: time("suspended_at")?,
-        last_used_at: time("last_used_at")?,
+        last_used_at: time("last_used_at")?.filter(|at| at.millis() != 0),
         last_used_ip: row.try_get("last_used_ip")?,
         scopes: list(row, "scopes")?,
         roles: list(row, "roles")?,
