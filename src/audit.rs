@@ -168,6 +168,18 @@ impl Event {
         Self::new(action, subject, owner_id, &Actor::caller(actor, origin), at)
     }
 
+    /// What the same act does to another personal access token.
+    #[must_use]
+    pub fn and_to(&self, action: Action, pat_id: PatId, name: &str) -> Self {
+        Self {
+            id: uuid_at(self.at),
+            action,
+            credential_id: pat_id.to_string(),
+            credential_name: name.to_owned(),
+            ..self.clone()
+        }
+    }
+
     /// Says why.
     #[must_use]
     pub fn because(mut self, reason: impl Into<String>) -> Self {

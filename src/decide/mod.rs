@@ -150,16 +150,12 @@ impl Decider {
         if !record.is_spent(now) {
             return Ok(());
         }
-        let of = |action, token: &TokenRecord| {
-            let subject = (token.pat_id, token.name.as_str(), &token.user_id);
-            Event::of_token(action, subject, (caller, origin), now).because(audit::FAMILY_BURNED)
-        };
-        let event = of(audit::Action::FamilyBurned, record);
-        let revoked = |token: &TokenRecord| of(audit::Action::TokenRevoked, token);
-        let family_id = record.chain.family_id;
-        if let FamilyBurned::Burned(events) =
-            self.store.burn_family(family_id, &event, &revoked).await?
-        {
+        let subject = (record.pat_id, record.name.as_str(), &record.user_id);
+        let burned = audit::Action::FamilyBurned;
+        let event =
+            Event::of_token(burned, subject, (caller, origin), now).because(audit::FAMILY_BURNED);
+        let burned = self.store.burn_family(record.chain.family_id, &event).await?;
+        if let FamilyBurned::Burned(events) = burned {
             events.iter().for_each(Event::log);
         }
         Ok(())

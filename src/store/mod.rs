@@ -31,9 +31,8 @@ pub use files::ServeLock;
 pub use inspect::Migrations;
 pub use signing_keys::SealedKey;
 pub use tokens::{
-    Chain, EventOf, FamilyBurned, NewToken, ROTATED, Restrictions, Rotation, TokenCreated,
-    TokenDeleted, TokenFilter, TokenRecord, TokenRevoked, TokenRotated, TokenSort, TokenStatus,
-    TokenUse,
+    Chain, EventOf, FamilyBurned, NewToken, Restrictions, Rotation, TokenCreated, TokenDeleted,
+    TokenFilter, TokenRecord, TokenRevoked, TokenRotated, TokenSort, TokenStatus, TokenUse,
 };
 
 use crate::error::{Code, Error};

@@ -237,6 +237,20 @@ impl Tokens {
         Err(Error::new(Code::OwnerChanged, detail))
     }
 
+    /// What the audit log says of a token that was recorded and not issued.
+    pub(super) fn abandoned(
+        &self,
+        record: &store::NewToken,
+        caller: &Principal,
+        origin: &Origin,
+        error: &Error,
+    ) -> Event {
+        let subject = (record.pat_id, record.name.as_str(), &record.user_id);
+        let abandoned = audit::Action::TokenAbandoned;
+        Event::of_token(abandoned, subject, (caller, origin), self.clock.now())
+            .because(error.code().name())
+    }
+
     /// Takes the record back, so that its name is free again and nothing half-made is listed.
     async fn abandon(
         &self,
@@ -245,10 +259,7 @@ impl Tokens {
         origin: &Origin,
         error: &Error,
     ) -> Result<(), Error> {
-        let subject = (record.pat_id, record.name.as_str(), &record.user_id);
-        let abandoned = audit::Action::TokenAbandoned;
-        let event = Event::of_token(abandoned, subject, (caller, origin), self.clock.now())
-            .because(error.code().name());
+        let event = self.abandoned(record, caller, origin, error);
         let outcome = self
             .store
             .delete_tokens(Some(&record.user_id), &[record.pat_id], &|_| event.clone())

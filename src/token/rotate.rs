@@ -155,12 +155,7 @@ impl Tokens {
         let event = self
             .event(audit::Action::FamilyBurned, record, caller, origin)
             .because(audit::FAMILY_BURNED);
-        let revoked = |token: &TokenRecord| {
-            self.event(audit::Action::TokenRevoked, token, caller, origin)
-                .because(audit::FAMILY_BURNED)
-        };
-        let family_id = record.chain.family_id;
-        Ok(match self.store.burn_family(family_id, &event, &revoked).await? {
+        Ok(match self.store.burn_family(record.chain.family_id, &event).await? {
             FamilyBurned::Burned(events) => {
                 events.iter().for_each(Event::log);
                 let detail = "The token was rotated before, its grace is over and its successor is in use: whoever \
@@ -251,11 +246,7 @@ impl Tokens {
         origin: &Origin,
         error: &Error,
     ) -> Result<(), Error> {
-        let successor = &rotation.successor;
-        let subject = (successor.pat_id, successor.name.as_str(), &successor.user_id);
-        let abandoned = audit::Action::TokenAbandoned;
-        let event = Event::of_token(abandoned, subject, (caller, origin), self.clock.now())
-            .because(error.code().name());
+        let event = self.abandoned(&rotation.successor, caller, origin, error);
         self.store.undo_rotation(rotation, &event).await?;
         event.log();
         Ok(())

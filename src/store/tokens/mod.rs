@@ -16,7 +16,7 @@ pub use end::{EventOf, TokenDeleted, TokenRevoked};
 pub use list::{TokenFilter, TokenSort};
 pub use restrictions::Restrictions;
 pub use rotate::{FamilyBurned, Rotation, TokenRotated};
-pub use status::{ROTATED, TokenStatus};
+pub use status::TokenStatus;
 pub use uses::TokenUse;
 
 use super::{Store, StoreError, within};

@@ -3,10 +3,10 @@
 use sqlx::{Any, AnyConnection, AssertSqlSafe, Transaction};
 
 use super::create::{insert, lock_owner};
-use super::end::{EventOf, set_revoked};
+use super::end::set_revoked;
 use super::status::ROTATED;
 use super::{COLUMNS, NewToken, TokenRecord, find, token_record};
-use crate::audit::Event;
+use crate::audit::{Action, Event};
 use crate::clock::Timestamp;
 use crate::id::PatId;
 use crate::store::changes::{self, ChangeKind};
@@ -152,7 +152,6 @@ impl Store {
         &self,
         family_id: PatId,
         event: &Event,
-        revoked: &EventOf<'_>,
     ) -> Result<FamilyBurned, StoreError> {
         within(async {
             // Looked at without a lock first: an old token may come again and again.
@@ -170,8 +169,10 @@ impl Store {
             }
             let ids: Vec<_> = live.iter().map(|token| token.pat_id).collect();
             set_revoked(&mut tx, &ids, event.at, event.reason.as_deref()).await?;
-            let events: Vec<_> =
-                std::iter::once(event.clone()).chain(live.iter().map(revoked)).collect();
+            let revoked = live
+                .iter()
+                .map(|token| event.and_to(Action::TokenRevoked, token.pat_id, &token.name));
+            let events: Vec<_> = std::iter::once(event.clone()).chain(revoked).collect();
             audit::append_all(&mut tx, &events.iter().collect::<Vec<_>>()).await?;
             tx.commit().await?;
             Ok(FamilyBurned::Burned(events))

@@ -77,7 +77,7 @@ pub(super) const fn condition(status: TokenStatus) -> &'static str {
 }
 
 /// Why a token that was rotated ended.
-pub const ROTATED: &str = "rotated";
+pub(super) const ROTATED: &str = "rotated";
 
 impl TokenRecord {
     /// Since when and why the token is revoked at `now`; one that was rotated is when its grace is over.
