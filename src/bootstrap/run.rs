@@ -1,5 +1,7 @@
 //! One run: the connection, whether to change anything, and the report of each change.
 
+use std::time::Duration;
+
 use reqwest::Method;
 use serde_json::Value;
 
@@ -14,6 +16,15 @@ pub enum Mode {
     /// Change nothing, report everything.
     DryRun,
 }
+
+/// How long to wait after each try that failed; a realm is deleted in less than these together.
+const MAPPING_PAUSES: [Duration; 5] = [
+    Duration::from_millis(100),
+    Duration::from_millis(200),
+    Duration::from_millis(400),
+    Duration::from_millis(800),
+    Duration::from_millis(1_600),
+];
 
 /// Where each change is reported to, one line each.
 pub type Report = Box<dyn FnMut(&str) + Send>;
@@ -95,8 +106,8 @@ impl<'a> Run<'a> {
         Ok(())
     }
 
-    /// As [`Self::change`], for mappings of roles: said twice they are what they were. Keycloak's cache of roles loses
-    /// a race between requests now and then, and answers 500 before it did anything.
+    /// As [`Self::change`], for mappings of roles: said twice they are what they were. For each, Keycloak walks the
+    /// administrator's own roles, and while any realm is being deleted it stumbles over that realm's: 500, and nothing done.
     pub(super) async fn map_roles(
         &mut self,
         what: &str,
@@ -104,14 +115,17 @@ impl<'a> Run<'a> {
         path: &str,
         roles: &Value,
     ) -> Result<(), KeycloakError> {
-        if self.announce(what) {
-            let once = || self.keycloak.change(method.clone(), path, Some(roles));
+        if !self.announce(what) {
+            return Ok(());
+        }
+        let once = || self.keycloak.change(method.clone(), path, Some(roles));
+        for pause in MAPPING_PAUSES {
             match once().await {
-                Err(KeycloakError::Failed(_)) => once().await?,
-                done => done?,
+                Err(KeycloakError::Failed(_)) => tokio::time::sleep(pause).await,
+                done => return done,
             }
         }
-        Ok(())
+        once().await
     }
 }
 
