@@ -37,6 +37,15 @@ impl Direction {
             Self::Descending => "DESC",
         }
     }
+
+    /// The other one.
+    #[must_use]
+    pub const fn reversed(self) -> Self {
+        match self {
+            Self::Ascending => Self::Descending,
+            Self::Descending => Self::Ascending,
+        }
+    }
 }
 
 /// One page, with the number of things in the whole list.

@@ -9,7 +9,7 @@ use crate::{Question, Report};
 const TOKENS: u64 = 100_000;
 const OF_ONE: u64 = 20;
 const EVERYBODY: &str = "/api/pat/v1/users/tokens";
-const QUESTIONS: [(&str, &str, u64); 18] = [
+const QUESTIONS: [(&str, &str, u64); 19] = [
     ("first page", "", TOKENS),
     ("last page", "offset=99990", TOKENS),
     ("a hundred at once", "limit=100&offset=50000", TOKENS),
@@ -27,6 +27,7 @@ const QUESTIONS: [(&str, &str, u64); 18] = [
     ("search, one owner", "search=USER-10042&sort=expiresAt", OF_ONE),
     ("search, no hit", "search=100%25", 0),
     ("search, all", "search=Token&sort=username&offset=500", TOKENS),
+    ("search, all, in the middle", "search=Token&sort=username&offset=50000", TOKENS),
     ("search and status", "search=-ci&status=active&sort=status", 40_000),
 ];
 const OF_ONE_OWNER: [(&str, &str, u64); 4] = [

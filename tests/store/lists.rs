@@ -211,6 +211,36 @@ async fn lists_go_by_indexes() {
     });
 }
 
+/// Pages that are read from the other end of their order are those that a walk from the first end would give.
+#[tokio::test]
+async fn a_far_page_is_what_is_there() {
+    on_each!(|fresh| {
+        many(&fresh).await;
+        // All, and every fifth.
+        for (status, step, total) in [(None, 1, 20_000_u32), (Some(TokenStatus::Revoked), 5, 4_000)]
+        {
+            for direction in DIRECTIONS {
+                for offset in [999, 1_000, total / 2, total / 2 + 1, total - 3, total, total + 9] {
+                    let page = PageRequest { offset, limit: 7 };
+                    let filter = TokenFilter { status, direction, page, ..all() };
+                    let found = fresh.store.list_tokens(None, &filter, NOW).await.unwrap();
+                    assert_eq!(found.total, u64::from(total));
+                    let found: Vec<_> = found.items.into_iter().map(|token| token.name).collect();
+                    // The newest has the smallest number.
+                    let expected: Vec<_> = (offset..total.min(offset + 7))
+                        .map(|place| match direction {
+                            Direction::Descending => (place + 1) * step,
+                            Direction::Ascending => (total - place) * step,
+                        })
+                        .map(|number| format!("token-{number}-ci"))
+                        .collect();
+                    assert_eq!(found, expected, "{filter:?}");
+                }
+            }
+        }
+    });
+}
+
 /// So many that a database goes by an index where it has one: 20,000 tokens of 2,000 owners.
 async fn many(fresh: &Fresh) {
     let series = if fresh.is_sqlite() {
@@ -223,7 +253,7 @@ async fn many(fresh: &Fresh) {
         .execute(&format!(
             "INSERT INTO tokens (pat_id, user_id, username, name, kid, owner_roles, created_at, expires_at, \
              revoked_at, search_text) {series} \
-             SELECT 'id-' || i, 'owner-' || (i % 2000), 'owner-' || (i % 2000), 'token-' || i || '-ci', 'kid', '{{}}', \
+             SELECT '00000000-0000-7000-8000-' || (100000000000 + i), 'owner-' || (i % 2000), 'owner-' || (i % 2000), 'token-' || i || '-ci', 'kid', '{{}}', \
              {now} - i * 1000, {now} + (i % 400) * 86400000, CASE WHEN i % 5 = 0 THEN 1 END, \
              'token-' || i || '-ci owner-' || (i % 2000) FROM n"
         ))

@@ -90,6 +90,35 @@ enum Value {
     Number(i64),
 }
 
+/// Which part of an order is read, and from which end.
+#[derive(Clone, Copy)]
+struct Part {
+    offset: i64,
+    limit: i64,
+    direction: Direction,
+}
+
+impl Part {
+    /// Pages before it are read beside the count; later ones after it.
+    const FAR: u32 = 1000;
+
+    fn first(page: PageRequest, direction: Direction) -> Self {
+        Self { offset: page.offset.into(), limit: page.limit.into(), direction }
+    }
+
+    /// The part from the end that it is nearer to, of an order of `total`: what comes before it is walked over.
+    fn nearest(offset: u64, limit: u32, direction: Direction, total: u64) -> Self {
+        let rest = total.saturating_sub(offset);
+        let limit = rest.min(limit.into());
+        let (offset, direction) = if offset > total / 2 {
+            (rest - limit, direction.reversed())
+        } else {
+            (offset, direction)
+        };
+        Self { offset: offset.cast_signed(), limit: limit.cast_signed(), direction }
+    }
+}
+
 /// A statement and what is bound to it, in order.
 #[derive(Default)]
 struct Statement {
@@ -168,17 +197,21 @@ impl List<'_> {
         statement
     }
 
-    fn page(self, status: Option<TokenStatus>, page: PageRequest) -> Statement {
+    fn order(self, direction: Direction) -> String {
+        let (key, direction) = (self.filter.sort.expression(), direction.sql());
+        format!("ORDER BY {key} {direction}, pat_id {direction}")
+    }
+
+    fn page(self, status: Option<TokenStatus>, part: Part) -> Statement {
         let mut statement = Statement::default();
         let conditions =
             self.conditions(&mut statement, status.map(|status| self.by_another_index(status)));
-        let limit = statement.bind(Value::Number(page.limit.into()));
-        let offset = statement.bind(Value::Number(page.offset.into()));
-        let direction = self.filter.direction.sql();
-        let key = self.filter.sort.expression();
-        let order = format!("ORDER BY {key} {direction}, pat_id {direction}");
+        let limit = statement.bind(Value::Number(part.limit));
+        let offset = statement.bind(Value::Number(part.offset));
+        let walk = self.order(part.direction);
         let found =
-            format!("SELECT pat_id FROM tokens {conditions} {order} LIMIT {limit} OFFSET {offset}");
+            format!("SELECT pat_id FROM tokens {conditions} {walk} LIMIT {limit} OFFSET {offset}");
+        let order = self.order(self.filter.direction);
         statement.text = format!("SELECT {COLUMNS} FROM tokens WHERE pat_id IN ({found}) {order}");
         statement
     }
@@ -197,10 +230,18 @@ impl Store {
             if filter.sort == TokenSort::Status && filter.status.is_none() {
                 return self.list_by_status(list).await;
             }
-            let count = self.count(list.count(filter.status));
-            let page = self.read(list.page(filter.status, filter.page));
-            // Each looks through an index by itself.
-            let (total, page) = tokio::try_join!(count, page)?;
+            let TokenFilter { status, direction, page: PageRequest { offset, limit }, .. } =
+                *filter;
+            let count = self.count(list.count(status));
+            let (total, page) = if offset < Part::FAR {
+                // Each looks through an index by itself.
+                let part = Part::first(filter.page, direction);
+                tokio::try_join!(count, self.read(list.page(status, part)))?
+            } else {
+                let total = count.await?;
+                let part = Part::nearest(offset.into(), limit, direction, total);
+                (total, self.read(list.page(status, part)).await?)
+            };
             let items = page.iter().map(token_record).collect::<Result<_, _>>()?;
             Ok(Page { items, total })
         })
@@ -228,10 +269,8 @@ impl Store {
                 break;
             }
             let count = self.count(list.count(Some(status))).await?;
-            if let Ok(offset) = u32::try_from(offset)
-                && u64::from(offset) < count
-            {
-                let part = PageRequest { offset, limit: limit - found };
+            if offset < count {
+                let part = Part::nearest(offset, limit - found, list.filter.direction, count);
                 for row in self.read(list.page(Some(status), part)).await? {
                     items.push(token_record(&row)?);
                 }
@@ -256,7 +295,8 @@ impl Store {
         let by_status = filter.sort == TokenSort::Status;
         let status = filter.status.or(by_status.then_some(TokenStatus::Active));
         let mut lines = Vec::new();
-        for statement in [list.count(status), list.page(status, filter.page)] {
+        let part = Part::first(filter.page, filter.direction);
+        for statement in [list.count(status), list.page(status, part)] {
             for row in statement.query(prefix).fetch_all(&self.pool).await? {
                 lines.push(row.try_get::<String, _>(column)?);
             }
