@@ -249,35 +249,29 @@ impl Store {
     }
 
     async fn list_by_status(&self, list: List<'_>) -> Result<Page<TokenRecord>, StoreError> {
-        let total = self.count(list.count(None));
-        let items = self.walk_statuses(list);
-        let (total, items) = tokio::try_join!(total, items)?;
-        Ok(Page { items, total })
-    }
-
-    async fn walk_statuses(&self, list: List<'_>) -> Result<Vec<TokenRecord>, StoreError> {
-        let mut statuses = TokenStatus::ALL;
-        if list.filter.direction == Direction::Descending {
+        let [a, b, c, d, e] = TokenStatus::ALL.map(|status| self.count(list.count(Some(status))));
+        let (a, b, c, d, e) = tokio::try_join!(a, b, c, d, e)?;
+        let mut parts = [a, b, c, d, e];
+        let total = parts.iter().sum();
+        let (mut statuses, direction) = (TokenStatus::ALL, list.filter.direction);
+        if direction == Direction::Descending {
             statuses.reverse();
+            parts.reverse();
         }
         let PageRequest { offset, limit } = list.filter.page;
         // How many of the page are before the next status, and what is found.
         let (mut offset, mut items) = (u64::from(offset), Vec::new());
-        for status in statuses {
+        for (status, count) in statuses.into_iter().zip(parts) {
             let found = u32::try_from(items.len()).unwrap_or(limit);
-            if found >= limit {
-                break;
-            }
-            let count = self.count(list.count(Some(status))).await?;
-            if offset < count {
-                let part = Part::nearest(offset, limit - found, list.filter.direction, count);
+            if offset < count && found < limit {
+                let part = Part::nearest(offset, limit - found, direction, count);
                 for row in self.read(list.page(Some(status), part)).await? {
                     items.push(token_record(&row)?);
                 }
             }
             offset = offset.saturating_sub(count);
         }
-        Ok(items)
+        Ok(Page { items, total })
     }
 
     /// How the database would answer [`Self::list_tokens`]: the plans of its statements, a line each.
