@@ -4,11 +4,13 @@
 //! direct, through groups and composites, whatever an operator does to the designated client.
 
 mod authority;
+mod difference;
 mod roles;
 
 use serde_json::{Map, Value};
 
 pub use authority::{Authority, AuthorityRule};
+pub use difference::RolesDifference;
 pub use roles::{Roles, is_keycloaks_own_client};
 
 use crate::error::{Code, Error};

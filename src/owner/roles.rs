@@ -62,6 +62,15 @@ impl Roles {
         Self { realm, clients: clients.collect() }
     }
 
+    /// Their names: `name` of the realm, `client:name` of a client.
+    pub fn names(&self) -> impl Iterator<Item = String> + '_ {
+        let of_clients = self
+            .clients
+            .iter()
+            .flat_map(|(client, roles)| roles.iter().map(move |role| format!("{client}:{role}")));
+        self.realm.iter().cloned().chain(of_clients)
+    }
+
     /// How many there are.
     #[must_use]
     pub fn len(&self) -> usize {
@@ -102,6 +111,11 @@ impl Roles {
     pub fn to_json(&self) -> Result<String, serde_json::Error> {
         serde_json::to_string(self)
     }
+
+    /// Reads what [`Self::to_json`] wrote.
+    pub fn from_json(text: &str) -> Result<Self, serde_json::Error> {
+        serde_json::from_str(text)
+    }
 }
 
 fn names(access: &Value) -> Result<BTreeSet<String>, &'static str> {
@@ -133,6 +147,9 @@ mod tests {
             roles(&one).unwrap().to_json().unwrap(),
             r#"{"realm":["a","b"],"clients":{"x":["p","r"],"y":["q"]}}"#
         );
+        let text = roles(&one).unwrap().to_json().unwrap();
+        assert_eq!(Roles::from_json(&text).unwrap(), roles(&two).unwrap());
+        assert!(Roles::from_json("[]").is_err());
     }
 
     #[test]
