@@ -33,6 +33,10 @@ actions! {
     TokenAbandoned = "token_abandoned";
     /// It was revoked.
     TokenRevoked = "token_revoked";
+    /// It is refused for now: its owner seems to be disabled or gone.
+    TokenSuspended = "token_suspended";
+    /// It is suspended no more.
+    TokenReleased = "token_released";
     /// It was deleted with its metadata.
     TokenDeleted = "token_deleted";
     /// It was replaced by a successor, which is named in the reason.
@@ -59,6 +63,15 @@ actions! {
 
 /// Why the tokens of a burned family ended.
 pub const FAMILY_BURNED: &str = "family_burned";
+
+/// Why tokens end or are suspended whose owner changed.
+pub const ROLES_CHANGED: &str = "roles_changed";
+/// Their owner was disabled, or seems to be.
+pub const OWNER_DISABLED: &str = "owner_disabled";
+/// Their owner was deleted, or seems to be gone.
+pub const OWNER_DELETED: &str = "owner_deleted";
+/// Their owner was locked out for good, by wrong passwords.
+pub const OWNER_LOCKED_OUT: &str = "owner_locked_out";
 
 /// One line of the audit log.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -87,6 +100,8 @@ pub struct Event {
     pub request_id: String,
     /// Why, where there is a reason to give.
     pub reason: Option<String>,
+    /// What more the log says of it: the credential's metadata shows the reason alone.
+    pub detail: Option<String>,
 }
 
 /// Who acts: somebody with a credential, or Hallpass itself when it finishes what was interrupted.
@@ -152,6 +167,7 @@ impl Event {
             address: actor.address.clone(),
             request_id: actor.request_id.clone(),
             reason: None,
+            detail: None,
         }
     }
 
@@ -187,6 +203,22 @@ impl Event {
         self
     }
 
+    /// Says more of it than the reason does.
+    #[must_use]
+    pub fn with_detail(mut self, detail: impl Into<String>) -> Self {
+        self.detail = Some(detail.into());
+        self
+    }
+
+    /// The reason with its detail: what the log holds.
+    #[must_use]
+    pub fn full_reason(&self) -> Option<String> {
+        match (&self.reason, &self.detail) {
+            (Some(reason), Some(detail)) => Some(format!("{reason}: {detail}")),
+            (reason, detail) => reason.clone().or_else(|| detail.clone()),
+        }
+    }
+
     /// What a search looks at, in lower case.
     #[must_use]
     pub fn search_text(&self) -> String {
@@ -205,7 +237,7 @@ impl Event {
             actor_credential = %self.actor_credential,
             address = %self.address,
             request_id = %self.request_id,
-            reason = self.reason.as_deref(),
+            reason = self.full_reason(),
         );
     }
 }

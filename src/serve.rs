@@ -152,7 +152,7 @@ async fn follow(app: &App, seen: &mut Option<i64>) -> Result<(), StartError> {
         match change.kind {
             Some(ChangeKind::KeySwitched) => app.keys.reload().await?,
             // Records are read from the store for each request.
-            Some(ChangeKind::TokenEnded) | None => {}
+            Some(ChangeKind::TokenEnded | ChangeKind::TokenSuspended) | None => {}
         }
         *seen = Some(change.number);
     }

@@ -59,7 +59,7 @@ fn bind_event(
         .bind(event.actor_credential.clone())
         .bind(event.address.clone())
         .bind(event.request_id.clone())
-        .bind(event.reason.clone())
+        .bind(event.full_reason())
         .bind(event.search_text())
 }
 

@@ -13,6 +13,8 @@ const PART: usize = 250;
 pub enum ChangeKind {
     /// A personal access token was revoked or deleted; the subject is its id.
     TokenEnded,
+    /// A personal access token was suspended or released; the subject is its id.
+    TokenSuspended,
     /// A signing key became active or retired; the subject is its `kid`.
     KeySwitched,
 }
@@ -21,12 +23,15 @@ impl ChangeKind {
     const fn name(self) -> &'static str {
         match self {
             Self::TokenEnded => "token_ended",
+            Self::TokenSuspended => "token_suspended",
             Self::KeySwitched => "key_switched",
         }
     }
 
     fn find(name: &str) -> Option<Self> {
-        [Self::TokenEnded, Self::KeySwitched].into_iter().find(|kind| kind.name() == name)
+        [Self::TokenEnded, Self::TokenSuspended, Self::KeySwitched]
+            .into_iter()
+            .find(|kind| kind.name() == name)
     }
 }
 

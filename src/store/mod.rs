@@ -10,6 +10,7 @@ mod changes;
 mod clients;
 mod connect;
 mod files;
+mod followed;
 mod inspect;
 mod signing_keys;
 mod tokens;
@@ -31,8 +32,9 @@ pub use files::ServeLock;
 pub use inspect::Migrations;
 pub use signing_keys::SealedKey;
 pub use tokens::{
-    Chain, EventOf, FamilyBurned, NewToken, Restrictions, Rotation, TokenCreated, TokenDeleted,
-    TokenFilter, TokenRecord, TokenRevoked, TokenRotated, TokenSort, TokenStatus, TokenUse,
+    Chain, EventOf, FamilyBurned, NewToken, OwnedToken, OwnerNote, ROTATED, Restrictions, Rotation,
+    Suspension, TokenCreated, TokenDeleted, TokenFilter, TokenRecord, TokenRevoked, TokenRotated,
+    TokenSort, TokenStatus, TokenUse,
 };
 
 use crate::error::{Code, Error};

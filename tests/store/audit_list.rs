@@ -46,6 +46,7 @@ fn act(seconds: u64, action: Action, names: [&str; 2], people: [&str; 2]) -> Eve
         address: "192.0.2.1".to_owned(),
         request_id: format!("request {seconds}"),
         reason: None,
+        detail: None,
     }
 }
 

@@ -4,6 +4,7 @@ mod audit;
 mod audit_list;
 mod changes;
 mod corrupt;
+mod lifecycle;
 mod lists;
 mod opening;
 mod postgres;
@@ -167,6 +168,7 @@ fn event_by(action: Action, token: &NewToken, owner: &str) -> Event {
         address: "192.0.2.1".to_owned(),
         request_id: "request".to_owned(),
         reason: Some("because".to_owned()),
+        detail: None,
     }
 }
 

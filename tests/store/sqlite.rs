@@ -178,7 +178,7 @@ async fn a_file_that_cannot_be_a_store_is_a_clear_error() {
 async fn a_writer_waits_for_the_one_before_it() {
     let fresh = Fresh::on(Database::sqlite).await;
     let mut writer = fresh.connect().await;
-    sqlx::raw_sql("BEGIN IMMEDIATE; INSERT INTO owners VALUES ('x', 1)")
+    sqlx::raw_sql("BEGIN IMMEDIATE; INSERT INTO owners (user_id, tokens_created) VALUES ('x', 1)")
         .execute(&mut writer)
         .await
         .unwrap();

@@ -2,6 +2,7 @@
 
 mod create;
 mod end;
+mod lifecycle;
 mod list;
 mod restrictions;
 mod rotate;
@@ -13,6 +14,7 @@ use sqlx::{AnyConnection, AssertSqlSafe, Row as _};
 
 pub use create::TokenCreated;
 pub use end::{EventOf, TokenDeleted, TokenRevoked};
+pub use lifecycle::{OwnedToken, OwnerNote, Suspension};
 pub use list::{TokenFilter, TokenSort};
 pub use restrictions::Restrictions;
 pub use rotate::{FamilyBurned, Rotation, TokenRotated};

@@ -1,0 +1,177 @@
+//! What the lifecycle of owners asks of tokens: whose are live, with which roles they were issued, and their suspension.
+
+use sqlx::{Any, AssertSqlSafe, Row as _, Transaction};
+
+use super::{COLUMNS, TokenRecord, token_record};
+use crate::audit::Event;
+use crate::clock::Timestamp;
+use crate::id::{PatId, UserId};
+use crate::store::changes::{self, ChangeKind};
+use crate::store::{Store, StoreError, audit, placeholders, within};
+
+/// A token with what its answer never shows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OwnedToken {
+    /// Its record.
+    pub record: TokenRecord,
+    /// Its owner's roles at its issue, as canonical JSON.
+    pub owner_roles: String,
+}
+
+/// What is known of an owner beside their tokens.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct OwnerNote {
+    /// Since when it is known that they come from somewhere else, such as LDAP.
+    pub federated_at: Option<Timestamp>,
+    /// When the sweep began that found them disabled or gone, while that is not certain.
+    pub doubted_at: Option<Timestamp>,
+}
+
+/// Whether tokens are to be refused for now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Suspension {
+    /// They are refused until they are released.
+    Suspended,
+    /// They are what they were.
+    Released,
+}
+
+/// How many ids one statement names.
+const PART: usize = 250;
+
+impl Store {
+    /// Some of the owners of tokens that are neither revoked nor expired, after this one, in their order.
+    pub async fn list_token_owners_after(
+        &self,
+        last: Option<&UserId>,
+        now: Timestamp,
+        limit: u32,
+    ) -> Result<Vec<UserId>, StoreError> {
+        within(async {
+            let ids: Vec<String> = sqlx::query_scalar(
+                "SELECT DISTINCT user_id FROM tokens WHERE user_id > $1 AND revoked_at IS NULL AND expires_at > $2 \
+                 ORDER BY user_id LIMIT $3",
+            )
+            .bind(last.map(UserId::as_str).unwrap_or_default())
+            .bind(now.millis())
+            .bind(i64::from(limit))
+            .fetch_all(&self.pool)
+            .await?;
+            Ok(ids.into_iter().map(UserId::new).collect())
+        })
+        .await
+    }
+
+    /// Some of the owner's tokens, also revoked and expired ones, after this one, in the order of their ids.
+    pub async fn list_owned_tokens_after(
+        &self,
+        owner: &UserId,
+        last: Option<PatId>,
+        limit: u32,
+    ) -> Result<Vec<OwnedToken>, StoreError> {
+        within(async {
+            let sql = format!(
+                "SELECT {COLUMNS}, owner_roles FROM tokens WHERE user_id = $1 AND pat_id > $2 \
+                 ORDER BY pat_id LIMIT $3"
+            );
+            let rows = sqlx::query(AssertSqlSafe(sql))
+                .bind(owner.as_str())
+                .bind(last.map(|last| last.to_string()).unwrap_or_default())
+                .bind(i64::from(limit))
+                .fetch_all(&self.pool)
+                .await?;
+            let read = |row| -> Result<OwnedToken, StoreError> {
+                Ok(OwnedToken {
+                    record: token_record(row)?,
+                    owner_roles: row.try_get("owner_roles")?,
+                })
+            };
+            rows.iter().map(read).collect()
+        })
+        .await
+    }
+
+    /// Suspends or releases these tokens, each with its event, and answers the events of those that were not so
+    /// before: all of them, or none when the store fails. A revoked one stays as it is.
+    pub async fn set_suspension(
+        &self,
+        tokens: Vec<(PatId, Event)>,
+        suspension: Suspension,
+    ) -> Result<Vec<Event>, StoreError> {
+        within(async {
+            let mut tx = self.begin().await?;
+            changes::lock(&mut tx).await?;
+            let mut changed = Vec::new();
+            for part in tokens.chunks(PART) {
+                changed.extend(set_suspended(&mut tx, part, suspension).await?);
+            }
+            if let Some((_, first)) = tokens.first() {
+                let kind = ChangeKind::TokenSuspended;
+                changes::record_all(&mut tx, kind, &changed, first.at).await?;
+            }
+            let events = tokens.into_iter().map(|(_, event)| event);
+            let events: Vec<_> =
+                events.filter(|event| changed.contains(&event.credential_id)).collect();
+            audit::append_all(&mut tx, &events.iter().collect::<Vec<_>>()).await?;
+            tx.commit().await?;
+            Ok(events)
+        })
+        .await
+    }
+
+    /// What is known of an owner; of a stranger, nothing.
+    pub async fn find_owner_note(&self, owner: &UserId) -> Result<OwnerNote, StoreError> {
+        within(async {
+            let row = sqlx::query("SELECT federated_at, doubted_at FROM owners WHERE user_id = $1")
+                .bind(owner.as_str())
+                .fetch_optional(&self.pool)
+                .await?;
+            let Some(row) = row else { return Ok(OwnerNote::default()) };
+            let time = |column: &str| -> Result<_, StoreError> {
+                Ok(row.try_get::<Option<i64>, _>(column)?.map(Timestamp::from_millis))
+            };
+            Ok(OwnerNote { federated_at: time("federated_at")?, doubted_at: time("doubted_at")? })
+        })
+        .await
+    }
+
+    /// Notes it; an owner who came from somewhere else once stays one who did.
+    pub async fn note_owner(&self, owner: &UserId, note: OwnerNote) -> Result<(), StoreError> {
+        within(async {
+            sqlx::query(
+                "INSERT INTO owners (user_id, tokens_created, federated_at, doubted_at) VALUES ($1, 0, $2, $3) \
+                 ON CONFLICT (user_id) DO UPDATE SET \
+                 federated_at = COALESCE(owners.federated_at, $2), doubted_at = $3",
+            )
+            .bind(owner.as_str())
+            .bind(note.federated_at.map(Timestamp::millis))
+            .bind(note.doubted_at.map(Timestamp::millis))
+            .execute(&self.pool)
+            .await?;
+            Ok(())
+        })
+        .await
+    }
+}
+
+/// The ids of those that were not so before.
+async fn set_suspended(
+    tx: &mut Transaction<'static, Any>,
+    tokens: &[(PatId, Event)],
+    suspension: Suspension,
+) -> Result<Vec<String>, StoreError> {
+    let Some((_, first)) = tokens.first() else { return Ok(Vec::new()) };
+    let ids = placeholders(2, tokens.len());
+    let (at, condition) = match suspension {
+        Suspension::Suspended => (Some(first.at.millis()), "suspended_at IS NULL"),
+        Suspension::Released => (None, "suspended_at IS NOT NULL"),
+    };
+    let sql = format!(
+        "UPDATE tokens SET suspended_at = $1 \
+         WHERE revoked_at IS NULL AND {condition} AND pat_id IN ({ids}) RETURNING pat_id"
+    );
+    let query = sqlx::query(AssertSqlSafe(sql)).bind(at);
+    let query = tokens.iter().fold(query, |query, (id, _)| query.bind(id.to_string()));
+    let rows = query.fetch_all(&mut **tx).await?;
+    rows.iter().map(|row| Ok(row.try_get(0)?)).collect()
+}

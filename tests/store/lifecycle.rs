@@ -1,0 +1,124 @@
+//! What the lifecycle of owners asks of the store.
+
+use std::time::Duration;
+
+use hallpass::audit::Action;
+use hallpass::clock::Timestamp;
+use hallpass::id::{PatId, UserId};
+use hallpass::store::{ChangeKind, OwnerNote, Suspension};
+
+use super::{DAY, NOW, event, on_each, revoke};
+
+#[tokio::test]
+async fn owners_of_live_tokens_are_listed_once_and_in_their_order() {
+    on_each!(|fresh| {
+        for owner in ["c", "a", "b", "d", "e"] {
+            fresh.create(owner, "one").await;
+            fresh.create(owner, "two").await;
+        }
+        fresh.execute("UPDATE tokens SET revoked_at = 1 WHERE user_id = 'b'").await;
+        fresh.execute("UPDATE tokens SET expires_at = 1 WHERE user_id = 'd'").await;
+        fresh
+            .execute("UPDATE tokens SET revoked_at = 1 WHERE user_id = 'e' AND name = 'one'")
+            .await;
+        fresh.execute("UPDATE tokens SET suspended_at = 1 WHERE user_id = 'a'").await;
+        let list = async |last: Option<&str>, limit| {
+            let last = last.map(UserId::new);
+            let owners =
+                fresh.store.list_token_owners_after(last.as_ref(), NOW.plus(DAY), limit).await;
+            owners.unwrap().iter().map(|owner| owner.as_str().to_owned()).collect::<Vec<_>>()
+        };
+        assert_eq!(list(None, 10).await, ["a", "c", "e"]);
+        assert_eq!(list(None, 2).await, ["a", "c"]);
+        assert_eq!(list(Some("c"), 2).await, ["e"]);
+        assert_eq!(list(Some("e"), 2).await, [""; 0]);
+    });
+}
+
+#[tokio::test]
+async fn all_tokens_of_an_owner_are_read_with_the_roles_of_their_issue() {
+    on_each!(|fresh| {
+        let made = [fresh.create("alice", "a").await, fresh.create("alice", "b").await];
+        fresh.create("bob", "c").await;
+        revoke(&fresh.store, made[0].pat_id, &event(Action::TokenRevoked, &made[0])).await.unwrap();
+        let alice = UserId::new("alice");
+        let all = fresh.store.list_owned_tokens_after(&alice, None, 10).await.unwrap();
+        let ids: Vec<PatId> = all.iter().map(|token| token.record.pat_id).collect();
+        assert_eq!(ids, [made[0].pat_id, made[1].pat_id]);
+        assert!(all.iter().all(|token| token.owner_roles == made[0].owner_roles));
+        let rest = fresh.store.list_owned_tokens_after(&alice, Some(ids[0]), 10).await.unwrap();
+        assert_eq!(rest, all[1..]);
+        assert_eq!(fresh.store.list_owned_tokens_after(&alice, None, 1).await.unwrap(), all[..1]);
+    });
+}
+
+#[tokio::test]
+async fn a_token_is_suspended_once_and_released_once_and_a_revoked_one_stays_as_it_is() {
+    on_each!(|fresh| {
+        let live = fresh.create("alice", "live").await;
+        let revoked = fresh.create("alice", "revoked").await;
+        revoke(&fresh.store, revoked.pat_id, &event(Action::TokenRevoked, &revoked)).await.unwrap();
+        let number = fresh.store.last_change().await.unwrap();
+        for (suspension, action) in [
+            (Suspension::Suspended, Action::TokenSuspended),
+            (Suspension::Released, Action::TokenReleased),
+        ] {
+            let events =
+                || [&live, &revoked].map(|token| (token.pat_id, event(action, token))).to_vec();
+            let done = fresh.store.set_suspension(events(), suspension).await.unwrap();
+            assert_eq!(
+                done,
+                [event(action, &live)]
+                    .map(|event| hallpass::audit::Event { id: done[0].id, ..event })
+            );
+            assert_eq!(fresh.store.set_suspension(events(), suspension).await.unwrap(), []);
+            let found = fresh.store.find_token(&live.user_id, live.pat_id).await.unwrap().unwrap();
+            assert_eq!(found.suspended_at.is_some(), suspension == Suspension::Suspended);
+            let found =
+                fresh.store.find_token(&live.user_id, revoked.pat_id).await.unwrap().unwrap();
+            assert_eq!(found.suspended_at, None);
+        }
+        let changes = fresh.store.list_changes_after(number).await.unwrap();
+        let told: Vec<_> = changes.iter().map(|change| (change.kind, &*change.subject)).collect();
+        let id = live.pat_id.to_string();
+        assert_eq!(told, [(Some(ChangeKind::TokenSuspended), &*id); 2]);
+        assert_eq!(
+            fresh.count("audit_events WHERE action IN ('token_suspended', 'token_released')").await,
+            2
+        );
+    });
+}
+
+#[tokio::test]
+async fn what_is_known_of_an_owner_is_kept_and_a_federated_one_stays_one() {
+    on_each!(|fresh| {
+        let alice = UserId::new("alice");
+        let find = async || fresh.store.find_owner_note(&alice).await.unwrap();
+        assert_eq!(find().await, OwnerNote::default());
+        let (early, late) = (NOW, NOW.plus(Duration::from_mins(1)));
+        let doubted = OwnerNote { federated_at: None, doubted_at: Some(early) };
+        fresh.store.note_owner(&alice, doubted).await.unwrap();
+        assert_eq!(find().await, doubted);
+        // A mint in between keeps it.
+        fresh.create("alice", "ci").await;
+        assert_eq!(find().await, doubted);
+        for federated_at in [Some(early), Some(late), None] {
+            let note = OwnerNote { federated_at, doubted_at: None };
+            fresh.store.note_owner(&alice, note).await.unwrap();
+            assert_eq!(find().await, OwnerNote { federated_at: Some(early), doubted_at: None });
+        }
+    });
+}
+
+#[tokio::test]
+async fn a_position_is_kept_for_each_source_and_never_goes_back() {
+    on_each!(|fresh| {
+        let at = Timestamp::from_millis;
+        assert_eq!(fresh.store.find_followed("one").await.unwrap(), None);
+        for (noted, kept) in [(5, 5), (9, 9), (7, 9)] {
+            fresh.store.note_followed("one", at(noted)).await.unwrap();
+            assert_eq!(fresh.store.find_followed("one").await.unwrap(), Some(at(kept)));
+        }
+        assert_eq!(fresh.store.find_followed("two").await.unwrap(), None);
+    });
+}
