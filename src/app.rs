@@ -11,7 +11,7 @@ use crate::config::{SealingKey, Settings};
 use crate::decide::{Decider, DeciderParts, Uses};
 use crate::keycloak::{ClientDirectory, Credentials, Keycloak, http_client};
 use crate::keys::{KeyError, KeyRing, PublishedKeys};
-use crate::lifecycle::Watch;
+use crate::lifecycle::{TokenOwners, Watch};
 use crate::owner::{AuthorityRule, Owners};
 use crate::seal::{SealError, Sealer};
 use crate::store::{Store, StoreError};
@@ -96,7 +96,13 @@ impl App {
             clock: clock.clone(),
             settings: Arc::new(settings.clients.clone()),
         };
-        let watch = Watch::new(keycloak, api_clients.clone(), settings.lifecycle);
+        let token_owners = TokenOwners::new(
+            store.clone(),
+            owners.clone(),
+            clock.clone(),
+            settings.lifecycle.sweep_interval,
+        );
+        let watch = Watch::new(keycloak, api_clients.clone(), token_owners, settings.lifecycle);
         let published = PublishedKeys::new(jwks.clone());
         let tokens = Tokens {
             store: store.clone(),

@@ -18,6 +18,7 @@ mod doctor;
 mod documents;
 mod faults;
 mod keycloak_facts;
+mod lifecycle;
 mod smoke;
 mod store;
 mod validators;

@@ -1,79 +1,258 @@
-//! The realm's admin events: hints that something changed.
+//! The realm's events, of administrators and of users: hints that something changed.
 
 use serde::Deserialize;
+use serde_json::Value;
 
 use super::{Keycloak, KeycloakError};
 use crate::clock::Timestamp;
 use crate::id::UserId;
 
-/// Something that an administrator, or we, did in the realm.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct AdminEvent {
+/// An event of either kind.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RealmEvent {
     /// Its id.
     pub id: String,
-    /// When it was done, in milliseconds since the epoch, by Keycloak's clock; stamped before the commit.
+    /// When it happened, in milliseconds since the epoch, by Keycloak's clock; stamped before the commit.
     pub time: i64,
-    #[serde(default)]
-    resource_path: Option<String>,
+    /// What it is about, as far as anybody here asks.
+    pub subjects: Vec<Subject>,
 }
 
-/// What an event is about, as far as anybody here asks.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+/// What an event is about.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Subject {
     /// The client of this internal id, or something below it.
     Client(String),
     /// The user of this id, or something below them.
-    User(UserId),
+    User(UserId, UserChange),
+    /// Many users, and which cannot be told from the event: those of a group, role, organization or directory.
+    Everybody,
 }
 
+/// What an event says of a user. It may be over by now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum UserChange {
+    /// Something of theirs changed.
+    Changed,
+    /// They were edited; how is not said.
+    Edited,
+    /// They were edited, and are enabled.
+    Enabled,
+    /// They were disabled or deleted, on purpose.
+    Left,
+}
+
+/// The kinds of events of which there is a list each.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EventKind {
+    /// What administrators did, and what we did.
+    Admin,
+    /// What users did, as far as it ends their account.
+    User,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct AdminEvent {
+    id: String,
+    time: i64,
+    #[serde(default)]
+    operation_type: String,
+    #[serde(default)]
+    resource_path: Option<String>,
+    /// What the administrator sent, as JSON; absent where the realm does not record it.
+    #[serde(default)]
+    representation: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct UserEvent {
+    id: String,
+    time: i64,
+    #[serde(rename = "type")]
+    kind: String,
+    #[serde(default)]
+    user_id: Option<String>,
+}
+
+const DELETE_ACCOUNT: &str = "DELETE_ACCOUNT";
+const LOCKED_OUT: &str = "USER_DISABLED_BY_PERMANENT_LOCKOUT";
+
 impl AdminEvent {
-    /// What it is about. Read from the path: a client's mappers, scopes and secret have resource types of their own.
-    #[must_use]
-    pub fn subject(&self) -> Option<Subject> {
-        let mut segments = self.resource_path.as_deref()?.split('/');
-        match (segments.next()?, segments.next()?) {
-            ("clients", uuid) => Some(Subject::Client(uuid.to_owned())),
-            ("users", id) => Some(Subject::User(UserId::new(id))),
-            _ => None,
+    /// Read from the path: a client's mappers, scopes and secret have resource types of their own.
+    fn subjects(&self) -> Vec<Subject> {
+        let path: Vec<_> = self.resource_path.iter().flat_map(|path| path.split('/')).collect();
+        let made = self.operation_type == "CREATE";
+        match *path {
+            ["users", id] => vec![Subject::User(UserId::new(id), self.user_change())],
+            ["users", id, ..] => vec![Subject::User(UserId::new(id), UserChange::Changed)],
+            // Nobody has a new role, is in a new group or organization.
+            ["roles" | "groups" | "organizations", _] | ["clients", _, "roles", _] if made => {
+                vec![]
+            }
+            ["clients", uuid] if self.operation_type == "DELETE" => {
+                vec![Subject::Client(uuid.to_owned()), Subject::Everybody]
+            }
+            ["clients", _, "roles", ..]
+            | [
+                "roles" | "roles-by-id" | "groups" | "organizations" | "components"
+                | "user-storage" | "workflows",
+                ..,
+            ] => vec![Subject::Everybody],
+            ["clients", uuid, ..] => vec![Subject::Client(uuid.to_owned())],
+            _ => vec![],
+        }
+    }
+
+    fn user_change(&self) -> UserChange {
+        if self.operation_type == "DELETE" {
+            return UserChange::Left;
+        }
+        let Some(text) = &self.representation else { return UserChange::Edited };
+        let sent: Value = serde_json::from_str(text).unwrap_or_default();
+        match sent.get("enabled").and_then(Value::as_bool) {
+            Some(true) => UserChange::Enabled,
+            Some(false) => UserChange::Left,
+            None => UserChange::Changed,
         }
     }
 }
 
+impl UserEvent {
+    fn subjects(&self) -> Vec<Subject> {
+        let change = match self.kind.as_str() {
+            DELETE_ACCOUNT => UserChange::Left,
+            LOCKED_OUT => UserChange::Changed,
+            _ => return vec![],
+        };
+        self.user_id.iter().map(|id| Subject::User(UserId::new(&**id), change)).collect()
+    }
+}
+
+impl From<AdminEvent> for RealmEvent {
+    fn from(event: AdminEvent) -> Self {
+        Self { subjects: event.subjects(), id: event.id, time: event.time }
+    }
+}
+
+impl From<UserEvent> for RealmEvent {
+    fn from(event: UserEvent) -> Self {
+        Self { subjects: event.subjects(), id: event.id, time: event.time }
+    }
+}
+
 impl Keycloak {
-    /// Admin events from a moment on, oldest first; `first` and `max` page through them.
-    pub async fn list_admin_events(
+    /// Events from a moment on, oldest first; `first` and `max` page through them.
+    pub async fn list_events(
         &self,
+        kind: EventKind,
         from: Timestamp,
         first: usize,
         max: usize,
-    ) -> Result<Vec<AdminEvent>, KeycloakError> {
+    ) -> Result<Vec<RealmEvent>, KeycloakError> {
         let (from, first, max) = (from.millis().to_string(), first.to_string(), max.to_string());
-        let query = [
+        let mut query = vec![
             ("dateFrom", from.as_str()),
             ("direction", "asc"),
             ("first", first.as_str()),
             ("max", max.as_str()),
         ];
-        self.get("/admin-events", &query).await
+        match kind {
+            EventKind::Admin => {
+                let events: Vec<AdminEvent> = self.get("/admin-events", &query).await?;
+                Ok(events.into_iter().map(RealmEvent::from).collect())
+            }
+            EventKind::User => {
+                query.extend([("type", DELETE_ACCOUNT), ("type", LOCKED_OUT)]);
+                let events: Vec<UserEvent> = self.get("/events", &query).await?;
+                Ok(events.into_iter().map(RealmEvent::from).collect())
+            }
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
+    fn admin(operation: &str, path: &str, representation: Option<&str>) -> Vec<Subject> {
+        let event = json!({"id": "e", "time": 0, "operationType": operation, "resourcePath": path,
+            "representation": representation});
+        serde_json::from_value::<AdminEvent>(event).unwrap().subjects()
+    }
+
+    fn user(id: &str, change: UserChange) -> Vec<Subject> {
+        vec![Subject::User(UserId::new(id), change)]
+    }
+
     #[test]
-    fn subjects() {
-        let of = |path: &str| {
-            let resource_path = Some(path.to_owned());
-            AdminEvent { id: "e".to_owned(), time: 0, resource_path }.subject()
+    fn subjects_of_clients() {
+        let client = vec![Subject::Client("c1".to_owned())];
+        assert_eq!(admin("UPDATE", "clients/c1", None), client);
+        assert_eq!(admin("CREATE", "clients/c1/optional-client-scopes/s1", None), client);
+        assert_eq!(
+            admin("DELETE", "clients/c1", None),
+            [Subject::Client("c1".to_owned()), Subject::Everybody]
+        );
+        for path in ["clients", "", "client-scopes/s", "authentication/flows/f"] {
+            assert_eq!(admin("UPDATE", path, None), [], "{path}");
+        }
+    }
+
+    #[test]
+    fn what_is_said_of_a_user() {
+        use UserChange::{Changed, Edited, Enabled, Left};
+        for (operation, sent, change) in [
+            ("UPDATE", Some(r#"{"enabled":false}"#), Left),
+            ("UPDATE", Some(r#"{"enabled":true,"email":"x"}"#), Enabled),
+            ("UPDATE", Some(r#"{"email":"x"}"#), Changed),
+            ("UPDATE", Some("no JSON"), Changed),
+            ("UPDATE", None, Edited),
+            ("DELETE", None, Left),
+            ("DELETE", Some(r#"{"enabled":true}"#), Left),
+        ] {
+            assert_eq!(admin(operation, "users/u1", sent), user("u1", change), "{sent:?}");
+        }
+        for path in ["users/u1/role-mappings/realm", "users/u1/groups/g1", "users/u1/logout"] {
+            assert_eq!(admin("DELETE", path, Some(r#"{"enabled":false}"#)), user("u1", Changed));
+        }
+    }
+
+    #[test]
+    fn what_concerns_many() {
+        for (operation, path) in [
+            ("CREATE", "groups/g1/role-mappings/realm"),
+            ("DELETE", "groups/g1"),
+            ("UPDATE", "groups/g1"),
+            ("CREATE", "groups/g1/children"),
+            ("DELETE", "roles/r"),
+            ("UPDATE", "roles/r"),
+            ("CREATE", "roles/r/composites"),
+            ("DELETE", "roles-by-id/r1/composites"),
+            ("CREATE", "clients/c1/roles/r/composites"),
+            ("DELETE", "clients/c1/roles/r"),
+            ("UPDATE", "organizations/o1"),
+            ("CREATE", "organizations/o1/members"),
+            ("UPDATE", "components/ldap"),
+        ] {
+            assert_eq!(admin(operation, path, None), [Subject::Everybody], "{operation} {path}");
+        }
+        for path in ["roles/r", "groups/g1", "organizations/o1", "clients/c1/roles/r"] {
+            assert_eq!(admin("CREATE", path, None), [], "{path}");
+        }
+    }
+
+    #[test]
+    fn users_who_leave_by_themselves_and_who_are_locked_out() {
+        let of = |kind: &str| {
+            let event = json!({"id": "e", "time": 0, "type": kind, "userId": "u1"});
+            serde_json::from_value::<UserEvent>(event).unwrap().subjects()
         };
-        let client = Some(Subject::Client("c1".to_owned()));
-        assert_eq!(of("clients/c1"), client);
-        assert_eq!(of("clients/c1/optional-client-scopes/s1"), client);
-        assert_eq!(of("users/u1/role-mappings/realm"), Some(Subject::User(UserId::new("u1"))));
-        assert_eq!(of("clients"), None);
-        assert_eq!(of("groups/g1"), None);
+        assert_eq!(of("DELETE_ACCOUNT"), user("u1", UserChange::Left));
+        assert_eq!(of("USER_DISABLED_BY_PERMANENT_LOCKOUT"), user("u1", UserChange::Changed));
+        assert_eq!(of("LOGIN"), []);
     }
 }

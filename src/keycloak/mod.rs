@@ -18,7 +18,7 @@ mod users;
 pub use clients::{ClientDocument, ClientWithSecret, GRANTABLE, ScopeDetails, ScopeKind};
 pub use directory::ClientDirectory;
 pub use error::KeycloakError;
-pub use events::{AdminEvent, Subject};
+pub use events::{EventKind, RealmEvent, Subject, UserChange};
 pub use inspect::{AudienceMapper, Discovery, Login, MappedRoles, RealmPage};
 pub use jwks::fetch_jwks;
 pub use realm::{ClientId, NewKeyProvider};

@@ -1,6 +1,7 @@
 //! Users, and the claims that Keycloak's mappers would give them.
 
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 use serde_json::{Map, Value};
 
 use super::{Keycloak, KeycloakError};
@@ -13,15 +14,49 @@ pub struct User {
     /// The name at login.
     pub username: String,
     /// False when disabled, when locked out for good, or when the user's LDAP is away.
-    #[serde(default)]
     pub enabled: bool,
+    #[serde(default)]
+    federation_link: Option<String>,
+    #[serde(default)]
+    attributes: Attributes,
 }
+
+/// Those attributes that Keycloak itself sets, and that users cannot edit.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Attributes {
+    #[serde(default)]
+    disabled_reason: Vec<String>,
+}
+
+impl User {
+    /// Whether the user comes from somewhere else, such as LDAP.
+    #[must_use]
+    pub const fn is_federated(&self) -> bool {
+        self.federation_link.is_some()
+    }
+
+    /// Whether Keycloak itself disabled the user, for too many wrong passwords.
+    #[must_use]
+    pub fn is_locked_out(&self) -> bool {
+        !self.enabled && self.attributes.disabled_reason.iter().any(|reason| reason == LOCKED_OUT)
+    }
+}
+
+const LOCKED_OUT: &str = "permanentLockout";
 
 impl Keycloak {
     /// The user of this id.
     pub async fn find_user(&self, id: &UserId) -> Result<Option<User>, KeycloakError> {
         let Some(path) = user_path(id) else { return Ok(None) };
         self.find(&path, &[("userProfileMetadata", "false")]).await
+    }
+
+    /// Whether the user is linked with an account at an identity provider.
+    pub async fn has_federated_identity(&self, id: &UserId) -> Result<bool, KeycloakError> {
+        let Some(path) = user_path(id) else { return Ok(false) };
+        let found: Vec<IgnoredAny> = self.get(&format!("{path}/federated-identity"), &[]).await?;
+        Ok(!found.is_empty())
     }
 
     /// The claims of an access token that the client's mappers would make for this user: without a

@@ -1,60 +1,93 @@
 //! Following the realm.
 //!
-//! 1. Admin events are read every `lifecycle.poll_interval`, with an overlap, since they are stamped before their
-//!    commit; those that were seen are passed over. What an event is about is read anew and compared.
+//! 1. Events of administrators and users are read every `lifecycle.poll_interval`, with an overlap, since they are
+//!    stamped before their commit; those that were seen are passed over. What an event is about is read anew and compared,
+//!    and once more a moment later: Keycloak forgets what it remembers of users and roles only after the commit.
+//!    How far they are dealt with is in the store, so that a restart goes on from there.
 //! 2. Everything is looked at when the service starts and every `lifecycle.sweep_interval`.
 //! 3. Interrupted operations are brought to an end at start and every few seconds.
 //!
-//! Each of them fails on its own, is said once, and is tried again.
+//! Each of them fails on its own, is said once, and is tried again. One client or user that cannot be looked at does not
+//! keep the others; it is looked at again with the next events.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::Mutex;
-use tokio::time::{MissedTickBehavior, interval};
+use tokio::sync::{Mutex, Notify};
+use tokio::time::{MissedTickBehavior, interval, sleep};
 
+use super::feed::Feed;
+use super::owners::{Hint, TokenOwners};
 use crate::client::Clients;
-use crate::clock::Timestamp;
 use crate::config::Lifecycle;
 use crate::error::Error;
-use crate::keycloak::{Keycloak, Subject};
+use crate::id::UserId;
+use crate::keycloak::{EventKind, Keycloak, Subject, UserChange};
 
-/// How long an event may take from its stamp to its commit, and how far the clocks may differ.
-const OVERLAP: Duration = Duration::from_secs(15);
-const PAGE: usize = 200;
+/// When all owners are looked at once more: what an event tells of is everywhere by then.
+const AGAIN: Duration = Duration::from_secs(1);
 const RECONCILE_INTERVAL: Duration = Duration::from_secs(5);
+/// A look at all owners that failed is tried again this much later.
+const RETRY: Duration = Duration::from_secs(5);
 
 /// Follows the realm. Clones share the position.
 #[derive(Clone)]
 pub struct Watch {
     keycloak: Keycloak,
     clients: Clients,
+    token_owners: TokenOwners,
     settings: Lifecycle,
     position: Arc<Mutex<Position>>,
+    /// Asks for a look at all owners.
+    everybody: Arc<Notify>,
 }
 
-/// How far the events were read.
+/// How far the events were read, and what of them could not be dealt with yet.
 struct Position {
-    newest: Timestamp,
-    /// The ids within the overlap, and their times.
-    seen: HashMap<String, i64>,
+    feeds: [Feed; 2],
+    clients: BTreeSet<String>,
+    users: BTreeMap<UserId, UserChange>,
+    /// Looked at once: again with the next events.
+    again: BTreeMap<UserId, UserChange>,
 }
 
 impl Watch {
-    /// From now on; what happened before is the first sweep's.
+    /// From where the store says; what happened before the first start is the first sweep's.
     #[must_use]
-    pub fn new(keycloak: Keycloak, clients: Clients, settings: Lifecycle) -> Self {
-        let position = Position { newest: clients.clock.now(), seen: HashMap::new() };
-        Self { keycloak, clients, settings, position: Arc::new(Mutex::new(position)) }
+    pub fn new(
+        keycloak: Keycloak,
+        clients: Clients,
+        token_owners: TokenOwners,
+        settings: Lifecycle,
+    ) -> Self {
+        let position = Position {
+            feeds: [Feed::new(EventKind::Admin), Feed::new(EventKind::User)],
+            clients: BTreeSet::new(),
+            users: BTreeMap::new(),
+            again: BTreeMap::new(),
+        };
+        Self {
+            keycloak,
+            clients,
+            token_owners,
+            settings,
+            position: Arc::new(Mutex::new(position)),
+            everybody: Arc::default(),
+        }
     }
 
     /// Follows until `end`.
     pub async fn run(self, end: impl Future<Output = ()>) {
+        let Lifecycle { poll_interval, sweep_interval } = self.settings;
+        let sweep_clients = || self.clients.sweep();
+        let sweep_owners = || self.token_owners.sweep();
         let following = async {
             tokio::join!(
-                repeat("events cannot be followed", self.settings.poll_interval, || self.poll()),
-                repeat("the realm cannot be swept", self.settings.sweep_interval, || self.sweep()),
+                repeat("events cannot be followed", poll_interval, || self.poll()),
+                repeat("API clients cannot be swept", sweep_interval, sweep_clients),
+                repeat("owners of tokens cannot be swept", sweep_interval, sweep_owners),
+                self.look_at_everybody_when_asked(),
                 self.reconcile(),
             )
         };
@@ -66,46 +99,97 @@ impl Watch {
 
     /// Reads new events, and looks at what they are about.
     pub async fn poll(&self) -> Result<(), Error> {
-        let mut position = self.position.lock().await;
-        let overlap = i64::try_from(OVERLAP.as_millis()).unwrap_or(i64::MAX);
-        let from = Timestamp::from_millis(position.newest.millis().saturating_sub(overlap));
-        let mut fresh = HashMap::new();
-        let mut subjects = BTreeSet::new();
-        let mut first = 0;
-        loop {
-            let page = self.keycloak.list_admin_events(from, first, PAGE).await?;
-            first += page.len();
-            let last = page.len() < PAGE;
-            for event in page {
-                if !position.seen.contains_key(&event.id) {
-                    subjects.extend(event.subject());
+        let position = &mut *self.position.lock().await;
+        let (mut unread, mut fresh) = (None, BTreeMap::new());
+        for feed in &mut position.feeds {
+            let (store, now) = (&self.clients.store, self.clients.clock.now());
+            match feed.read(&self.keycloak, store, now).await {
+                Ok(subjects) => {
+                    for subject in subjects {
+                        match subject {
+                            Subject::Client(uuid) => drop(position.clients.insert(uuid)),
+                            Subject::User(user, change) => note(&mut fresh, user, change),
+                            Subject::Everybody => self.everybody.notify_one(),
+                        }
+                    }
                 }
-                fresh.insert(event.id, event.time);
-            }
-            if last {
-                break;
+                Err(error) => unread = Some(error),
             }
         }
-        for subject in subjects {
-            match subject {
-                Subject::Client(uuid) => self.clients.observe_keycloak_client(&uuid).await?,
-                Subject::User(user) => self.clients.observe_owner(&user).await?,
-            }
+        for (user, change) in std::mem::take(&mut position.again) {
+            position.users.entry(user).or_insert(change);
         }
-        // Only now: what failed on the way is read again.
-        if let Some(newest) = fresh.values().max() {
-            position.newest = position.newest.max(Timestamp::from_millis(*newest));
+        for (user, change) in &fresh {
+            note(&mut position.users, user.clone(), *change);
         }
-        position.seen = fresh;
+        position.again = fresh;
+        let unsettled = self.settle(&mut position.clients, &mut position.users).await;
+        if let Some(error) = unread.or(unsettled) {
+            return Err(error);
+        }
+        for feed in &mut position.feeds {
+            feed.settle(&self.clients.store).await?;
+        }
         Ok(())
     }
 
-    async fn sweep(&self) -> Result<(), Error> {
-        self.clients.sweep().await
+    /// Looks at these; what cannot be looked at stays. Answers the last failure.
+    async fn settle(
+        &self,
+        clients: &mut BTreeSet<String>,
+        users: &mut BTreeMap<UserId, UserChange>,
+    ) -> Option<Error> {
+        let mut failure = None;
+        for uuid in std::mem::take(clients) {
+            if let Err(error) = self.clients.observe_keycloak_client(&uuid).await {
+                failure = Some(error);
+                clients.insert(uuid);
+            }
+        }
+        let noted = std::mem::take(users);
+        let hints =
+            noted.iter().map(|(user, change)| (user.clone(), Hint::Event(*change))).collect();
+        for (user, _, error) in self.token_owners.look_at_each(hints).await {
+            tracing::debug!(user_id = %user, cause = error.chain(), "an owner cannot be looked at");
+            failure = Some(error);
+            users.extend(noted.get(&user).map(|change| (user.clone(), *change)));
+        }
+        for (user, change) in noted {
+            if let Err(error) = self.clients.observe_owner(&user).await {
+                failure = Some(error);
+                users.insert(user, change);
+            }
+        }
+        failure
+    }
+
+    /// However often it is asked for meanwhile, one look more is enough.
+    async fn look_at_everybody_when_asked(&self) {
+        loop {
+            self.everybody.notified().await;
+            let look = async || {
+                self.token_owners.look_at_everybody().await?;
+                sleep(AGAIN).await;
+                self.token_owners.look_at_everybody().await
+            };
+            if let Err(error) = look().await {
+                tracing::error!(cause = error.chain(), %error, "not all owners could be looked at");
+                sleep(RETRY).await;
+                self.everybody.notify_one();
+            }
+        }
     }
 
     async fn reconcile(&self) {
         repeat("operations cannot be ended", RECONCILE_INTERVAL, || self.clients.reconcile()).await;
+    }
+}
+
+/// The last word of whether a user left counts; what says nothing of it takes nothing back.
+fn note(users: &mut BTreeMap<UserId, UserChange>, user: UserId, change: UserChange) {
+    let noted = users.entry(user).or_insert(change);
+    if change != UserChange::Changed {
+        *noted = change;
     }
 }
 
@@ -127,5 +211,28 @@ async fn repeat<F: Future<Output = Result<(), Error>>>(
             _ => {}
         }
         failing = outcome.is_err();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_word_of_whether_a_user_left_counts() {
+        use UserChange::{Changed, Edited, Enabled, Left};
+        for (changes, noted) in [
+            (&[Changed, Left][..], Left),
+            (&[Left, Changed], Left),
+            (&[Left, Enabled], Enabled),
+            (&[Enabled, Left, Changed, Changed], Left),
+            (&[Left, Edited], Edited),
+        ] {
+            let mut users = BTreeMap::new();
+            for change in changes {
+                note(&mut users, UserId::new("u"), *change);
+            }
+            assert_eq!(users[&UserId::new("u")], noted, "{changes:?}");
+        }
     }
 }

@@ -30,6 +30,24 @@ pub struct Owner {
     pub username: String,
     /// The roles that a token of theirs can carry.
     pub roles: Roles,
+    /// Whether they come from somewhere else, such as LDAP.
+    pub federated: bool,
+}
+
+/// What Keycloak has of an owner at one moment, enabled or not.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Sight {
+    /// They can log in.
+    Enabled(Owner),
+    /// Too many wrong passwords: until an administrator enables them.
+    LockedOut,
+    /// They cannot log in, or so it seems: a federated one reads so while the place that they come from is away.
+    Disabled {
+        /// Whether they come from somewhere else, such as LDAP.
+        federated: bool,
+    },
+    /// There is no such user.
+    Gone,
 }
 
 /// Looks at owners.
@@ -51,9 +69,34 @@ impl Owners {
     pub async fn get_enabled(&self, id: &UserId) -> Result<Owner, Error> {
         let user = self.keycloak.find_user(id).await?.filter(|user| user.enabled);
         let user = user.ok_or_else(disabled)?;
+        self.get_owner(id, user).await
+    }
+
+    /// The owner as they are now. A malformed answer is an error, never "gone" or "no roles".
+    pub async fn look_at(&self, id: &UserId) -> Result<Sight, Error> {
+        let Some(user) = self.keycloak.find_user(id).await? else { return Ok(Sight::Gone) };
+        if user.enabled {
+            return Ok(Sight::Enabled(self.get_owner(id, user).await?));
+        }
+        if user.is_locked_out() {
+            return Ok(Sight::LockedOut);
+        }
+        Ok(Sight::Disabled { federated: user.is_federated() })
+    }
+
+    async fn get_owner(&self, id: &UserId, user: User) -> Result<Owner, Error> {
         let claims = self.get_claims(PROBE_CLIENT, id).await?;
+        // Who has no roles has no claim of them: an answer of something else must not pass for that.
+        if claims.get("azp").and_then(Value::as_str) != Some(PROBE_CLIENT) {
+            return Err(protocol("it is no evaluation of the probe").into());
+        }
         let roles = Roles::from_claims(&claims).map_err(protocol)?;
-        Ok(Owner { username: user.username, roles })
+        Ok(Owner { federated: user.is_federated(), username: user.username, roles })
+    }
+
+    /// Whether the owner logs in by way of an identity provider: a member of an organization can.
+    pub async fn has_identity_provider(&self, id: &UserId) -> Result<bool, KeycloakError> {
+        self.keycloak.has_federated_identity(id).await
     }
 
     /// What the owner's access token would say that they may do, now.

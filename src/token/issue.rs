@@ -29,7 +29,7 @@ use crate::keycloak::KeycloakError;
 use crate::keys::Signer;
 use crate::owner::{Owner, is_keycloaks_own_client};
 use crate::principal::{Action, Origin, Principal};
-use crate::store::{self, Chain, Restrictions, TokenCreated, TokenDeleted, TokenRecord};
+use crate::store::{self, Chain, OwnerNote, Restrictions, TokenCreated, TokenDeleted, TokenRecord};
 
 /// For steps 1 to 3.
 const PREPARE: Duration = Duration::from_secs(5);
@@ -117,6 +117,12 @@ impl Tokens {
         };
         let Prepared { signer, owner, record, signing_input } = self.prepare(begun, &plan).await?;
 
+        if owner.federated {
+            // Before the record: when such an owner is gone, Keycloak no longer says that they were one.
+            let federated_at = Some(record.created_at);
+            let note = OwnerNote { federated_at, doubted_at: None };
+            self.store.note_owner(&caller.user_id, note).await?;
+        }
         let subject = (record.pat_id, record.name.as_str(), &record.user_id);
         let created = audit::Action::TokenCreated;
         let event = Event::of_token(created, subject, (caller, origin), record.created_at);

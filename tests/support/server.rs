@@ -1,5 +1,7 @@
 //! The service, in process, with a clock that tests can move.
 
+use std::time::Duration;
+
 use hallpass::clock::Clock;
 use hallpass::serve::Server;
 use hallpass::store::Store;
@@ -19,6 +21,22 @@ impl TestServer {
     /// A server in the shared realm, on SQLite.
     pub async fn start() -> Self {
         Self::in_realm(TestRealm::shared().await).await
+    }
+
+    /// A server in the shared realm that has read the realm's events for the last time.
+    pub async fn that_follows_nothing() -> Self {
+        let seldom = [("HALLPASS_LIFECYCLE__POLL_INTERVAL", "24h")];
+        let server = Self::start_with(TestRealm::shared().await, Database::sqlite, &seldom).await;
+        let store = server.store().await;
+        let read = async {
+            // The list that is read last.
+            while store.find_followed("user_events").await.unwrap().is_none() {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(30), read).await.unwrap();
+        store.close().await;
+        server
     }
 
     pub async fn in_realm(realm: TestRealm) -> Self {
@@ -92,18 +110,21 @@ impl TestServer {
         Self::on(realm, database, folder, self.clock.clone(), &[]).await
     }
 
-    /// Ends the service in order and starts it again, with other settings than usual.
-    pub async fn restart(mut self, extra: &[(&str, &str)]) -> Self {
+    /// Ends the service in order; [`Self::restart`] starts it again.
+    pub async fn halt(&mut self) {
         if let Some(server) = self.server.take() {
             server.stop().await;
         }
+    }
+
+    /// Ends the service in order and starts it again, with other settings than usual.
+    pub async fn restart(mut self, extra: &[(&str, &str)]) -> Self {
+        self.halt().await;
         Self::on(self.realm, self.database, self.folder, self.clock, extra).await
     }
 
     /// Ends the service in order.
     pub async fn stop(mut self) {
-        if let Some(server) = self.server.take() {
-            server.stop().await;
-        }
+        self.halt().await;
     }
 }

@@ -188,7 +188,8 @@ fn administrator_id(administrator: &Api) -> String {
 
 #[tokio::test]
 async fn a_token_of_a_disabled_or_deleted_owner_says_so() {
-    let server = TestServer::start().await;
+    // As long as it is not followed: then the token is deleted.
+    let server = TestServer::that_follows_nothing().await;
     let realm = &server.realm;
     let admin = Admin::log_in().await;
     let person = realm.person().await;

@@ -39,7 +39,7 @@ impl Call {
 
 /// The poll's, the login for all of them, and what is remembered: the realm's keys and Hallpass's own clients.
 fn is_the_service_s_own(line: &str) -> bool {
-    let own = line.ends_with("/clients") || line.ends_with("/admin-events");
+    let own = line.ends_with("/clients") || line.ends_with("events");
     line.ends_with("/token") || line.ends_with("/certs") || (line.starts_with("GET ") && own)
 }
 

@@ -1,0 +1,140 @@
+//! Owners who leave: disabled, deleted, by themselves, locked out.
+
+use aws_lc_rs::digest::{SHA256, digest};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde_json::{Value, json};
+
+use super::{Scene, user};
+use crate::support::{Browser, DATABASES, LOGIN_CLIENT, PASSWORD, Stop, http};
+
+#[tokio::test]
+async fn an_owner_whom_an_administrator_disables_loses_all_tokens_for_good_on_both_databases() {
+    for database in DATABASES {
+        let scene = Scene::set_with(database, &super::EVENTS_ONLY).await;
+        let (holder, other) = (scene.holder().await, scene.holder().await);
+        let revoked = scene.holder_of(holder.person.clone()).await;
+        let path = format!("{}/{}/invalidate", super::TOKENS, revoked.pat_id);
+        holder.api.post_empty(&path).await.expect(200);
+        scene.set_enabled(&holder.person, false).await;
+        // At once, whether the event was read or not.
+        scene.pat(&holder).await.expect_problem(401, "unauthenticated");
+        scene.assert_deleted(&holder, "owner_disabled").await;
+        scene.assert_deleted(&revoked, "owner_disabled").await;
+
+        scene.set_enabled(&holder.person, true).await;
+        scene.wait_until_followed().await;
+        scene.pat(&holder).await.expect_problem(401, "unauthenticated");
+        let again = scene.holder_of(holder.person.clone()).await;
+        scene.wait_until_followed().await;
+        scene.assert_good(&again).await;
+        scene.assert_good(&other).await;
+        scene.server.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn an_owner_whom_an_administrator_deletes_loses_all_tokens() {
+    let scene = Scene::set().await;
+    let (holder, other) = (scene.holder().await, scene.holder().await);
+    scene.delete(&user(&holder.person), &Value::Null).await;
+    scene.pat(&holder).await.expect_problem(401, "unauthenticated");
+    scene.assert_deleted(&holder, "owner_deleted").await;
+    scene.assert_good(&other).await;
+    scene.server.stop().await;
+}
+
+#[tokio::test]
+async fn without_details_in_the_events_a_disabled_owner_loses_their_tokens_too() {
+    let scene = Scene::set().await;
+    scene.put("", &json!({"adminEventsDetailsEnabled": false})).await;
+    let (holder, edited) = (scene.holder().await, scene.holder().await);
+    scene.put(&user(&edited.person), &json!({"firstName": "Renamed"})).await;
+    scene.set_enabled(&holder.person, false).await;
+    scene.assert_deleted(&holder, "owner_disabled").await;
+    scene.wait_until_followed().await;
+    scene.assert_good(&edited).await;
+    scene.server.stop().await;
+}
+
+#[tokio::test]
+async fn an_owner_who_deletes_their_own_account_loses_all_tokens() {
+    let scene = Scene::set().await;
+    let (holder, other) = (scene.holder().await, scene.holder().await);
+    scene.realm.give_roles(&holder.person, "account", &["delete-account"]).await;
+    let action = "authentication/required-actions/delete_account";
+    let mut settings = scene.get(action).await;
+    settings["enabled"] = json!(true);
+    scene.put(action, &settings).await;
+
+    let verifier = "a-verifier-of-43-characters-or-more-as-rfc-7636-asks";
+    let challenge = URL_SAFE_NO_PAD.encode(digest(&SHA256, verifier.as_bytes()));
+    let mut url: url::Url =
+        format!("{}/protocol/openid-connect/auth", scene.realm.issuer()).parse().unwrap();
+    url.query_pairs_mut()
+        .append_pair("client_id", "hallpass")
+        .append_pair("response_type", "code")
+        .append_pair("scope", "openid")
+        .append_pair("redirect_uri", "http://localhost:8090/auth/callback")
+        .append_pair("code_challenge_method", "S256")
+        .append_pair("code_challenge", &challenge)
+        .append_pair("kc_action", "delete_account");
+    let mut browser = Browser::new(&scene.realm.issuer());
+    let page = browser.open(url.as_str()).await;
+    let login = [("username", &*holder.person.username), ("password", PASSWORD)];
+    let page = browser.send_form(page, &login).await;
+    let Stop::Page { status: 200, html, .. } = &page else { panic!("no page: {page:?}") };
+    assert!(html.contains("delete"), "{html}");
+    browser.send_form(page, &[]).await;
+
+    scene.assert_deleted(&holder, "owner_deleted").await;
+    scene.assert_good(&other).await;
+    scene.server.stop().await;
+}
+
+#[tokio::test]
+async fn an_owner_who_is_locked_out_for_good_has_their_tokens_revoked_and_not_deleted() {
+    let scene = Scene::set().await;
+    let lockout = json!({
+        "bruteForceProtected": true, "permanentLockout": true, "failureFactor": 2,
+        "quickLoginCheckMilliSeconds": 0,
+    });
+    scene.put("", &lockout).await;
+    let (holder, other) = (scene.holder().await, scene.holder().await);
+    let url = format!("{}/protocol/openid-connect/token", scene.realm.issuer());
+    super::until("the lockout", async || {
+        let form = [
+            ("grant_type", "password"),
+            ("client_id", LOGIN_CLIENT),
+            ("username", holder.person.username.as_str()),
+            ("password", "wrong"),
+        ];
+        http().post(&url).form(&form).send().await.unwrap();
+        scene.get(&user(&holder.person)).await["enabled"] == false
+    })
+    .await;
+    scene.assert_revoked(&holder, "owner_locked_out", "").await;
+    // An administrator who edits the account changes nothing about that, nor who enables it again.
+    let edited = scene.get(&user(&holder.person)).await;
+    scene.put(&user(&holder.person), &edited).await;
+    scene.set_enabled(&holder.person, true).await;
+    scene.wait_until_followed().await;
+    scene.assert_revoked(&holder, "owner_locked_out", "").await;
+    scene.assert_good(&other).await;
+    scene.server.stop().await;
+}
+
+#[tokio::test]
+async fn an_owner_who_is_disabled_and_enabled_again_between_two_looks_keeps_their_tokens() {
+    let mut scene = Scene::set().await;
+    let holder = scene.holder().await;
+    scene.wait_until_followed().await;
+    scene.server.halt().await;
+    scene.set_enabled(&holder.person, false).await;
+    scene.set_enabled(&holder.person, true).await;
+    scene.server = scene.server.restart(&super::EVENTS_ONLY).await;
+    scene.wait_until_followed().await;
+    assert_eq!(scene.audited(&holder).await.len(), 1);
+    scene.assert_good(&holder).await;
+    scene.server.stop().await;
+}

@@ -1,0 +1,57 @@
+//! Roles by way of groups.
+
+use serde_json::{Value, json};
+
+use super::{Scene, user};
+
+#[tokio::test]
+async fn joining_and_leaving_a_group_with_a_role_revokes() {
+    let scene = Scene::set().await;
+    let role = scene.role("reader").await;
+    let group = scene.group("readers").await;
+    scene.post(&format!("groups/{group}/role-mappings/realm"), &json!([role])).await;
+    scene.wait_until_followed().await;
+    let (holder, other) = (scene.holder().await, scene.holder().await);
+    let membership = format!("{}/groups/{group}", user(&holder.person));
+    scene.put(&membership, &Value::Null).await;
+    scene.assert_revoked(&holder, "roles_changed", "added reader").await;
+    let again = scene.holder_of(holder.person.clone()).await;
+    scene.delete(&membership, &Value::Null).await;
+    scene.assert_revoked(&again, "roles_changed", "removed reader").await;
+    scene.assert_good(&other).await;
+    scene.server.stop().await;
+}
+
+#[tokio::test]
+async fn a_role_that_a_group_or_the_group_above_it_gets_revokes_the_members() {
+    let scene = Scene::set().await;
+    let (reader, writer) = (scene.role("reader").await, scene.role("writer").await);
+    let above = scene.group("above").await;
+    let below = scene.post_group_below(&above).await;
+    let (person, other) = (scene.realm.person().await, scene.holder().await);
+    scene.put(&format!("{}/groups/{below}", user(&person)), &Value::Null).await;
+
+    let holder = scene.holder_of(person.clone()).await;
+    scene.post(&format!("groups/{below}/role-mappings/realm"), &json!([reader])).await;
+    scene.assert_revoked(&holder, "roles_changed", "added reader").await;
+    let holder = scene.holder_of(person.clone()).await;
+    scene.post(&format!("groups/{above}/role-mappings/realm"), &json!([writer])).await;
+    scene.assert_revoked(&holder, "roles_changed", "added writer").await;
+    let holder = scene.holder_of(person.clone()).await;
+    scene.delete(&format!("groups/{below}/role-mappings/realm"), &json!([reader])).await;
+    scene.assert_revoked(&holder, "roles_changed", "removed reader").await;
+    // With the upper group the lower one goes.
+    let holder = scene.holder_of(person).await;
+    scene.delete(&format!("groups/{above}"), &Value::Null).await;
+    scene.assert_revoked(&holder, "roles_changed", "removed writer").await;
+    scene.assert_good(&other).await;
+    scene.server.stop().await;
+}
+
+impl Scene {
+    async fn post_group_below(&self, above: &str) -> String {
+        self.post(&format!("groups/{above}/children"), &json!({"name": "below"})).await;
+        let found = self.get(&format!("groups/{above}/children")).await;
+        found[0]["id"].as_str().unwrap().to_owned()
+    }
+}

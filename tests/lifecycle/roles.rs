@@ -1,0 +1,138 @@
+//! Roles that are given and taken, directly and by way of other roles.
+
+use serde_json::json;
+
+use super::{Scene, user};
+use crate::support::DATABASES;
+
+#[tokio::test]
+async fn a_realm_role_given_or_taken_revokes_on_both_databases() {
+    for database in DATABASES {
+        let scene = Scene::set_with(database, &super::EVENTS_ONLY).await;
+        let role = scene.role("reader").await;
+        let (holder, other) = (scene.holder().await, scene.holder().await);
+        let mapping = format!("{}/role-mappings/realm", user(&holder.person));
+        scene.post(&mapping, &json!([role])).await;
+        scene.assert_revoked(&holder, "roles_changed", "added reader").await;
+
+        let again = scene.holder_of(holder.person.clone()).await;
+        scene.delete(&mapping, &json!([role])).await;
+        scene.assert_revoked(&again, "roles_changed", "removed reader").await;
+        // One that was revoked is what it was.
+        scene.assert_revoked(&holder, "roles_changed", "added reader").await;
+        scene.assert_good(&other).await;
+        scene.server.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn a_client_role_given_or_taken_revokes() {
+    let scene = Scene::set().await;
+    let (holder, other) = (scene.holder().await, scene.holder().await);
+    scene.realm.give_roles(&holder.person, "hallpass", &["read-audit", "manage-tokens"]).await;
+    let added = "added hallpass:manage-tokens, hallpass:read-audit";
+    scene.assert_revoked(&holder, "roles_changed", added).await;
+    let again = scene.holder_of(holder.person.clone()).await;
+    scene.realm.take_roles(&holder.person, "hallpass", &["read-audit"]).await;
+    scene.assert_revoked(&again, "roles_changed", "removed hallpass:read-audit").await;
+    scene.assert_good(&other).await;
+    scene.server.stop().await;
+}
+
+#[tokio::test]
+async fn every_token_of_the_owner_is_revoked_narrowed_and_in_grace_alike() {
+    let scene = Scene::set().await;
+    let holder = scene.holder().await;
+    let body = json!({"name": "narrowed", "scopes": ["email"]});
+    let narrowed = holder.api.post(super::TOKENS, &body).await.expect(201);
+    let rotate = format!("{}/{}/rotate", super::TOKENS, holder.pat_id);
+    let successor = holder.api.post(&rotate, &json!({"graceSeconds": 3600})).await.expect(201);
+    scene.assert_good(&holder).await;
+
+    scene.realm.give_roles(&holder.person, "hallpass", &["read-audit"]).await;
+    for token in [&narrowed, &successor] {
+        let of = |name: &str| token[name].as_str().unwrap().to_owned();
+        let (pat_id, token) = (of("patId"), of("token"));
+        let (person, api) = (holder.person.clone(), holder.api.clone());
+        let holder = super::Holder { person, api, pat_id, token };
+        scene.assert_revoked(&holder, "roles_changed", "added hallpass:read-audit").await;
+    }
+    let replaced = scene.wait_for(&holder, "revoked").await;
+    assert_eq!(replaced["revokedReason"], "roles_changed");
+    scene.server.stop().await;
+}
+
+#[tokio::test]
+async fn a_composite_that_gets_or_loses_a_role_revokes_its_members() {
+    let scene = Scene::set().await;
+    let (outer, inner) = (scene.role("outer").await, scene.role("inner").await);
+    let (member, other) = (scene.realm.person().await, scene.holder().await);
+    scene.post(&format!("{}/role-mappings/realm", user(&member)), &json!([outer])).await;
+    scene.wait_until_followed().await;
+    let holder = scene.holder_of(member.clone()).await;
+    scene.post("roles/outer/composites", &json!([inner])).await;
+    scene.assert_revoked(&holder, "roles_changed", "added inner").await;
+
+    let again = scene.holder_of(member).await;
+    let by_id = format!("roles-by-id/{}/composites", outer["id"].as_str().unwrap());
+    scene.delete(&by_id, &json!([inner])).await;
+    scene.assert_revoked(&again, "roles_changed", "removed inner").await;
+    scene.assert_good(&other).await;
+    scene.server.stop().await;
+}
+
+#[tokio::test]
+async fn a_role_that_is_deleted_or_renamed_revokes_those_who_had_it() {
+    let scene = Scene::set().await;
+    scene.post("clients", &json!({"clientId": "jobs"})).await;
+    let client = scene.admin.client_uuid(&scene.realm.name, "jobs").await;
+    let roles = format!("clients/{client}/roles");
+    scene.post(&roles, &json!({"name": "deploy"})).await;
+    let (realm_role, client_role) =
+        (scene.role("reader").await, scene.get(&format!("{roles}/deploy")).await);
+    let (person, other) = (scene.realm.person().await, scene.holder().await);
+    let mappings = format!("{}/role-mappings", user(&person));
+    scene.post(&format!("{mappings}/realm"), &json!([realm_role])).await;
+    scene.post(&format!("{mappings}/clients/{client}"), &json!([client_role])).await;
+
+    let holder = scene.holder_of(person.clone()).await;
+    scene.put("roles/reader", &json!({"name": "viewer"})).await;
+    scene.assert_revoked(&holder, "roles_changed", "added viewer; removed reader").await;
+    let holder = scene.holder_of(person.clone()).await;
+    scene.delete("roles/viewer", &json!(null)).await;
+    scene.assert_revoked(&holder, "roles_changed", "removed viewer").await;
+    let holder = scene.holder_of(person).await;
+    scene.delete(&format!("{roles}/deploy"), &json!(null)).await;
+    scene.assert_revoked(&holder, "roles_changed", "removed jobs:deploy").await;
+    scene.assert_good(&other).await;
+    scene.server.stop().await;
+}
+
+#[tokio::test]
+async fn a_new_default_role_revokes_everybody_who_has_the_defaults() {
+    let scene = Scene::set().await;
+    let role = scene.role("everyone").await;
+    let holders = [scene.holder().await, scene.holder().await];
+    let defaults = scene.get(&format!("roles/default-roles-{}", scene.realm.name)).await;
+    let path = format!("roles-by-id/{}/composites", defaults["id"].as_str().unwrap());
+    scene.post(&path, &json!([role])).await;
+    for holder in &holders {
+        scene.assert_revoked(holder, "roles_changed", "added everyone").await;
+    }
+    scene.server.stop().await;
+}
+
+#[tokio::test]
+async fn a_client_that_is_deleted_takes_its_roles_along() {
+    let scene = Scene::set().await;
+    scene.post("clients", &json!({"clientId": "billing"})).await;
+    let client = scene.admin.client_uuid(&scene.realm.name, "billing").await;
+    scene.post(&format!("clients/{client}/roles"), &json!({"name": "pay"})).await;
+    let person = scene.realm.person().await;
+    scene.realm.give_roles(&person, "billing", &["pay"]).await;
+    let (holder, other) = (scene.holder_of(person).await, scene.holder().await);
+    scene.delete(&format!("clients/{client}"), &json!(null)).await;
+    scene.assert_revoked(&holder, "roles_changed", "removed billing:pay").await;
+    scene.assert_good(&other).await;
+    scene.server.stop().await;
+}
