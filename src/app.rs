@@ -11,7 +11,7 @@ use crate::config::{SealingKey, Settings};
 use crate::decide::{Decider, DeciderParts, Uses};
 use crate::keycloak::{ClientDirectory, Credentials, Keycloak, http_client};
 use crate::keys::{KeyError, KeyRing, PublishedKeys};
-use crate::lifecycle::{TokenOwners, Watch};
+use crate::lifecycle::{Decisions, TokenOwners, Watch};
 use crate::owner::{AuthorityRule, Owners};
 use crate::seal::{SealError, Sealer};
 use crate::store::{Store, StoreError};
@@ -96,13 +96,9 @@ impl App {
             clock: clock.clone(),
             settings: Arc::new(settings.clients.clone()),
         };
-        let token_owners = TokenOwners::new(
-            store.clone(),
-            owners.clone(),
-            clock.clone(),
-            settings.lifecycle.sweep_interval,
-        );
-        let watch = Watch::new(keycloak, api_clients.clone(), token_owners, settings.lifecycle);
+        let token_owners =
+            TokenOwners::new(store.clone(), owners.clone(), clock.clone(), settings.lifecycle);
+        let watch = Watch::new(keycloak, api_clients.clone(), token_owners);
         let published = PublishedKeys::new(jwks.clone());
         let tokens = Tokens {
             store: store.clone(),
@@ -132,6 +128,16 @@ impl App {
             watch,
         })
     }
+}
+
+/// What decides about tokens without the service, beside one that runs.
+pub async fn decisions(settings: &Settings, clock: Clock) -> Result<Decisions, StartError> {
+    let store = Store::open(&settings.store.url).await?;
+    store.check_issuer(&settings.keycloak.realm.issuer()).await?;
+    let keycloak = connect(http_client()?, settings);
+    let clients = ClientDirectory::new(keycloak.clone());
+    let owners = Owners::new(keycloak, clients, authority(settings));
+    Ok(Decisions::new(TokenOwners::new(store, owners, clock, settings.lifecycle)))
 }
 
 /// What an access token must be for, and where it names the caller's account.

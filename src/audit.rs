@@ -64,6 +64,9 @@ actions! {
 /// Why the tokens of a burned family ended.
 pub const FAMILY_BURNED: &str = "family_burned";
 
+/// Why tokens end that an operator ends by the command line.
+pub const REVOKED_BY_OPERATOR: &str = "revoked_by_operator";
+
 /// Why tokens end or are suspended whose owner changed.
 pub const ROLES_CHANGED: &str = "roles_changed";
 /// Their owner was disabled, or seems to be.
@@ -133,10 +136,19 @@ impl Actor {
     /// Hallpass itself.
     #[must_use]
     pub fn hallpass() -> Self {
-        let name = "hallpass".to_owned();
+        Self::without_credential("hallpass")
+    }
+
+    /// Whoever runs a command with the settings of the service.
+    #[must_use]
+    pub fn operator() -> Self {
+        Self::without_credential("operator")
+    }
+
+    fn without_credential(name: &str) -> Self {
         Self {
-            id: UserId::new(&*name),
-            name,
+            id: UserId::new(name),
+            name: name.to_owned(),
             credential: "none".to_owned(),
             address: String::new(),
             request_id: String::new(),

@@ -3,8 +3,9 @@
 use std::io::{IsTerminal as _, Write as _};
 
 use anyhow::Context as _;
-use clap::{Args, ValueEnum};
+use clap::Args;
 
+use super::output::Output;
 use super::settings::SettingsArgs;
 use crate::clock::Clock;
 use crate::config::Settings;
@@ -17,12 +18,6 @@ pub(super) struct Doctor {
     /// A line for each check, or a JSON array of `{check, result, detail, advice}`.
     #[arg(long, value_enum, default_value_t = Output::Text)]
     output: Output,
-}
-
-#[derive(Clone, Copy, Debug, ValueEnum)]
-enum Output {
-    Text,
-    Json,
 }
 
 impl Doctor {

@@ -2,10 +2,12 @@
 //!
 //! 0: done. 1: failed, with the reason and its causes on standard error. 2: misuse.
 
+mod admin;
 mod bootstrap;
 mod doctor;
 mod jwks;
 mod logging;
+mod output;
 mod serve;
 mod settings;
 
@@ -30,6 +32,9 @@ enum Command {
     Bootstrap(bootstrap::Bootstrap),
     /// Look for what is wrong with settings, store and realm; say what to do.
     Doctor(doctor::Doctor),
+    /// What operators decide.
+    #[command(subcommand)]
+    Admin(admin::Admin),
     /// The realm's keys, for validators that are offline.
     #[command(subcommand)]
     Jwks(jwks::Jwks),
@@ -43,6 +48,7 @@ pub async fn run() -> ExitCode {
         Command::Serve(command) => command.run().await,
         Command::Bootstrap(command) => command.run().await,
         Command::Doctor(command) => command.run().await,
+        Command::Admin(command) => command.run().await,
         Command::Jwks(command) => command.run().await,
     };
     match result {

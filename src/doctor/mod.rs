@@ -11,6 +11,7 @@
 mod clients;
 mod connection;
 mod finding;
+mod following;
 mod permissions;
 mod realm;
 mod settings;
@@ -66,7 +67,7 @@ macro_rules! check {
 }
 
 /// All checks but that of the settings.
-const CHECKS: [Check; 25] = [
+const CHECKS: [Check; 27] = [
     check!("store-files", store::files, needs[SETTINGS]),
     check!("store", store::opens, needs[SETTINGS]),
     check!("store-realm", store::realm, needs["store"]),
@@ -89,6 +90,8 @@ const CHECKS: [Check; 25] = [
     check!("grantable-scopes", tokens::grantable_scopes, needs["manage-clients"]),
     check!("account-attribute", realm::account_attribute, needs["view-users"]),
     check!("events", realm::events, needs["view-events"]),
+    check!("following", following::follows, needs["store-realm"]),
+    check!("brake", following::brake, needs["store-realm"]),
     check!("published-key", signing_key::published, needs ["keycloak", "encryption-key"]),
     check!("passive-key", signing_key::passive, needs ["login", "encryption-key"]),
     check!("minting", tokens::minting,

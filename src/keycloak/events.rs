@@ -25,8 +25,28 @@ pub enum Subject {
     Client(String),
     /// The user of this id, or something below them.
     User(UserId, UserChange),
-    /// Many users, and which cannot be told from the event: those of a group, role, organization or directory.
+    /// Several users.
+    Owners(Wide),
+}
+
+/// Users of whom one event concerns several.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Wide {
+    /// Which cannot be told from the event: those of an organization or a directory, of a group or role that is gone.
     Everybody,
+    /// Those who have this role.
+    Role(RoleRef),
+    /// The members of the group of this id, and of those below it.
+    Group(String),
+}
+
+/// A role as events name it.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct RoleRef {
+    /// The internal id of its client; `None`: it is a role of the realm.
+    pub client: Option<String>,
+    /// Its name.
+    pub name: String,
 }
 
 /// What an event says of a user. It may be over by now.
@@ -83,7 +103,7 @@ impl AdminEvent {
     /// Read from the path: a client's mappers, scopes and secret have resource types of their own.
     fn subjects(&self) -> Vec<Subject> {
         let path: Vec<_> = self.resource_path.iter().flat_map(|path| path.split('/')).collect();
-        let made = self.operation_type == "CREATE";
+        let (made, gone) = (self.operation_type == "CREATE", self.operation_type == "DELETE");
         match *path {
             ["users", id] => vec![Subject::User(UserId::new(id), self.user_change())],
             ["users", id, ..] => vec![Subject::User(UserId::new(id), UserChange::Changed)],
@@ -91,17 +111,51 @@ impl AdminEvent {
             ["roles" | "groups" | "organizations", _] | ["clients", _, "roles", _] if made => {
                 vec![]
             }
-            ["clients", uuid] if self.operation_type == "DELETE" => {
-                vec![Subject::Client(uuid.to_owned()), Subject::Everybody]
+            ["clients", uuid] if gone => {
+                vec![Subject::Client(uuid.to_owned()), Subject::Owners(Wide::Everybody)]
             }
+            ["roles", name] | ["roles", name, "composites"] => of_role(None, name),
+            ["clients", uuid, "roles", name] | ["clients", uuid, "roles", name, "composites"] => {
+                of_role(Some(uuid), name)
+            }
+            // Which role it is cannot be asked; but who lost something by it had what it lost.
+            ["roles-by-id", _, "composites"] if gone => self.lost_roles(),
+            ["groups", id] if !gone => of_group(id),
+            ["groups", id, "role-mappings" | "children", ..] => of_group(id),
             ["clients", _, "roles", ..]
             | [
                 "roles" | "roles-by-id" | "groups" | "organizations" | "components"
                 | "user-storage" | "workflows",
                 ..,
-            ] => vec![Subject::Everybody],
+            ] => vec![Subject::Owners(Wide::Everybody)],
             ["clients", uuid, ..] => vec![Subject::Client(uuid.to_owned())],
             _ => vec![],
+        }
+    }
+
+    /// The roles that a composite lost.
+    fn lost_roles(&self) -> Vec<Subject> {
+        #[derive(Deserialize)]
+        #[serde(rename_all = "camelCase")]
+        struct Lost {
+            name: String,
+            #[serde(default)]
+            client_role: bool,
+            #[serde(default)]
+            container_id: Option<String>,
+        }
+        let read = |text: &String| serde_json::from_str::<Vec<Lost>>(text).ok();
+        let lost = self.representation.as_ref().and_then(read).unwrap_or_default();
+        let role = |lost: Lost| match (lost.client_role, lost.container_id) {
+            (false, _) => Some(RoleRef { client: None, name: lost.name }),
+            (true, client) => client.map(|uuid| RoleRef { client: Some(uuid), name: lost.name }),
+        };
+        let roles: Option<Vec<_>> = lost.into_iter().map(role).collect();
+        match roles {
+            Some(roles) if !roles.is_empty() => {
+                roles.into_iter().map(|role| Subject::Owners(Wide::Role(role))).collect()
+            }
+            _ => vec![Subject::Owners(Wide::Everybody)],
         }
     }
 
@@ -117,6 +171,22 @@ impl AdminEvent {
             None => UserChange::Changed,
         }
     }
+}
+
+fn of_group(id: &str) -> Vec<Subject> {
+    vec![Subject::Owners(Wide::Group(id.to_owned()))]
+}
+
+/// Those who have a role whose name is in a path.
+fn of_role(client: Option<&str>, name: &str) -> Vec<Subject> {
+    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | '~');
+    // Others are written in more than one way.
+    let wide = if name.chars().all(plain) {
+        Wide::Role(RoleRef { client: client.map(str::to_owned), name: name.to_owned() })
+    } else {
+        Wide::Everybody
+    };
+    vec![Subject::Owners(wide)]
 }
 
 impl UserEvent {
@@ -195,7 +265,7 @@ mod tests {
         assert_eq!(admin("CREATE", "clients/c1/optional-client-scopes/s1", None), client);
         assert_eq!(
             admin("DELETE", "clients/c1", None),
-            [Subject::Client("c1".to_owned()), Subject::Everybody]
+            [Subject::Client("c1".to_owned()), Subject::Owners(Wide::Everybody)]
         );
         for path in ["clients", "", "client-scopes/s", "authentication/flows/f"] {
             assert_eq!(admin("UPDATE", path, None), [], "{path}");
@@ -223,25 +293,50 @@ mod tests {
 
     #[test]
     fn what_concerns_many() {
-        for (operation, path) in [
-            ("CREATE", "groups/g1/role-mappings/realm"),
-            ("DELETE", "groups/g1"),
-            ("UPDATE", "groups/g1"),
-            ("CREATE", "groups/g1/children"),
-            ("DELETE", "roles/r"),
-            ("UPDATE", "roles/r"),
-            ("CREATE", "roles/r/composites"),
-            ("DELETE", "roles-by-id/r1/composites"),
-            ("CREATE", "clients/c1/roles/r/composites"),
-            ("DELETE", "clients/c1/roles/r"),
-            ("UPDATE", "organizations/o1"),
-            ("CREATE", "organizations/o1/members"),
-            ("UPDATE", "components/ldap"),
+        let role = |client: Option<&str>| {
+            Wide::Role(RoleRef { client: client.map(str::to_owned), name: "r".to_owned() })
+        };
+        let group = Wide::Group("g1".to_owned());
+        for (operation, path, wide) in [
+            ("CREATE", "groups/g1/role-mappings/realm", group.clone()),
+            ("DELETE", "groups/g1/role-mappings/clients/c1", group.clone()),
+            ("UPDATE", "groups/g1", group.clone()),
+            ("CREATE", "groups/g1/children", group),
+            ("DELETE", "groups/g1", Wide::Everybody),
+            ("UPDATE", "groups", Wide::Everybody),
+            ("DELETE", "roles/r", role(None)),
+            ("UPDATE", "roles/r", role(None)),
+            ("CREATE", "roles/r/composites", role(None)),
+            ("CREATE", "clients/c1/roles/r/composites", role(Some("c1"))),
+            ("DELETE", "clients/c1/roles/r", role(Some("c1"))),
+            ("DELETE", "roles/a%20b", Wide::Everybody),
+            ("DELETE", "roles/a/b", Wide::Everybody),
+            ("DELETE", "roles-by-id/r1", Wide::Everybody),
+            ("CREATE", "roles-by-id/r1/composites", Wide::Everybody),
+            ("DELETE", "roles-by-id/r1/composites", Wide::Everybody),
+            ("UPDATE", "organizations/o1", Wide::Everybody),
+            ("CREATE", "organizations/o1/members", Wide::Everybody),
+            ("UPDATE", "components/ldap", Wide::Everybody),
         ] {
-            assert_eq!(admin(operation, path, None), [Subject::Everybody], "{operation} {path}");
+            assert_eq!(admin(operation, path, None), [Subject::Owners(wide)], "{operation} {path}");
         }
         for path in ["roles/r", "groups/g1", "organizations/o1", "clients/c1/roles/r"] {
             assert_eq!(admin("CREATE", path, None), [], "{path}");
+        }
+    }
+
+    #[test]
+    fn what_a_composite_lost_is_named() {
+        let lost = |sent: &str| admin("DELETE", "roles-by-id/r1/composites", Some(sent));
+        let role = |client: Option<&str>, name: &str| {
+            let client = client.map(str::to_owned);
+            Subject::Owners(Wide::Role(RoleRef { client, name: name.to_owned() }))
+        };
+        let both = r#"[{"name": "a", "clientRole": false, "containerId": "realm"},
+            {"name": "b c", "clientRole": true, "containerId": "c1"}]"#;
+        assert_eq!(lost(both), [role(None, "a"), role(Some("c1"), "b c")]);
+        for unclear in ["", "[]", "{}", r#"[{"name": "b", "clientRole": true}]"#, "[{}]"] {
+            assert_eq!(lost(unclear), [Subject::Owners(Wide::Everybody)], "{unclear}");
         }
     }
 

@@ -1,9 +1,15 @@
 //! What happens in the realm, followed: events as hints, a sweep for what has no event, and the end of interrupted
 //! operations.
 
+mod acts;
+mod decision;
 mod feed;
+mod many;
 mod owners;
+mod round;
+mod turn;
 mod watch;
 
-pub use owners::TokenOwners;
+pub use decision::Decisions;
+pub use owners::{Hint, TokenOwners};
 pub use watch::Watch;

@@ -7,34 +7,24 @@
 //!
 //! So it does not matter how often, or in which order, somebody is looked at.
 
+use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::sync::Arc;
-use std::time::Duration;
 
 use tokio::sync::Mutex;
-use tokio::task::JoinSet;
-use tokio::time::sleep;
 
-use crate::audit::{
-    Action, Actor, Event, OWNER_DELETED, OWNER_DISABLED, OWNER_LOCKED_OUT, ROLES_CHANGED,
-};
+use super::acts::Acts;
+use crate::audit::{Actor, OWNER_DELETED, OWNER_DISABLED, OWNER_LOCKED_OUT, ROLES_CHANGED};
 use crate::clock::{Clock, Timestamp};
+use crate::config::Lifecycle;
 use crate::error::Error;
-use crate::id::{PatId, UserId};
+use crate::id::UserId;
 use crate::keycloak::UserChange;
 use crate::owner::{Owners, Roles, RolesDifference, Sight};
-use crate::store::{
-    OwnedToken, OwnerNote, Store, StoreError, Suspension, TokenDeleted, TokenRecord, TokenRevoked,
-};
+use crate::store::{OwnedToken, OwnerNote, Store, StoreError, TokenRecord};
 
-/// How many tokens are dealt with at a time, and how many owners are read from the store.
+/// How many tokens are dealt with at a time.
 const BATCH: u32 = 250;
-/// How many owners are looked at at once where it is urgent.
-const AT_ONCE: usize = 8;
-/// How long a sweep rests after each owner: others use Keycloak too.
-const PAUSE: Duration = Duration::from_millis(20);
-/// After so many failures in a row it is not the owners' fault.
-const MAX_FAILURES: usize = 10;
 /// Owners share these locks: looks at one owner wait for each other.
 const TURNS: usize = 64;
 
@@ -45,125 +35,107 @@ pub enum Hint {
     Event(UserChange),
     /// A sweep does that began at this moment.
     Sweep(Timestamp),
+    /// A person decided that what the brake holds is to end.
+    Confirmed,
 }
+
+/// What is done with tokens that are to end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Force {
+    /// They end.
+    End,
+    /// They are suspended: of how many owners they are is not known yet, or of too many.
+    Suspend,
+}
+
+/// Why tokens were suspended that would have ended; `None`: none were.
+pub(super) type Spared = Option<&'static str>;
 
 /// Follows the owners of tokens. Clones share everything.
 #[derive(Clone)]
 pub struct TokenOwners {
-    store: Store,
-    owners: Owners,
-    clock: Clock,
-    sweep_interval: Duration,
+    pub(super) store: Store,
+    pub(super) owners: Owners,
+    pub(super) clock: Clock,
+    pub(super) settings: Lifecycle,
+    pub(super) acts: Acts,
     turns: Arc<[Mutex<()>]>,
 }
 
 impl TokenOwners {
     /// Follows the owners of the tokens in this store.
     #[must_use]
-    pub fn new(store: Store, owners: Owners, clock: Clock, sweep_interval: Duration) -> Self {
+    pub fn new(store: Store, owners: Owners, clock: Clock, settings: Lifecycle) -> Self {
         let turns = std::iter::repeat_with(Mutex::default).take(TURNS).collect();
-        Self { store, owners, clock, sweep_interval, turns }
+        let acts = Acts::new(store.clone(), clock.clone());
+        Self { store, owners, clock, settings, acts, turns }
+    }
+
+    /// The same, in the name of somebody else.
+    pub(super) fn by(self, actor: Actor) -> Self {
+        Self { acts: self.acts.by(actor), ..self }
     }
 
     /// Looks at an owner, and does to their tokens what follows. See the module's steps.
     pub async fn look_at(&self, owner: &UserId, hint: Hint) -> Result<(), Error> {
+        self.look_with(owner, hint, Force::End).await.map(drop)
+    }
+
+    pub(super) async fn look_with(
+        &self,
+        owner: &UserId,
+        hint: Hint,
+        force: Force,
+    ) -> Result<Spared, Error> {
         let _turn = self.turn(owner).lock().await;
-        let mut last = None;
+        let is_held = self.store.find_owner_note(owner).await?.held_at.is_some();
+        let waits = is_held && hint != Hint::Confirmed;
+        let (mut last, mut spared) = (None, None);
         loop {
             let tokens = self.store.list_owned_tokens_after(owner, last, BATCH).await?;
-            let Some(newest) = tokens.last() else { return Ok(()) };
+            let Some(newest) = tokens.last() else { break };
             last = Some(newest.record.pat_id);
             let sight = self.owners.look_at(owner).await?;
-            self.follow(owner, hint, &sight, &tokens).await?;
+            // Whoever is held waits for a person, but for an owner who left on purpose.
+            let left = hint == Hint::Event(UserChange::Left) && sight.is_away();
+            let force = if waits && !left { Force::Suspend } else { force };
+            spared = spared.or(self.follow(owner, hint, force, &sight, &tokens).await?);
         }
-    }
-
-    /// Looks at all owners of live tokens, one after the other: not every change has an event.
-    pub async fn sweep(&self) -> Result<(), Error> {
-        let hint = Hint::Sweep(self.clock.now());
-        self.look_at_all(hint, 1, PAUSE).await
-    }
-
-    /// Looks at all owners of live tokens soon: something happened, and to whom cannot be told.
-    pub async fn look_at_everybody(&self) -> Result<(), Error> {
-        self.look_at_all(Hint::Event(UserChange::Changed), AT_ONCE, Duration::ZERO).await
-    }
-
-    async fn look_at_all(&self, hint: Hint, at_once: usize, pause: Duration) -> Result<(), Error> {
-        let (mut last, mut in_a_row, mut first_failure) = (None, 0, None);
-        loop {
-            let now = self.clock.now();
-            let owners = self.store.list_token_owners_after(last.as_ref(), now, BATCH).await?;
-            let Some(newest) = owners.last() else { break };
-            last = Some(newest.clone());
-            for part in owners.chunks(at_once) {
-                let hints = part.iter().map(|owner| (owner.clone(), hint)).collect();
-                let failed = self.look_at_each(hints).await;
-                in_a_row = if failed.len() < part.len() { 0 } else { in_a_row + failed.len() };
-                for (_, _, error) in failed {
-                    first_failure.get_or_insert(error);
-                }
-                if in_a_row >= MAX_FAILURES {
-                    return first_failure.map_or(Ok(()), Err);
-                }
-                sleep(pause).await;
-            }
+        if is_held && spared.is_none() {
+            self.store.end_hold(owner).await?;
         }
-        first_failure.map_or(Ok(()), Err)
-    }
-
-    /// Looks at several owners, a few at once, and answers those that could not be looked at.
-    pub async fn look_at_each(&self, hints: Vec<(UserId, Hint)>) -> Vec<(UserId, Hint, Error)> {
-        let (mut under_way, mut failed) = (JoinSet::new(), Vec::new());
-        let mut settle = |ended: Result<Option<(UserId, Hint, Error)>, _>| match ended {
-            Ok(outcome) => failed.extend(outcome),
-            Err(error) => tracing::error!(%error, "a look at an owner broke off"),
-        };
-        for (owner, hint) in hints {
-            if under_way.len() >= AT_ONCE
-                && let Some(ended) = under_way.join_next().await
-            {
-                settle(ended);
-            }
-            let this = self.clone();
-            under_way.spawn(async move {
-                let error = this.look_at(&owner, hint).await.err()?;
-                Some((owner, hint, error))
-            });
-        }
-        while let Some(ended) = under_way.join_next().await {
-            settle(ended);
-        }
-        failed
+        Ok(spared.filter(|_| !waits))
     }
 
     async fn follow(
         &self,
         owner: &UserId,
         hint: Hint,
+        force: Force,
         sight: &Sight,
         tokens: &[OwnedToken],
-    ) -> Result<(), Error> {
-        match sight {
+    ) -> Result<Spared, Error> {
+        let reason = match sight {
             Sight::Enabled(now) => {
                 self.note(owner, now.federated, None).await?;
-                self.compare(owner, &now.roles, tokens).await
+                return self.compare(owner, force, &now.roles, tokens).await;
             }
-            Sight::LockedOut => {
-                let event =
-                    |token: &TokenRecord| self.event(Action::TokenRevoked, token, OWNER_LOCKED_OUT);
-                self.revoke(owner, &self.live(tokens), &event).await
-            }
-            Sight::Disabled { .. } | Sight::Gone => {
-                let reason = if *sight == Sight::Gone { OWNER_DELETED } else { OWNER_DISABLED };
-                if self.is_certain(owner, hint, sight).await? {
-                    self.delete(owner, tokens, reason).await
-                } else {
-                    let act = (Action::TokenSuspended, Suspension::Suspended);
-                    self.set_suspension(&self.live(tokens), act, reason).await
-                }
-            }
+            Sight::LockedOut => OWNER_LOCKED_OUT,
+            Sight::Disabled { .. } => OWNER_DISABLED,
+            Sight::Gone => OWNER_DELETED,
+        };
+        let live = self.acts.live(tokens);
+        if *sight == Sight::LockedOut && force == Force::End {
+            self.acts.revoke(owner, &live, reason, &|_| None).await?;
+            return Ok(None);
         }
+        let ends = *sight == Sight::LockedOut || self.is_certain(owner, hint, sight).await?;
+        if ends && force == Force::End {
+            self.acts.delete(owner, tokens, reason).await?;
+            return Ok(None);
+        }
+        self.acts.suspend(&live, reason).await?;
+        Ok(ends.then_some(reason))
     }
 
     /// Whether an owner who is disabled or gone is so for good. Else a sweep doubts, and the next one may be certain.
@@ -176,6 +148,7 @@ impl TokenOwners {
             Hint::Event(UserChange::Left) => return Ok(true),
             Hint::Event(UserChange::Edited) => return Ok(*sight != Sight::Gone && !federated),
             Hint::Event(UserChange::Changed | UserChange::Enabled) => return Ok(false),
+            Hint::Confirmed => return Ok(!federated),
             Hint::Sweep(begun) => begun,
         };
         let Some(doubted_at) = known.doubted_at else {
@@ -183,7 +156,7 @@ impl TokenOwners {
             return Ok(false);
         };
         // Half an interval: each start sweeps too, and two of them may be a moment apart.
-        if federated || begun < doubted_at.plus(self.sweep_interval / 2) {
+        if federated || begun < doubted_at.plus(self.settings.sweep_interval / 2) {
             return Ok(false);
         }
         // Members of an organization seem disabled while it is.
@@ -198,121 +171,48 @@ impl TokenOwners {
     ) -> Result<(), StoreError> {
         let known = self.store.find_owner_note(owner).await?;
         let federated_at = known.federated_at.or_else(|| federated.then(|| self.clock.now()));
-        let note = OwnerNote { federated_at, doubted_at };
+        let note = OwnerNote { federated_at, doubted_at, ..known };
         if note == known { Ok(()) } else { self.store.note_owner(owner, note).await }
     }
 
-    /// The tokens whose owner has the roles of then are good; the others are revoked.
+    /// The tokens whose owner has the roles of then are good, and so released; the others end.
     async fn compare(
         &self,
         owner: &UserId,
+        force: Force,
         now: &Roles,
         tokens: &[OwnedToken],
-    ) -> Result<(), Error> {
-        let (mut stale, mut suspended) = (Vec::new(), Vec::new());
-        for token in self.live(tokens) {
+    ) -> Result<Spared, Error> {
+        let (mut stale, mut good, mut differences) = (Vec::new(), Vec::new(), BTreeMap::new());
+        for token in self.acts.live(tokens) {
             let then = Roles::from_json(&token.owner_roles)
                 .map_err(|_| StoreError::Corrupt("list of roles"))?;
             let difference = RolesDifference::between(&then, now);
-            if !difference.is_empty() {
-                stale.push((token, difference));
-            } else if token.record.suspended_at.is_some() {
-                suspended.push(token);
+            if difference.is_empty() {
+                good.push(token);
+            } else {
+                differences.insert(token.record.pat_id, difference.to_string());
+                stale.push(token);
             }
         }
-        let tokens: Vec<_> = stale.iter().map(|(token, _)| *token).collect();
-        let event = |token: &TokenRecord| {
-            let event = self.event(Action::TokenRevoked, token, ROLES_CHANGED);
-            match stale.iter().find(|(stale, _)| stale.record.pat_id == token.pat_id) {
-                Some((_, difference)) => event.with_detail(difference.to_string()),
-                None => event,
-            }
-        };
-        self.revoke(owner, &tokens, &event).await?;
-        let act = (Action::TokenReleased, Suspension::Released);
-        self.set_suspension(&suspended, act, "owner_enabled").await
-    }
-
-    async fn revoke(
-        &self,
-        owner: &UserId,
-        tokens: &[&OwnedToken],
-        event: &(dyn Fn(&TokenRecord) -> Event + Sync),
-    ) -> Result<(), Error> {
-        let ids = ids(tokens.iter().copied());
-        if ids.is_empty() {
-            return Ok(());
+        self.acts.release(&good, "owner_enabled").await?;
+        if stale.is_empty() {
+            return Ok(None);
         }
-        for outcome in self.store.revoke_tokens(Some(owner), &ids, event).await? {
-            if let TokenRevoked::Revoked(event) = outcome {
-                event.log();
-            }
+        if force == Force::Suspend {
+            self.acts.suspend(&stale, ROLES_CHANGED).await?;
+            return Ok(Some(ROLES_CHANGED));
         }
-        Ok(())
+        let detail = |token: &TokenRecord| differences.get(&token.pat_id).cloned();
+        self.acts.revoke(owner, &stale, ROLES_CHANGED, &detail).await?;
+        Ok(None)
     }
 
-    async fn delete(
-        &self,
-        owner: &UserId,
-        tokens: &[OwnedToken],
-        reason: &str,
-    ) -> Result<(), Error> {
-        let event = |token: &TokenRecord| self.event(Action::TokenDeleted, token, reason);
-        let outcomes = self.store.delete_tokens(Some(owner), &ids(tokens), &event).await?;
-        for outcome in outcomes {
-            if let TokenDeleted::Deleted(event) = outcome {
-                event.log();
-            }
-        }
-        Ok(())
-    }
-
-    async fn set_suspension(
-        &self,
-        tokens: &[&OwnedToken],
-        (action, suspension): (Action, Suspension),
-        reason: &str,
-    ) -> Result<(), Error> {
-        let now = |token: &&&OwnedToken| match suspension {
-            Suspension::Suspended => token.record.suspended_at.is_none(),
-            Suspension::Released => token.record.suspended_at.is_some(),
-        };
-        let event =
-            |token: &&OwnedToken| (token.record.pat_id, self.event(action, &token.record, reason));
-        let events: Vec<_> = tokens.iter().filter(now).map(event).collect();
-        if events.is_empty() {
-            return Ok(());
-        }
-        for event in self.store.set_suspension(events, suspension).await? {
-            event.log();
-        }
-        Ok(())
-    }
-
-    /// Those that are neither revoked nor expired.
-    fn live<'a>(&self, tokens: &'a [OwnedToken]) -> Vec<&'a OwnedToken> {
-        let now = self.clock.now();
-        let is_live = |token: &&OwnedToken| {
-            token.record.revocation(now).is_none() && token.record.expires_at > now
-        };
-        tokens.iter().filter(is_live).collect()
-    }
-
-    fn event(&self, action: Action, token: &TokenRecord, reason: &str) -> Event {
-        let subject = (token.pat_id.to_string(), token.name.clone());
-        Event::new(action, subject, &token.user_id, &Actor::hallpass(), self.clock.now())
-            .because(reason)
-    }
-
-    fn turn(&self, owner: &UserId) -> &Mutex<()> {
+    pub(super) fn turn(&self, owner: &UserId) -> &Mutex<()> {
         let mut hasher = DefaultHasher::new();
         owner.as_str().hash(&mut hasher);
         let turns = u64::try_from(self.turns.len()).unwrap_or(1);
         let index = usize::try_from(hasher.finish() % turns).unwrap_or_default();
         &self.turns[index]
     }
-}
-
-fn ids<'a>(tokens: impl IntoIterator<Item = &'a OwnedToken>) -> Vec<PatId> {
-    tokens.into_iter().map(|token| token.record.pat_id).collect()
 }

@@ -1,35 +1,38 @@
-//! Following the realm.
+//! Following the realm: one process of those that serve from one store does.
 //!
 //! 1. Events of administrators and users are read every `lifecycle.poll_interval`, with an overlap, since they are
 //!    stamped before their commit; those that were seen are passed over. What an event is about is read anew and compared,
 //!    and once more a moment later: Keycloak forgets what it remembers of users and roles only after the commit.
-//!    How far they are dealt with is in the store, so that a restart goes on from there.
-//! 2. Everything is looked at when the service starts and every `lifecycle.sweep_interval`.
-//! 3. Interrupted operations are brought to an end at start and every few seconds.
+//!    How far they are dealt with is in the store, so that a restart, or another process, goes on from there.
+//! 2. Everything is looked at when a process begins to follow, and every `lifecycle.sweep_interval`.
+//! 3. Interrupted operations are brought to an end at start and every few seconds, by each process.
 //!
 //! Each of them fails on its own, is said once, and is tried again. One client or user that cannot be looked at does not
 //! keep the others; it is looked at again with the next events.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
-use tokio::sync::{Mutex, Notify};
+use tokio::sync::Mutex;
 use tokio::time::{MissedTickBehavior, interval, sleep};
 
 use super::feed::Feed;
-use super::owners::{Hint, TokenOwners};
+use super::many::Many;
+use super::owners::{Force, Hint, TokenOwners};
+use super::round::Looked;
+use super::turn::Turn;
 use crate::client::Clients;
+use crate::clock::Timestamp;
 use crate::config::Lifecycle;
 use crate::error::Error;
 use crate::id::UserId;
 use crate::keycloak::{EventKind, Keycloak, Subject, UserChange};
 
-/// When all owners are looked at once more: what an event tells of is everywhere by then.
-const AGAIN: Duration = Duration::from_secs(1);
 const RECONCILE_INTERVAL: Duration = Duration::from_secs(5);
-/// A look at all owners that failed is tried again this much later.
-const RETRY: Duration = Duration::from_secs(5);
+/// A sweep that failed is tried again this much later, or after the interval where that is shorter.
+const RETRY: Duration = Duration::from_secs(30);
 
 /// Follows the realm. Clones share the position.
 #[derive(Clone)]
@@ -39,8 +42,20 @@ pub struct Watch {
     token_owners: TokenOwners,
     settings: Lifecycle,
     position: Arc<Mutex<Position>>,
-    /// Asks for a look at all owners.
-    everybody: Arc<Notify>,
+    /// Owners of whom one event concerns several.
+    many: Many,
+    polled: Polled,
+}
+
+/// When the newest reading of events began after which nothing was left to do. Clones share it.
+#[derive(Clone, Default)]
+pub(super) struct Polled(Arc<AtomicI64>);
+
+impl Polled {
+    pub(super) fn get(&self) -> Option<Timestamp> {
+        let millis = self.0.load(Ordering::Relaxed);
+        (millis > 0).then(|| Timestamp::from_millis(millis))
+    }
 }
 
 /// How far the events were read, and what of them could not be dealt with yet.
@@ -52,54 +67,70 @@ struct Position {
     again: BTreeMap<UserId, UserChange>,
 }
 
-impl Watch {
+impl Position {
     /// From where the store says; what happened before the first start is the first sweep's.
-    #[must_use]
-    pub fn new(
-        keycloak: Keycloak,
-        clients: Clients,
-        token_owners: TokenOwners,
-        settings: Lifecycle,
-    ) -> Self {
-        let position = Position {
+    fn noted() -> Self {
+        Self {
             feeds: [Feed::new(EventKind::Admin), Feed::new(EventKind::User)],
             clients: BTreeSet::new(),
             users: BTreeMap::new(),
             again: BTreeMap::new(),
-        };
+        }
+    }
+}
+
+impl Watch {
+    /// Follows by way of these.
+    #[must_use]
+    pub fn new(keycloak: Keycloak, clients: Clients, token_owners: TokenOwners) -> Self {
         Self {
+            settings: token_owners.settings,
+            many: Many::new(keycloak.clone(), token_owners.clone()),
             keycloak,
             clients,
             token_owners,
-            settings,
-            position: Arc::new(Mutex::new(position)),
-            everybody: Arc::default(),
+            position: Arc::new(Mutex::new(Position::noted())),
+            polled: Polled::default(),
         }
     }
 
-    /// Follows until `end`.
+    /// Follows until `end`, whenever it is this process's turn.
     pub async fn run(self, end: impl Future<Output = ()>) {
-        let Lifecycle { poll_interval, sweep_interval } = self.settings;
-        let sweep_clients = || self.clients.sweep();
-        let sweep_owners = || self.token_owners.sweep();
-        let following = async {
-            tokio::join!(
-                repeat("events cannot be followed", poll_interval, || self.poll()),
-                repeat("API clients cannot be swept", sweep_interval, sweep_clients),
-                repeat("owners of tokens cannot be swept", sweep_interval, sweep_owners),
-                self.look_at_everybody_when_asked(),
-                self.reconcile(),
-            )
+        let turn = Turn::new(self.clients.store.clone(), &self.clients.clock, self.polled.clone());
+        let turns = async {
+            loop {
+                let beat = turn.wait().await;
+                *self.position.lock().await = Position::noted();
+                tokio::select! {
+                    () = self.follow() => {}
+                    () = turn.keep(beat) => {}
+                }
+            }
         };
         tokio::select! {
-            _ = following => {}
+            () = async { tokio::join!(turns, self.reconcile()); } => {}
             () = end => {}
         }
+        turn.leave().await;
+    }
+
+    async fn follow(&self) {
+        let Lifecycle { poll_interval, sweep_interval, .. } = self.settings;
+        let retry = RETRY.min(sweep_interval);
+        let sweep_clients = || self.clients.sweep();
+        let sweep_owners = || self.token_owners.sweep();
+        tokio::join!(
+            repeat("events cannot be followed", poll_interval, poll_interval, || self.poll()),
+            repeat("API clients cannot be swept", sweep_interval, retry, sweep_clients),
+            repeat("owners of tokens cannot be swept", sweep_interval, retry, sweep_owners),
+            self.many.look_when_asked(),
+        );
     }
 
     /// Reads new events, and looks at what they are about.
     pub async fn poll(&self) -> Result<(), Error> {
         let position = &mut *self.position.lock().await;
+        let begun = self.clients.clock.now();
         let (mut unread, mut fresh) = (None, BTreeMap::new());
         for feed in &mut position.feeds {
             let (store, now) = (&self.clients.store, self.clients.clock.now());
@@ -109,7 +140,7 @@ impl Watch {
                         match subject {
                             Subject::Client(uuid) => drop(position.clients.insert(uuid)),
                             Subject::User(user, change) => note(&mut fresh, user, change),
-                            Subject::Everybody => self.everybody.notify_one(),
+                            Subject::Owners(wide) => self.many.ask(wide),
                         }
                     }
                 }
@@ -130,6 +161,7 @@ impl Watch {
         for feed in &mut position.feeds {
             feed.settle(&self.clients.store).await?;
         }
+        self.polled.0.store(begun.millis(), Ordering::Relaxed);
         Ok(())
     }
 
@@ -149,10 +181,11 @@ impl Watch {
         let noted = std::mem::take(users);
         let hints =
             noted.iter().map(|(user, change)| (user.clone(), Hint::Event(*change))).collect();
-        for (user, _, error) in self.token_owners.look_at_each(hints).await {
-            tracing::debug!(user_id = %user, cause = error.chain(), "an owner cannot be looked at");
+        for Looked { owner, outcome } in self.token_owners.look_at_each(hints, Force::End).await {
+            let Err(error) = outcome else { continue };
+            tracing::debug!(user_id = %owner, cause = error.chain(), "an owner cannot be looked at");
             failure = Some(error);
-            users.extend(noted.get(&user).map(|change| (user.clone(), *change)));
+            users.extend(noted.get(&owner).map(|change| (owner.clone(), *change)));
         }
         for (user, change) in noted {
             if let Err(error) = self.clients.observe_owner(&user).await {
@@ -163,25 +196,10 @@ impl Watch {
         failure
     }
 
-    /// However often it is asked for meanwhile, one look more is enough.
-    async fn look_at_everybody_when_asked(&self) {
-        loop {
-            self.everybody.notified().await;
-            let look = async || {
-                self.token_owners.look_at_everybody().await?;
-                sleep(AGAIN).await;
-                self.token_owners.look_at_everybody().await
-            };
-            if let Err(error) = look().await {
-                tracing::error!(cause = error.chain(), %error, "not all owners could be looked at");
-                sleep(RETRY).await;
-                self.everybody.notify_one();
-            }
-        }
-    }
-
     async fn reconcile(&self) {
-        repeat("operations cannot be ended", RECONCILE_INTERVAL, || self.clients.reconcile()).await;
+        let reconcile = || self.clients.reconcile();
+        let interval = RECONCILE_INTERVAL;
+        repeat("operations cannot be ended", interval, interval, reconcile).await;
     }
 }
 
@@ -193,17 +211,23 @@ fn note(users: &mut BTreeMap<UserId, UserChange>, user: UserId, change: UserChan
     }
 }
 
-/// Does it again and again; says once that it fails, and once that it goes on.
+/// Does it again and again, after a failure sooner; says once that it fails, and once that it goes on.
 async fn repeat<F: Future<Output = Result<(), Error>>>(
     complaint: &'static str,
     period: Duration,
+    retry: Duration,
     act: impl Fn() -> F,
 ) {
     let mut ticks = interval(period);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut failing = false;
     loop {
-        ticks.tick().await;
+        if failing {
+            sleep(retry).await;
+            ticks.reset();
+        } else {
+            ticks.tick().await;
+        }
         let outcome = act().await;
         match &outcome {
             Ok(()) if failing => tracing::info!(complaint, "this works again"),

@@ -50,6 +50,14 @@ pub enum Sight {
     Gone,
 }
 
+impl Sight {
+    /// Whether the owner was disabled, or is gone, as far as can be seen.
+    #[must_use]
+    pub const fn is_away(&self) -> bool {
+        matches!(self, Self::Disabled { .. } | Self::Gone)
+    }
+}
+
 /// Looks at owners.
 #[derive(Clone)]
 pub struct Owners {

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::connect::MIGRATIONS;
-use super::{Store, StoreError, files, within};
+use super::{Progress, Store, StoreError, files, within};
 use crate::config::StoreUrl;
 
 const SQLITE_PRAGMAS: &str = "PRAGMA query_only = ON; PRAGMA busy_timeout = 2000;";
@@ -31,6 +31,14 @@ impl Store {
             StoreUrl::Sqlite(path) => files::check_private(path),
             StoreUrl::Postgres(_) => Ok(()),
         }
+    }
+
+    /// How far the realm is followed; `None`: the tables are not that far.
+    pub async fn inspect_progress(&self) -> Result<Option<Progress>, StoreError> {
+        if !self.has_table("follower").await? {
+            return Ok(None);
+        }
+        self.find_progress().await.map(Some)
     }
 
     /// How far the tables are. Those of a newer version do not count.

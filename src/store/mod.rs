@@ -11,6 +11,7 @@ mod clients;
 mod connect;
 mod files;
 mod followed;
+mod follower;
 mod inspect;
 mod signing_keys;
 mod tokens;
@@ -29,12 +30,13 @@ pub use clients::{
     StoredSpec, Visible,
 };
 pub use files::ServeLock;
+pub use follower::{Follower, Progress};
 pub use inspect::Migrations;
 pub use signing_keys::SealedKey;
 pub use tokens::{
-    Chain, EventOf, FamilyBurned, NewToken, OwnedToken, OwnerNote, ROTATED, Restrictions, Rotation,
-    Suspension, TokenCreated, TokenDeleted, TokenFilter, TokenRecord, TokenRevoked, TokenRotated,
-    TokenSort, TokenStatus, TokenUse,
+    Chain, EventOf, FamilyBurned, HeldOwner, NewToken, OwnedToken, OwnerNote, Restrictions,
+    Rotation, Suspension, TokenCreated, TokenDeleted, TokenFilter, TokenRecord, TokenRevoked,
+    TokenRotated, TokenSort, TokenStatus, TokenUse,
 };
 
 use crate::error::{Code, Error};

@@ -120,7 +120,7 @@ impl Tokens {
         if owner.federated {
             // Before the record: when such an owner is gone, Keycloak no longer says that they were one.
             let federated_at = Some(record.created_at);
-            let note = OwnerNote { federated_at, doubted_at: None };
+            let note = OwnerNote { federated_at, ..OwnerNote::default() };
             self.store.note_owner(&caller.user_id, note).await?;
         }
         let subject = (record.pat_id, record.name.as_str(), &record.user_id);

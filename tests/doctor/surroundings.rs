@@ -51,7 +51,7 @@ async fn all_problems_of_the_settings_come_at_once_and_the_rest_is_skipped() {
     let report = case.examine_with(&wrong, &[]).await;
     report.expect_one_failure("settings", "server.listen");
     report.expect_detail("settings", "store.url");
-    assert_eq!(report.named("skipped").len(), 25);
+    assert_eq!(report.named("skipped").len(), 27);
     report.expect_detail("minting", "`settings`");
 
     let mut misuse = hallpass(case.folder.path(), &["doctor", "--output", "xml"]);

@@ -1,10 +1,12 @@
 //! Tokens follow their owners: what changes in the realm, whichever way, and what becomes of the tokens.
 
+mod brake;
 mod departures;
 mod doubts;
 mod interrupted;
 mod memberships;
 mod races;
+mod replicas;
 mod roles;
 mod unchanged;
 

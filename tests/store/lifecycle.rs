@@ -5,9 +5,9 @@ use std::time::Duration;
 use hallpass::audit::Action;
 use hallpass::clock::Timestamp;
 use hallpass::id::{PatId, UserId};
-use hallpass::store::{ChangeKind, OwnerNote, Suspension};
+use hallpass::store::{ChangeKind, NewToken, OwnerNote, Suspension};
 
-use super::{DAY, NOW, event, on_each, revoke};
+use super::{DAY, NOW, create, event, new_token, on_each, revoke};
 
 #[tokio::test]
 async fn owners_of_live_tokens_are_listed_once_and_in_their_order() {
@@ -24,8 +24,10 @@ async fn owners_of_live_tokens_are_listed_once_and_in_their_order() {
         fresh.execute("UPDATE tokens SET suspended_at = 1 WHERE user_id = 'a'").await;
         let list = async |last: Option<&str>, limit| {
             let last = last.map(UserId::new);
-            let owners =
-                fresh.store.list_token_owners_after(last.as_ref(), NOW.plus(DAY), limit).await;
+            let owners = fresh
+                .store
+                .list_token_owners_after(last.as_ref(), None, NOW.plus(DAY), limit)
+                .await;
             owners.unwrap().iter().map(|owner| owner.as_str().to_owned()).collect::<Vec<_>>()
         };
         assert_eq!(list(None, 10).await, ["a", "c", "e"]);
@@ -96,16 +98,19 @@ async fn what_is_known_of_an_owner_is_kept_and_a_federated_one_stays_one() {
         let find = async || fresh.store.find_owner_note(&alice).await.unwrap();
         assert_eq!(find().await, OwnerNote::default());
         let (early, late) = (NOW, NOW.plus(Duration::from_mins(1)));
-        let doubted = OwnerNote { federated_at: None, doubted_at: Some(early) };
+        let doubted = OwnerNote { doubted_at: Some(early), ..OwnerNote::default() };
         fresh.store.note_owner(&alice, doubted).await.unwrap();
         assert_eq!(find().await, doubted);
         // A mint in between keeps it.
         fresh.create("alice", "ci").await;
         assert_eq!(find().await, doubted);
         for federated_at in [Some(early), Some(late), None] {
-            let note = OwnerNote { federated_at, doubted_at: None };
+            let note = OwnerNote { federated_at, ..OwnerNote::default() };
             fresh.store.note_owner(&alice, note).await.unwrap();
-            assert_eq!(find().await, OwnerNote { federated_at: Some(early), doubted_at: None });
+            assert_eq!(
+                find().await,
+                OwnerNote { federated_at: Some(early), ..OwnerNote::default() }
+            );
         }
     });
 }
@@ -120,5 +125,65 @@ async fn a_position_is_kept_for_each_source_and_never_goes_back() {
             assert_eq!(fresh.store.find_followed("one").await.unwrap(), Some(at(kept)));
         }
         assert_eq!(fresh.store.find_followed("two").await.unwrap(), None);
+    });
+}
+
+#[tokio::test]
+async fn one_process_follows_at_a_time_and_another_after_it() {
+    on_each!(|fresh| {
+        let store = &fresh.store;
+        let nobody = store.find_follower().await.unwrap();
+        assert_eq!(nobody.process, None);
+        let beat = store.follow_realm("a", nobody.beat, None).await.unwrap().unwrap();
+        // Who saw the same as another, and came later.
+        assert_eq!(store.follow_realm("b", nobody.beat, None).await.unwrap(), None);
+        let next = store.follow_realm("a", beat, Some(NOW)).await.unwrap().unwrap();
+        assert!(next > beat);
+        assert_eq!(store.find_follower().await.unwrap().process.as_deref(), Some("a"));
+        store.leave_realm("b").await.unwrap();
+        assert_eq!(store.find_follower().await.unwrap().process.as_deref(), Some("a"));
+        store.leave_realm("a").await.unwrap();
+        let free = store.find_follower().await.unwrap();
+        assert_eq!(free.process, None);
+        // Whoever left does not go on by the sign that it gave last.
+        assert_eq!(store.follow_realm("a", next, None).await.unwrap(), None);
+        assert!(store.follow_realm("b", free.beat, None).await.unwrap().is_some());
+        store.note_sweep(NOW).await.unwrap();
+        let progress = store.find_progress().await.unwrap();
+        assert_eq!((progress.polled_at, progress.swept_at), (Some(NOW), Some(NOW)));
+        assert_eq!(progress.held_owners, 0);
+    });
+}
+
+#[tokio::test]
+async fn owners_are_found_by_the_roles_of_their_tokens_and_among_others() {
+    on_each!(|fresh| {
+        let roles = [
+            ("alice", r#"{"realm":["reader"],"clients":{}}"#),
+            ("bob", r#"{"realm":["read"],"clients":{"reports":["reader"]}}"#),
+            ("carol", r#"{"realm":["a\"b"],"clients":{}}"#),
+            ("dora", r#"{"realm":[],"clients":{}}"#),
+        ];
+        for (owner, roles) in roles {
+            let owner_roles = roles.to_owned();
+            create(&fresh.store, &NewToken { owner_roles, ..new_token(owner, "t") }).await.unwrap();
+        }
+        for (role, owners) in [
+            (None, &["alice", "bob", "carol", "dora"][..]),
+            (Some("reader"), &["alice", "bob"]),
+            (Some("read"), &["bob"]),
+            (Some("a\"b"), &["carol"]),
+            (Some("%"), &[]),
+        ] {
+            let found = fresh.store.list_token_owners_after(None, role, NOW, 10).await.unwrap();
+            let found: Vec<_> = found.iter().map(UserId::as_str).collect();
+            assert_eq!(found, owners, "{role:?}");
+        }
+        let asked: Vec<_> = ["dora", "nobody", "alice"].map(UserId::new).into();
+        let mut found = fresh.store.list_token_owners_among(&asked, NOW).await.unwrap();
+        found.sort();
+        assert_eq!(found, [UserId::new("alice"), UserId::new("dora")]);
+        let later = NOW.plus(DAY * 1000);
+        assert_eq!(fresh.store.list_token_owners_among(&asked, later).await.unwrap(), []);
     });
 }

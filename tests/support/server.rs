@@ -103,6 +103,12 @@ impl TestServer {
         &self.base
     }
 
+    /// A service on a database that others use, too.
+    pub async fn on_database(realm: TestRealm, database: Database, extra: &[(&str, &str)]) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        Self::on(realm, database, folder, Clock::system(), extra).await
+    }
+
     /// Another service on the same database, in a folder of its own.
     pub async fn replica(&self) -> Self {
         let (realm, database) = (self.realm.clone(), self.database.clone());

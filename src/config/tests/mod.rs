@@ -53,7 +53,7 @@ fn every_problem_is_listed_at_once() {
         ("HALLPASS_TOKENS__MAX_LIFETIME", "5 parsecs"),
         ("HALLPASS_TOKENS__KEYCLOAK_INTROSPECTION", "honour"),
         ("HALLPASS_TOKENS__COLOUR", "red"),
-        ("HALLPASS_LIFECYCLE__BRAKE", "7"),
+        ("HALLPASS_LIFECYCLE__BRAKE", "-7"),
     ]))
     .unwrap_err()
     .to_string();
@@ -70,7 +70,7 @@ fn every_problem_is_listed_at_once() {
         "tokens.keycloak_introspection",
         "\"honour\" belongs to a part that this version does not have yet",
         "tokens.colour (from HALLPASS_TOKENS__COLOUR): is not a setting; allowed: `tokens.audiences`",
-        "lifecycle.brake (from HALLPASS_LIFECYCLE__BRAKE): belongs to a part",
+        "lifecycle.brake (from HALLPASS_LIFECYCLE__BRAKE): \"-7\" is no number",
     ] {
         assert!(text.contains(part), "{part:?} is missing in:\n{text}");
     }

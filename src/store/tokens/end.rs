@@ -41,6 +41,9 @@ pub type EventOf<'a> = dyn Fn(&TokenRecord) -> Event + Sync + 'a;
 /// How many ids are given out at a time.
 const BATCH: i64 = 500;
 
+const UNREVOKED_BEFORE: &str =
+    "WHERE created_at < $1 AND revoked_at IS NULL AND (grace_until IS NULL OR grace_until > $2)";
+
 /// After so many milliseconds the grace of a rotation is over: a day, and a second for the creation that is rounded down.
 const GRACE_IS_OVER: i64 = (24 * 3600 + 1) * 1000;
 
@@ -111,6 +114,36 @@ impl Store {
             let query = sqlx::query(AssertSqlSafe(sql)).bind(owner.as_str()).bind(now.millis());
             let rows = query.fetch_all(&self.pool).await?;
             rows.iter().map(|row| pat_id(row.try_get(0)?)).collect()
+        })
+        .await
+    }
+
+    /// Some of the tokens that were issued before a moment and are not revoked at `now`; none: there are no more.
+    pub async fn list_unrevoked_before(
+        &self,
+        moment: Timestamp,
+        now: Timestamp,
+    ) -> Result<Vec<PatId>, StoreError> {
+        within(async {
+            let sql = format!("SELECT pat_id FROM tokens {UNREVOKED_BEFORE} LIMIT {BATCH}");
+            let query = sqlx::query(AssertSqlSafe(sql)).bind(moment.millis()).bind(now.millis());
+            let rows = query.fetch_all(&self.pool).await?;
+            rows.iter().map(|row| pat_id(row.try_get(0)?)).collect()
+        })
+        .await
+    }
+
+    /// How many there are of [`Self::list_unrevoked_before`].
+    pub async fn count_unrevoked_before(
+        &self,
+        moment: Timestamp,
+        now: Timestamp,
+    ) -> Result<u64, StoreError> {
+        within(async {
+            let sql = format!("SELECT COUNT(*) FROM tokens {UNREVOKED_BEFORE}");
+            let query = sqlx::query_scalar::<_, i64>(AssertSqlSafe(sql));
+            let count = query.bind(moment.millis()).bind(now.millis()).fetch_one(&self.pool);
+            Ok(count.await?.unsigned_abs())
         })
         .await
     }

@@ -1,5 +1,6 @@
 //! What the lifecycle of owners asks of tokens: whose are live, with which roles they were issued, and their suspension.
 
+use serde_json::Value;
 use sqlx::{Any, AssertSqlSafe, Row as _, Transaction};
 
 use super::{COLUMNS, TokenRecord, token_record};
@@ -7,7 +8,7 @@ use crate::audit::Event;
 use crate::clock::Timestamp;
 use crate::id::{PatId, UserId};
 use crate::store::changes::{self, ChangeKind};
-use crate::store::{Store, StoreError, audit, placeholders, within};
+use crate::store::{Dialect, Store, StoreError, audit, placeholders, within};
 
 /// A token with what its answer never shows.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,6 +26,8 @@ pub struct OwnerNote {
     pub federated_at: Option<Timestamp>,
     /// When the sweep began that found them disabled or gone, while that is not certain.
     pub doubted_at: Option<Timestamp>,
+    /// Since when the brake holds their tokens; not written with the rest.
+    pub held_at: Option<Timestamp>,
 }
 
 /// Whether tokens are to be refused for now.
@@ -40,24 +43,59 @@ pub enum Suspension {
 const PART: usize = 250;
 
 impl Store {
-    /// Some of the owners of tokens that are neither revoked nor expired, after this one, in their order.
+    /// Some of the owners of tokens that are neither revoked nor expired, after this one, in their order. Where a role
+    /// is named, those alone that had one of this name at a token's issue, and maybe others.
     pub async fn list_token_owners_after(
         &self,
         last: Option<&UserId>,
+        role: Option<&str>,
         now: Timestamp,
         limit: u32,
     ) -> Result<Vec<UserId>, StoreError> {
         within(async {
-            let ids: Vec<String> = sqlx::query_scalar(
+            // As it is written in a list of roles; what else it is found in does no harm.
+            let role = role.map(|role| Value::from(role).to_string());
+            let holds = match (&role, self.dialect) {
+                (None, _) => "$4 = ''",
+                (Some(_), Dialect::Sqlite) => "INSTR(owner_roles, $4) > 0",
+                (Some(_), Dialect::Postgres) => "POSITION($4 IN owner_roles) > 0",
+            };
+            let sql = format!(
                 "SELECT DISTINCT user_id FROM tokens WHERE user_id > $1 AND revoked_at IS NULL AND expires_at > $2 \
-                 ORDER BY user_id LIMIT $3",
-            )
-            .bind(last.map(UserId::as_str).unwrap_or_default())
-            .bind(now.millis())
-            .bind(i64::from(limit))
-            .fetch_all(&self.pool)
-            .await?;
+                 AND {holds} ORDER BY user_id LIMIT $3"
+            );
+            let ids: Vec<String> = sqlx::query_scalar(AssertSqlSafe(sql))
+                .bind(last.map(UserId::as_str).unwrap_or_default())
+                .bind(now.millis())
+                .bind(i64::from(limit))
+                .bind(role.unwrap_or_default())
+                .fetch_all(&self.pool)
+                .await?;
             Ok(ids.into_iter().map(UserId::new).collect())
+        })
+        .await
+    }
+
+    /// Those of these users who own tokens that are neither revoked nor expired.
+    pub async fn list_token_owners_among(
+        &self,
+        users: &[UserId],
+        now: Timestamp,
+    ) -> Result<Vec<UserId>, StoreError> {
+        within(async {
+            let mut owners = Vec::new();
+            for part in users.chunks(PART) {
+                let ids = placeholders(2, part.len());
+                let sql = format!(
+                    "SELECT DISTINCT user_id FROM tokens WHERE revoked_at IS NULL AND expires_at > $1 \
+                     AND user_id IN ({ids})"
+                );
+                let query = sqlx::query_scalar(AssertSqlSafe(sql)).bind(now.millis());
+                let query = part.iter().fold(query, |query, user| query.bind(user.to_string()));
+                let found: Vec<String> = query.fetch_all(&self.pool).await?;
+                owners.extend(found.into_iter().map(UserId::new));
+            }
+            Ok(owners)
         })
         .await
     }
@@ -122,15 +160,21 @@ impl Store {
     /// What is known of an owner; of a stranger, nothing.
     pub async fn find_owner_note(&self, owner: &UserId) -> Result<OwnerNote, StoreError> {
         within(async {
-            let row = sqlx::query("SELECT federated_at, doubted_at FROM owners WHERE user_id = $1")
-                .bind(owner.as_str())
-                .fetch_optional(&self.pool)
-                .await?;
+            let row = sqlx::query(
+                "SELECT federated_at, doubted_at, held_at FROM owners WHERE user_id = $1",
+            )
+            .bind(owner.as_str())
+            .fetch_optional(&self.pool)
+            .await?;
             let Some(row) = row else { return Ok(OwnerNote::default()) };
             let time = |column: &str| -> Result<_, StoreError> {
                 Ok(row.try_get::<Option<i64>, _>(column)?.map(Timestamp::from_millis))
             };
-            Ok(OwnerNote { federated_at: time("federated_at")?, doubted_at: time("doubted_at")? })
+            Ok(OwnerNote {
+                federated_at: time("federated_at")?,
+                doubted_at: time("doubted_at")?,
+                held_at: time("held_at")?,
+            })
         })
         .await
     }

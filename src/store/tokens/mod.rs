@@ -2,6 +2,7 @@
 
 mod create;
 mod end;
+mod held;
 mod lifecycle;
 mod list;
 mod restrictions;
@@ -14,6 +15,7 @@ use sqlx::{AnyConnection, AssertSqlSafe, Row as _};
 
 pub use create::TokenCreated;
 pub use end::{EventOf, TokenDeleted, TokenRevoked};
+pub use held::HeldOwner;
 pub use lifecycle::{OwnedToken, OwnerNote, Suspension};
 pub use list::{TokenFilter, TokenSort};
 pub use restrictions::Restrictions;

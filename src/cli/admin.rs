@@ -1,0 +1,206 @@
+//! `hallpass admin`.
+
+use std::io::Write as _;
+
+use anyhow::Context as _;
+use clap::{Args, Subcommand};
+use serde::Serialize;
+
+use super::output::Output;
+use super::settings::SettingsArgs;
+use crate::app::decisions;
+use crate::clock::{Clock, Timestamp};
+use crate::config::Settings;
+use crate::error::Error;
+use crate::id::UserId;
+use crate::lifecycle::Decisions;
+use crate::store::HeldOwner;
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Admin {
+    /// Decide about personal access tokens, beside a service that runs.
+    #[command(subcommand)]
+    Tokens(Tokens),
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Tokens {
+    /// List the owners whose tokens are suspended since `lifecycle.brake` stopped a change.
+    Held(Held),
+    /// Let happen what the brake stopped: tokens are revoked or deleted.
+    Confirm(Decide),
+    /// Let tokens live on that the brake suspended, with the roles that their owners have now.
+    Release(Decide),
+    /// Revoke every token that was issued before a moment: after a restore from backup, say.
+    RevokeAll(RevokeAll),
+}
+
+#[derive(Args, Debug)]
+pub(super) struct Held {
+    #[command(flatten)]
+    settings: SettingsArgs,
+    /// A line for each owner, or a JSON array of `{userId, heldAt, reason, tokens}`.
+    #[arg(long, value_enum, default_value_t = Output::Text)]
+    output: Output,
+}
+
+#[derive(Args, Debug)]
+pub(super) struct Decide {
+    #[command(flatten)]
+    settings: SettingsArgs,
+    /// The id of one owner, as often as wanted; without it, all.
+    #[arg(long, value_name = "ID")]
+    owner: Vec<String>,
+    /// Only say whose tokens it would be.
+    #[arg(long)]
+    dry_run: bool,
+    /// A line for each owner, or a JSON array of `{userId, heldAt, reason, tokens}`.
+    #[arg(long, value_enum, default_value_t = Output::Text)]
+    output: Output,
+}
+
+#[derive(Args, Debug)]
+pub(super) struct RevokeAll {
+    #[command(flatten)]
+    settings: SettingsArgs,
+    /// The moment, as RFC 3339: `2026-11-26T09:30:00Z`.
+    #[arg(long, value_name = "TIME", value_parser = moment)]
+    issued_before: Timestamp,
+    /// Only say how many it would be.
+    #[arg(long)]
+    dry_run: bool,
+}
+
+#[derive(Clone, Copy)]
+enum Decision {
+    Confirm,
+    Release,
+}
+
+impl Admin {
+    pub(super) async fn run(self) -> anyhow::Result<()> {
+        let Self::Tokens(command) = self;
+        match command {
+            Tokens::Held(held) => {
+                let found = open(held.settings).await?.list_held().await?;
+                print(&found, held.output)
+            }
+            Tokens::Confirm(decide) => decide.run(Decision::Confirm).await,
+            Tokens::Release(decide) => decide.run(Decision::Release).await,
+            Tokens::RevokeAll(command) => command.run().await,
+        }
+    }
+}
+
+impl Decide {
+    async fn run(self, decision: Decision) -> anyhow::Result<()> {
+        let decisions = open(self.settings).await?;
+        let mut held = decisions.list_held().await?;
+        let named: Vec<_> = self.owner.into_iter().map(UserId::new).collect();
+        for owner in &named {
+            let is_held = held.iter().any(|held| held.user_id == *owner);
+            anyhow::ensure!(
+                is_held,
+                "the tokens of {owner} are not held: see `hallpass admin tokens held`"
+            );
+        }
+        if !named.is_empty() {
+            held.retain(|held| named.contains(&held.user_id));
+        }
+        if self.dry_run {
+            return print(&held, self.output);
+        }
+        let mut failures = 0;
+        let (mut done, count) = (Vec::new(), held.len());
+        for owner in held {
+            match decision.carry_out(&decisions, &owner.user_id).await {
+                Ok(()) => done.push(owner),
+                Err(error) => {
+                    failures += 1;
+                    eprintln!("{}: {}", owner.user_id, error.chain());
+                }
+            }
+            if done.len() % 100 == 0 && !done.is_empty() {
+                eprintln!("{} of {count} owners", done.len());
+            }
+        }
+        print(&done, self.output)?;
+        anyhow::ensure!(failures == 0, "{failures} of {count} owners are still held: run it again");
+        Ok(())
+    }
+}
+
+impl Decision {
+    async fn carry_out(self, decisions: &Decisions, owner: &UserId) -> Result<(), Error> {
+        match self {
+            Self::Confirm => decisions.confirm(owner).await,
+            Self::Release => decisions.release(owner).await,
+        }
+    }
+}
+
+impl RevokeAll {
+    async fn run(self) -> anyhow::Result<()> {
+        let decisions = open(self.settings).await?;
+        let count = decisions.count_issued_before(self.issued_before).await?;
+        if self.dry_run {
+            println!("{count} tokens would be revoked");
+            return Ok(());
+        }
+        let mut revoked = 0;
+        loop {
+            match decisions.revoke_some(self.issued_before).await? {
+                0 => break,
+                some => revoked += some,
+            }
+            eprintln!("{revoked} of {count} tokens");
+        }
+        println!("{revoked} tokens are revoked");
+        Ok(())
+    }
+}
+
+async fn open(settings: SettingsArgs) -> anyhow::Result<Decisions> {
+    let settings = Settings::load(&settings.sources(None))?;
+    decisions(&settings, Clock::system()).await.context("nothing can be decided")
+}
+
+/// An owner as programs read it.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Row<'a> {
+    user_id: &'a str,
+    held_at: Timestamp,
+    reason: &'a str,
+    tokens: u64,
+}
+
+fn print(owners: &[HeldOwner], output: Output) -> anyhow::Result<()> {
+    let mut out = std::io::stdout().lock();
+    match output {
+        Output::Text => {
+            for HeldOwner { user_id, held_at, reason, tokens } in owners {
+                writeln!(out, "{user_id}  {held_at}  {reason}  {tokens} suspended")?;
+            }
+            writeln!(out, "{} owners", owners.len())?;
+        }
+        Output::Json => {
+            let row = |owner: &'_ HeldOwner| {
+                serde_json::to_value(Row {
+                    user_id: owner.user_id.as_str(),
+                    held_at: owner.held_at,
+                    reason: &owner.reason,
+                    tokens: owner.tokens,
+                })
+            };
+            let rows = owners.iter().map(row).collect::<Result<Vec<_>, _>>()?;
+            writeln!(out, "{}", serde_json::to_string_pretty(&rows)?)?;
+        }
+    }
+    Ok(())
+}
+
+fn moment(text: &str) -> Result<Timestamp, String> {
+    Timestamp::parse(text)
+        .map_err(|error| format!("{error}; it is written as 2026-11-26T09:30:00Z"))
+}

@@ -1,0 +1,58 @@
+//! Groups: who is in them.
+
+use serde::Deserialize;
+
+use super::{Keycloak, KeycloakError};
+use crate::id::UserId;
+
+/// How many members or groups one call answers.
+const PAGE: usize = 500;
+
+#[derive(Deserialize)]
+struct Id {
+    id: String,
+}
+
+impl Keycloak {
+    /// The members of a group and of all groups below it. `None`: there is no such group.
+    pub async fn list_members_below(
+        &self,
+        group: &str,
+    ) -> Result<Option<Vec<UserId>>, KeycloakError> {
+        let (mut groups, mut members) = (vec![group.to_owned()], Vec::new());
+        while let Some(group) = groups.pop() {
+            if !group.chars().all(|c| c.is_ascii_alphanumeric() || c == '-') {
+                return Ok(None);
+            }
+            let Some(found) = self.list_below_group(&group, "members").await? else {
+                return Ok(None);
+            };
+            members.extend(found.into_iter().map(UserId::new));
+            let Some(children) = self.list_below_group(&group, "children").await? else {
+                return Ok(None);
+            };
+            groups.extend(children);
+        }
+        Ok(Some(members))
+    }
+
+    /// The ids of a group's `members` or `children`.
+    async fn list_below_group(
+        &self,
+        group: &str,
+        what: &str,
+    ) -> Result<Option<Vec<String>>, KeycloakError> {
+        let path = format!("/groups/{group}/{what}");
+        let mut ids = Vec::new();
+        loop {
+            let (first, max) = (ids.len().to_string(), PAGE.to_string());
+            let query = [("first", first.as_str()), ("max", &max), ("briefRepresentation", "true")];
+            let Some(page) = self.find::<Vec<Id>>(&path, &query).await? else { return Ok(None) };
+            let last = page.len() < PAGE;
+            ids.extend(page.into_iter().map(|found| found.id));
+            if last {
+                return Ok(Some(ids));
+            }
+        }
+    }
+}

@@ -1,0 +1,119 @@
+//! What is done to tokens because of their owner, each with its line in the audit log.
+
+use crate::audit::{Action, Actor, Event};
+use crate::clock::Clock;
+use crate::error::Error;
+use crate::id::{PatId, UserId};
+use crate::store::{OwnedToken, Store, Suspension, TokenDeleted, TokenRecord, TokenRevoked};
+
+/// What the audit log says beside the reason.
+type DetailOf<'a> = dyn Fn(&TokenRecord) -> Option<String> + Sync + 'a;
+
+/// Acts on tokens for Hallpass itself, or for the operator who decides. Clones share everything.
+#[derive(Clone)]
+pub(super) struct Acts {
+    store: Store,
+    clock: Clock,
+    actor: Actor,
+}
+
+impl Acts {
+    pub(super) fn new(store: Store, clock: Clock) -> Self {
+        Self { store, clock, actor: Actor::hallpass() }
+    }
+
+    /// The same, done by somebody else.
+    pub(super) fn by(&self, actor: Actor) -> Self {
+        Self { actor, ..self.clone() }
+    }
+
+    /// Those that are neither revoked nor expired.
+    pub(super) fn live<'t>(&self, tokens: &'t [OwnedToken]) -> Vec<&'t OwnedToken> {
+        let now = self.clock.now();
+        let is_live = |token: &&OwnedToken| {
+            token.record.revocation(now).is_none() && token.record.expires_at > now
+        };
+        tokens.iter().filter(is_live).collect()
+    }
+
+    pub(super) async fn revoke(
+        &self,
+        owner: &UserId,
+        tokens: &[&OwnedToken],
+        reason: &str,
+        detail: &DetailOf<'_>,
+    ) -> Result<(), Error> {
+        let ids = ids(tokens.iter().copied());
+        if ids.is_empty() {
+            return Ok(());
+        }
+        let event = |token: &TokenRecord| {
+            let event = self.event(Action::TokenRevoked, token, reason);
+            match detail(token) {
+                Some(detail) => event.with_detail(detail),
+                None => event,
+            }
+        };
+        for outcome in self.store.revoke_tokens(Some(owner), &ids, &event).await? {
+            if let TokenRevoked::Revoked(event) = outcome {
+                event.log();
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) async fn delete(
+        &self,
+        owner: &UserId,
+        tokens: &[OwnedToken],
+        reason: &str,
+    ) -> Result<(), Error> {
+        let event = |token: &TokenRecord| self.event(Action::TokenDeleted, token, reason);
+        let outcomes = self.store.delete_tokens(Some(owner), &ids(tokens), &event).await?;
+        for outcome in outcomes {
+            if let TokenDeleted::Deleted(event) = outcome {
+                event.log();
+            }
+        }
+        Ok(())
+    }
+
+    /// Refuses those for now that are not suspended yet.
+    pub(super) async fn suspend(&self, tokens: &[&OwnedToken], reason: &str) -> Result<(), Error> {
+        let fresh = tokens.iter().filter(|token| token.record.suspended_at.is_none());
+        self.set(fresh, (Action::TokenSuspended, Suspension::Suspended), reason).await
+    }
+
+    /// Lets those be what they were that are suspended.
+    pub(super) async fn release(&self, tokens: &[&OwnedToken], reason: &str) -> Result<(), Error> {
+        let suspended = tokens.iter().filter(|token| token.record.suspended_at.is_some());
+        self.set(suspended, (Action::TokenReleased, Suspension::Released), reason).await
+    }
+
+    async fn set<'t>(
+        &self,
+        tokens: impl Iterator<Item = &'t &'t OwnedToken>,
+        (action, suspension): (Action, Suspension),
+        reason: &str,
+    ) -> Result<(), Error> {
+        let event =
+            |token: &&OwnedToken| (token.record.pat_id, self.event(action, &token.record, reason));
+        let events: Vec<_> = tokens.map(event).collect();
+        if events.is_empty() {
+            return Ok(());
+        }
+        for event in self.store.set_suspension(events, suspension).await? {
+            event.log();
+        }
+        Ok(())
+    }
+
+    pub(super) fn event(&self, action: Action, token: &TokenRecord, reason: &str) -> Event {
+        let subject = (token.pat_id.to_string(), token.name.clone());
+        Event::new(action, subject, &token.user_id, &self.actor, self.clock.now()).because(reason)
+    }
+}
+
+fn ids<'t>(tokens: impl IntoIterator<Item = &'t OwnedToken>) -> Vec<PatId> {
+    tokens.into_iter().map(|token| token.record.pat_id).collect()
+}

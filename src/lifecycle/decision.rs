@@ -1,0 +1,89 @@
+//! What a person decides about tokens: those that the brake holds, and all that were issued before a moment.
+
+use super::owners::{Hint, TokenOwners};
+use crate::audit::{Action, Actor, REVOKED_BY_OPERATOR};
+use crate::clock::Timestamp;
+use crate::error::Error;
+use crate::id::UserId;
+use crate::owner::Sight;
+use crate::store::{HeldOwner, StoreError, TokenRecord, TokenRevoked};
+
+/// How many owners or tokens are read from the store at a time.
+const BATCH: u32 = 250;
+
+/// Decides for an operator. What is decided counts for every process that serves from the same store.
+#[derive(Clone)]
+pub struct Decisions {
+    owners: TokenOwners,
+}
+
+impl Decisions {
+    /// Decisions about the tokens of these owners; the audit log names the operator.
+    #[must_use]
+    pub fn new(owners: TokenOwners) -> Self {
+        Self { owners: owners.by(Actor::operator()) }
+    }
+
+    /// All owners whose tokens the brake holds.
+    pub async fn list_held(&self) -> Result<Vec<HeldOwner>, StoreError> {
+        let mut held: Vec<HeldOwner> = Vec::new();
+        loop {
+            let last = held.last().map(|owner| &owner.user_id);
+            let some = self.owners.store.list_held_owners_after(last, BATCH).await?;
+            if some.is_empty() {
+                return Ok(held);
+            }
+            held.extend(some);
+        }
+    }
+
+    /// What the brake kept from happening to this owner's tokens happens, as far as it is still so.
+    pub async fn confirm(&self, owner: &UserId) -> Result<(), Error> {
+        self.owners.look_at(owner, Hint::Confirmed).await
+    }
+
+    /// This owner's tokens live on, with the roles that the owner has now. Of an owner who is disabled or gone they stay
+    /// suspended: they come back with their owner.
+    pub async fn release(&self, owner: &UserId) -> Result<(), Error> {
+        let _turn = self.owners.turn(owner).lock().await;
+        let mut last = None;
+        loop {
+            let store = &self.owners.store;
+            let tokens = store.list_owned_tokens_after(owner, last, BATCH).await?;
+            let Some(newest) = tokens.last() else { break };
+            last = Some(newest.record.pat_id);
+            let Sight::Enabled(now) = self.owners.owners.look_at(owner).await? else { break };
+            let roles = now.roles.to_json().map_err(|_| StoreError::Corrupt("list of roles"))?;
+            let live = self.owners.acts.live(&tokens);
+            let event = |token: &TokenRecord| {
+                self.owners.acts.event(Action::TokenReleased, token, "released_by_operator")
+            };
+            let events =
+                live.iter().map(|token| (token.record.pat_id, event(&token.record))).collect();
+            for event in store.accept_roles(owner, &roles, events).await? {
+                event.log();
+            }
+        }
+        Ok(self.owners.store.end_hold(owner).await?)
+    }
+
+    /// How many tokens [`Self::revoke_some`] would revoke in all.
+    pub async fn count_issued_before(&self, moment: Timestamp) -> Result<u64, StoreError> {
+        self.owners.store.count_unrevoked_before(moment, self.owners.clock.now()).await
+    }
+
+    /// Revokes some of the tokens that were issued before a moment, and answers how many; 0: there are no more.
+    pub async fn revoke_some(&self, moment: Timestamp) -> Result<usize, StoreError> {
+        let (store, now) = (&self.owners.store, self.owners.clock.now());
+        let ids = store.list_unrevoked_before(moment, now).await?;
+        let event = |token: &TokenRecord| {
+            self.owners.acts.event(Action::TokenRevoked, token, REVOKED_BY_OPERATOR)
+        };
+        for outcome in store.revoke_tokens(None, &ids, &event).await? {
+            if let TokenRevoked::Revoked(event) = outcome {
+                event.log();
+            }
+        }
+        Ok(ids.len())
+    }
+}

@@ -1,0 +1,204 @@
+//! A look at many owners for one reason, under the brake.
+//!
+//! 1. Up to `lifecycle.brake` owners are looked at, and what is to end ends.
+//! 2. Of more, tokens that are to end are suspended first, which refuses them at once. When all were looked at it is known
+//!    of how many owners they are: up to `lifecycle.brake` they end now.
+//! 3. Of more it may be a mistake in the realm: they stay suspended, and a person decides (`hallpass admin tokens`).
+//!
+//! Interrupted anywhere, nothing ended that should not: the next sweep finds the same owners again.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep};
+
+use super::owners::{Force, Hint, Spared, TokenOwners};
+use crate::error::Error;
+use crate::id::UserId;
+use crate::store::StoreError;
+
+/// How many owners are read from the store at a time.
+const BATCH: u32 = 250;
+/// How many owners are looked at at once where it is urgent.
+const AT_ONCE: usize = 8;
+/// A sweep rests at least so long after each owner.
+const SHORTEST_REST: Duration = Duration::from_millis(2);
+/// After so many failures in a row it is not the owners' fault.
+const MAX_FAILURES: usize = 10;
+
+/// Who is looked at.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Whose {
+    /// Every owner of a live token.
+    Everybody,
+    /// Those who had a role of this name at a token's issue.
+    HoldersOf(String),
+    /// Those of these users who own live tokens.
+    Among(Vec<UserId>),
+}
+
+/// How soon.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Pace {
+    /// Several at once: something happened.
+    Urgent,
+    /// One after the other, with a rest as long as the look took: others use Keycloak too.
+    Gentle,
+}
+
+/// What became of a look at one owner.
+pub(super) struct Looked {
+    pub(super) owner: UserId,
+    pub(super) outcome: Result<Spared, Error>,
+}
+
+/// One look at many owners, in one or more passes.
+pub(super) struct Round<'a> {
+    owners: &'a TokenOwners,
+    hint: Hint,
+    pace: Pace,
+    /// Whose tokens are to end, and why.
+    spared: BTreeMap<UserId, &'static str>,
+    failure: Option<Error>,
+}
+
+impl<'a> Round<'a> {
+    pub(super) fn new(owners: &'a TokenOwners, hint: Hint, pace: Pace) -> Self {
+        Self { owners, hint, pace, spared: BTreeMap::new(), failure: None }
+    }
+
+    /// Looks at all of them. One who cannot be looked at does not keep the others; many in a row do.
+    pub(super) async fn pass(&mut self, whose: &Whose) -> Result<(), Error> {
+        let mut in_a_row = 0;
+        if let Whose::Among(users) = whose {
+            let now = self.owners.clock.now();
+            let owners = self.owners.store.list_token_owners_among(users, now).await?;
+            let force = self.force(owners.len());
+            return self.look(owners, force, &mut in_a_row).await;
+        }
+        let role = if let Whose::HoldersOf(role) = whose { Some(&**role) } else { None };
+        let enough = u32::try_from(self.owners.settings.brake).unwrap_or(u32::MAX);
+        let some = self.owners_after(None, role, enough.saturating_add(1)).await?;
+        let force = self.force(some.len());
+        let mut last = None;
+        loop {
+            let owners = self.owners_after(last.as_ref(), role, BATCH).await?;
+            let Some(newest) = owners.last() else { return Ok(()) };
+            last = Some(newest.clone());
+            self.look(owners, force, &mut in_a_row).await?;
+        }
+    }
+
+    async fn owners_after(
+        &self,
+        last: Option<&UserId>,
+        role: Option<&str>,
+        limit: u32,
+    ) -> Result<Vec<UserId>, StoreError> {
+        let now = self.owners.clock.now();
+        self.owners.store.list_token_owners_after(last, role, now, limit).await
+    }
+
+    const fn force(&self, owners: usize) -> Force {
+        if owners <= self.owners.settings.brake { Force::End } else { Force::Suspend }
+    }
+
+    async fn look(
+        &mut self,
+        owners: Vec<UserId>,
+        force: Force,
+        in_a_row: &mut usize,
+    ) -> Result<(), Error> {
+        let at_once = match self.pace {
+            Pace::Urgent => AT_ONCE,
+            Pace::Gentle => 1,
+        };
+        for part in owners.chunks(at_once) {
+            let begun = Instant::now();
+            let hints = part.iter().map(|owner| (owner.clone(), self.hint)).collect();
+            for Looked { owner, outcome } in self.owners.look_at_each(hints, force).await {
+                match outcome {
+                    Ok(spared) => {
+                        *in_a_row = 0;
+                        self.spared.extend(spared.map(|reason| (owner, reason)));
+                    }
+                    Err(error) if *in_a_row >= MAX_FAILURES => return Err(error),
+                    Err(error) => {
+                        *in_a_row += 1;
+                        self.failure.get_or_insert(error);
+                    }
+                }
+            }
+            if self.pace == Pace::Gentle {
+                sleep(begun.elapsed().max(SHORTEST_REST)).await;
+            }
+        }
+        Ok(())
+    }
+
+    /// Ends what is to end, or holds it where it is of too many owners. Answers the first failure of the round.
+    pub(super) async fn end(mut self) -> Result<(), Error> {
+        let brake = self.owners.settings.brake;
+        if self.spared.len() > brake {
+            let (count, now) = (self.spared.len(), self.owners.clock.now());
+            let held: Vec<_> = self.spared.into_iter().collect();
+            self.owners.store.hold_owners(&held, now).await?;
+            tracing::error!(
+                owners = count,
+                brake,
+                "tokens of more owners than lifecycle.brake were to end: they are suspended; \
+                 `hallpass admin tokens confirm` ends them, `hallpass admin tokens release` does not"
+            );
+        } else {
+            let hints = self.spared.into_keys().map(|owner| (owner, self.hint)).collect();
+            for looked in self.owners.look_at_each(hints, Force::End).await {
+                if let Err(error) = looked.outcome {
+                    self.failure.get_or_insert(error);
+                }
+            }
+        }
+        self.failure.map_or(Ok(()), Err)
+    }
+}
+
+impl TokenOwners {
+    /// Looks at all owners of live tokens, one after the other: not every change has an event.
+    pub async fn sweep(&self) -> Result<(), Error> {
+        let begun = self.clock.now();
+        let mut round = Round::new(self, Hint::Sweep(begun), Pace::Gentle);
+        round.pass(&Whose::Everybody).await?;
+        round.end().await?;
+        self.store.note_sweep(begun).await?;
+        Ok(())
+    }
+
+    /// Looks at several owners, a few at once.
+    pub(super) async fn look_at_each(
+        &self,
+        hints: Vec<(UserId, Hint)>,
+        force: Force,
+    ) -> Vec<Looked> {
+        let (mut under_way, mut all) = (JoinSet::new(), Vec::with_capacity(hints.len()));
+        let mut settle = |ended: Result<Looked, _>| match ended {
+            Ok(looked) => all.push(looked),
+            Err(error) => tracing::error!(%error, "a look at an owner broke off"),
+        };
+        for (owner, hint) in hints {
+            if under_way.len() >= AT_ONCE
+                && let Some(ended) = under_way.join_next().await
+            {
+                settle(ended);
+            }
+            let this = self.clone();
+            under_way.spawn(async move {
+                let outcome = this.look_with(&owner, hint, force).await;
+                Looked { owner, outcome }
+            });
+        }
+        while let Some(ended) = under_way.join_next().await {
+            settle(ended);
+        }
+        all
+    }
+}

@@ -1,0 +1,154 @@
+//! Owners whose tokens the brake holds: suspended, until a person decides.
+
+use sqlx::{Any, AssertSqlSafe, Row as _, Transaction};
+
+use crate::audit::Event;
+use crate::clock::Timestamp;
+use crate::id::{PatId, UserId};
+use crate::store::changes::{self, ChangeKind};
+use crate::store::{Store, StoreError, audit, placeholders, within};
+
+/// An owner whose tokens are held.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HeldOwner {
+    /// Whose tokens.
+    pub user_id: UserId,
+    /// Since when.
+    pub held_at: Timestamp,
+    /// Why they would have ended.
+    pub reason: String,
+    /// How many of theirs are suspended.
+    pub tokens: u64,
+}
+
+/// How many ids one statement names.
+const PART: usize = 250;
+
+impl Store {
+    /// Holds the tokens of these owners, each with the reason for which they would have ended. Who is held already stays so.
+    pub async fn hold_owners(
+        &self,
+        owners: &[(UserId, &'static str)],
+        at: Timestamp,
+    ) -> Result<(), StoreError> {
+        within(async {
+            let mut tx = self.begin().await?;
+            for (owner, reason) in owners {
+                sqlx::query(
+                    "INSERT INTO owners (user_id, tokens_created, held_at, held_reason) VALUES ($1, 0, $2, $3) \
+                     ON CONFLICT (user_id) DO UPDATE SET held_at = $2, held_reason = $3 \
+                     WHERE owners.held_at IS NULL",
+                )
+                .bind(owner.as_str())
+                .bind(at.millis())
+                .bind(*reason)
+                .execute(&mut *tx)
+                .await?;
+            }
+            tx.commit().await?;
+            Ok(())
+        })
+        .await
+    }
+
+    /// Some of the owners who are held, after this one, in the order of their ids.
+    pub async fn list_held_owners_after(
+        &self,
+        last: Option<&UserId>,
+        limit: u32,
+    ) -> Result<Vec<HeldOwner>, StoreError> {
+        within(async {
+            let rows = sqlx::query(
+                "SELECT user_id, held_at, held_reason, (SELECT COUNT(*) FROM tokens \
+                 WHERE tokens.user_id = owners.user_id AND suspended_at IS NOT NULL AND revoked_at IS NULL) AS tokens \
+                 FROM owners WHERE held_at IS NOT NULL AND user_id > $1 ORDER BY user_id LIMIT $2",
+            )
+            .bind(last.map(UserId::as_str).unwrap_or_default())
+            .bind(i64::from(limit))
+            .fetch_all(&self.pool)
+            .await?;
+            let read = |row: &sqlx::any::AnyRow| -> Result<HeldOwner, StoreError> {
+                Ok(HeldOwner {
+                    user_id: UserId::new(row.try_get::<String, _>("user_id")?),
+                    held_at: Timestamp::from_millis(row.try_get("held_at")?),
+                    reason: row.try_get::<Option<String>, _>("held_reason")?.unwrap_or_default(),
+                    tokens: row.try_get::<i64, _>("tokens")?.unsigned_abs(),
+                })
+            };
+            rows.iter().map(read).collect()
+        })
+        .await
+    }
+
+    /// Holds the owner no more; what becomes of their tokens is for the rules again.
+    pub async fn end_hold(&self, owner: &UserId) -> Result<(), StoreError> {
+        within(async {
+            let mut tx = self.begin().await?;
+            end_hold(&mut tx, owner).await?;
+            tx.commit().await?;
+            Ok(())
+        })
+        .await
+    }
+
+    /// Lets the owner's tokens live on with the roles that the owner has now: these, each with its event, are suspended
+    /// no more, and the owner is not held. Answers the events of those that were suspended.
+    pub async fn accept_roles(
+        &self,
+        owner: &UserId,
+        owner_roles: &str,
+        tokens: Vec<(PatId, Event)>,
+    ) -> Result<Vec<Event>, StoreError> {
+        within(async {
+            let mut tx = self.begin().await?;
+            changes::lock(&mut tx).await?;
+            let mut released = Vec::new();
+            for part in tokens.chunks(PART) {
+                released.extend(accept(&mut tx, owner_roles, part).await?);
+            }
+            if let Some((_, first)) = tokens.first() {
+                let kind = ChangeKind::TokenSuspended;
+                changes::record_all(&mut tx, kind, &released, first.at).await?;
+            }
+            let events = tokens.into_iter().map(|(_, event)| event);
+            let events: Vec<_> =
+                events.filter(|event| released.contains(&event.credential_id)).collect();
+            audit::append_all(&mut tx, &events.iter().collect::<Vec<_>>()).await?;
+            end_hold(&mut tx, owner).await?;
+            tx.commit().await?;
+            Ok(events)
+        })
+        .await
+    }
+}
+
+async fn end_hold(tx: &mut Transaction<'static, Any>, owner: &UserId) -> Result<(), StoreError> {
+    sqlx::query("UPDATE owners SET held_at = NULL, held_reason = NULL WHERE user_id = $1")
+        .bind(owner.as_str())
+        .execute(&mut **tx)
+        .await?;
+    Ok(())
+}
+
+/// The ids of those that were suspended.
+async fn accept(
+    tx: &mut Transaction<'static, Any>,
+    owner_roles: &str,
+    tokens: &[(PatId, Event)],
+) -> Result<Vec<String>, StoreError> {
+    let ids = placeholders(2, tokens.len());
+    let bind = |sql: String, first: &str| {
+        let query = sqlx::query(AssertSqlSafe(sql)).bind(first.to_owned());
+        tokens.iter().fold(query, |query, (id, _)| query.bind(id.to_string()))
+    };
+    let all = format!(
+        "UPDATE tokens SET owner_roles = $1 WHERE revoked_at IS NULL AND pat_id IN ({ids})"
+    );
+    bind(all, owner_roles).execute(&mut **tx).await?;
+    let suspended = format!(
+        "UPDATE tokens SET suspended_at = NULL WHERE owner_roles = $1 AND suspended_at IS NOT NULL \
+         AND revoked_at IS NULL AND pat_id IN ({ids}) RETURNING pat_id"
+    );
+    let rows = bind(suspended, owner_roles).fetch_all(&mut **tx).await?;
+    rows.iter().map(|row| Ok(row.try_get(0)?)).collect()
+}

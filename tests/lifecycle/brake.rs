@@ -1,0 +1,250 @@
+//! The brake: what would end the tokens of many owners waits for a person.
+
+use serde_json::{Value, json};
+
+use super::{EVENTS_ONLY, Holder, Scene, until, user};
+use crate::support::{DATABASES, Database, TestServer, hallpass, run};
+
+/// A scene whose brake lets two owners pass.
+async fn scene(database: fn(&tempfile::TempDir) -> Database) -> Scene {
+    let mut extra = EVENTS_ONLY.to_vec();
+    extra.push(("HALLPASS_LIFECYCLE__BRAKE", "2"));
+    Scene::set_with(database, &extra).await
+}
+
+/// People of a group that has a role; each has a token.
+struct Readers {
+    group: String,
+    role: Value,
+    holders: Vec<Holder>,
+}
+
+impl Readers {
+    async fn gather(scene: &Scene, count: usize) -> Self {
+        let role = scene.role("reader").await;
+        let group = scene.group("readers").await;
+        scene.post(&format!("groups/{group}/role-mappings/realm"), &json!([role])).await;
+        let mut holders = Vec::new();
+        for _ in 0..count {
+            let person = scene.realm.person().await;
+            scene.put(&format!("{}/groups/{group}", user(&person)), &Value::Null).await;
+            holders.push(scene.holder_of(person).await);
+        }
+        scene.wait_until_followed().await;
+        Self { group, role, holders }
+    }
+
+    async fn lose_role(&self, scene: &Scene) {
+        let mapping = format!("groups/{}/role-mappings/realm", self.group);
+        scene.delete(&mapping, &json!([self.role])).await;
+    }
+
+    async fn have_role_again(&self, scene: &Scene) {
+        let mapping = format!("groups/{}/role-mappings/realm", self.group);
+        scene.post(&mapping, &json!([self.role])).await;
+    }
+}
+
+impl Scene {
+    /// Runs `hallpass admin tokens` with these arguments beside the service, and answers what it prints.
+    async fn admin_tokens(&self, arguments: &[&str]) -> String {
+        let folder = tempfile::tempdir().unwrap();
+        let mut command = hallpass(folder.path(), &[&["admin", "tokens"], arguments].concat());
+        command.envs(self.realm.environment(&self.server.database, &[]));
+        let done = run(command).await;
+        assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+        String::from_utf8(done.stdout).unwrap()
+    }
+
+    /// What `hallpass doctor` finds, by the names of its checks.
+    async fn doctor(&self) -> Value {
+        let folder = tempfile::tempdir().unwrap();
+        let mut command = hallpass(folder.path(), &["doctor", "--output", "json"]);
+        command.envs(self.realm.environment(&self.server.database, &EVENTS_ONLY));
+        let report: Value = serde_json::from_slice(&run(command).await.stdout).unwrap();
+        let named = |found: &Value| (found["check"].as_str().unwrap().to_owned(), found.clone());
+        report.as_array().unwrap().iter().map(named).collect::<serde_json::Map<_, _>>().into()
+    }
+
+    /// Waits until the tokens of so many owners are held.
+    async fn wait_for_held(&self, count: usize) -> Vec<Value> {
+        let mut held = Vec::new();
+        until(&format!("{count} owners are held"), async || {
+            let text = self.admin_tokens(&["held", "--output", "json"]).await;
+            held = serde_json::from_str(&text).unwrap();
+            held.len() == count
+        })
+        .await;
+        held
+    }
+
+    /// The token is refused for now, and nothing ended it.
+    async fn assert_suspended(&self, holder: &Holder) {
+        self.wait_for(holder, "suspended").await;
+        self.pat(holder).await.expect_problem(401, "unauthenticated");
+    }
+}
+
+#[tokio::test]
+async fn tokens_of_more_owners_than_the_brake_lets_pass_wait_for_a_person_on_both_databases() {
+    for database in DATABASES {
+        let mut scene = scene(database).await;
+        let readers = Readers::gather(&scene, 5).await;
+        let other = scene.holder().await;
+        readers.lose_role(&scene).await;
+
+        let held = scene.wait_for_held(5).await;
+        for holder in &readers.holders {
+            scene.assert_suspended(holder).await;
+            let found = held.iter().find(|held| held["userId"] == holder.person.id.as_str());
+            let found = found.expect("each is listed");
+            assert_eq!((&found["reason"], &found["tokens"]), (&json!("roles_changed"), &json!(1)));
+        }
+        scene.assert_good(&other).await;
+
+        let report = scene.doctor().await;
+        assert_eq!(report["brake"]["result"], "fail", "{report}");
+        assert_eq!(report["following"]["result"], "ok", "{report}");
+
+        // A restart, and with it a sweep, decides nothing.
+        scene.server = scene.server.restart(&EVENTS_ONLY).await;
+        scene.wait_for_sweep().await;
+        let [confirmed, released, deleted, undone, last] = &readers.holders[..] else {
+            unreachable!()
+        };
+        scene.wait_for_held(5).await;
+
+        let of = |holder: &Holder| holder.person.id.clone();
+        scene.admin_tokens(&["confirm", "--dry-run"]).await;
+        scene.admin_tokens(&["confirm", "--owner", &of(confirmed)]).await;
+        scene.admin_tokens(&["release", "--owner", &of(released)]).await;
+        scene.delete(&user(&deleted.person), &Value::Null).await;
+        scene.assert_status(confirmed, "revoked").await;
+        scene.assert_status(released, "active").await;
+        until("the owner's token is deleted", async || scene.status(deleted).await == Value::Null)
+            .await;
+        scene.wait_for_held(2).await;
+        let log = scene.audited(confirmed).await;
+        assert_eq!(
+            log[1..],
+            [
+                "token_suspended by hallpass, roles_changed",
+                "token_revoked by operator, roles_changed: removed reader"
+            ]
+        );
+        let log = scene.audited(released).await;
+        assert_eq!(log.last().unwrap(), "token_released by operator, released_by_operator");
+
+        // What is undone in the realm needs no decision.
+        readers.have_role_again(&scene).await;
+        for holder in [undone, last] {
+            scene.assert_status(holder, "active").await;
+        }
+        scene.wait_for_held(0).await;
+        assert_eq!(scene.doctor().await["brake"]["result"], "ok");
+        // Who was released has another role than at the release now.
+        scene.assert_status(released, "revoked").await;
+        scene.server.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn as_many_owners_as_the_brake_lets_pass_are_followed_however_many_there_are() {
+    let scene = scene(Database::sqlite).await;
+    let readers = Readers::gather(&scene, 2).await;
+    let (a, b, c) = (scene.holder().await, scene.holder().await, scene.holder().await);
+    readers.lose_role(&scene).await;
+    for holder in &readers.holders {
+        scene.assert_revoked(holder, "roles_changed", "removed reader").await;
+    }
+    for holder in [&a, &b, &c] {
+        scene.assert_good(holder).await;
+    }
+    scene.wait_for_held(0).await;
+    scene.server.stop().await;
+}
+
+#[tokio::test]
+async fn a_sweep_that_finds_many_changed_waits_too_and_all_can_be_confirmed_or_released() {
+    for (decision, status) in [("confirm", "revoked"), ("release", "active")] {
+        let mut scene = scene(Database::sqlite).await;
+        let readers = Readers::gather(&scene, 4).await;
+        scene.server.halt().await;
+        readers.lose_role(&scene).await;
+        // As if all of it had happened long ago: no event is read, of the group or of who joined it.
+        let later = scene.server.clock.now().millis() + 60_000;
+        let forget = format!("UPDATE followed_events SET position = {later}");
+        assert_eq!(scene.server.execute(forget).await, 2);
+        let mut extra = EVENTS_ONLY.to_vec();
+        extra.push(("HALLPASS_LIFECYCLE__BRAKE", "3"));
+        scene.server = scene.server.restart(&extra).await;
+        scene.wait_for_held(4).await;
+        for holder in &readers.holders {
+            scene.assert_status(holder, "suspended").await;
+        }
+        let text = scene.admin_tokens(&[decision]).await;
+        assert!(text.ends_with("4 owners\n"), "{text}");
+        for holder in &readers.holders {
+            scene.assert_status(holder, status).await;
+        }
+        scene.wait_for_held(0).await;
+        // Another sweep finds nothing more.
+        scene.server = scene.server.restart(&extra).await;
+        scene.wait_for_sweep().await;
+        for holder in &readers.holders {
+            scene.assert_status(holder, status).await;
+        }
+        scene.server.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn after_a_restore_all_tokens_of_before_are_revoked() {
+    let scene = Scene::set().await;
+    let (holder, other) = (scene.holder().await, scene.holder().await);
+    let before = scene.admin_tokens(&["revoke-all", "--issued-before", "2020-01-01T00:00:00Z"]);
+    assert_eq!(before.await, "0 tokens are revoked\n");
+    let soon = "2100-01-01T00:00:00Z";
+    let dry = scene.admin_tokens(&["revoke-all", "--issued-before", soon, "--dry-run"]).await;
+    assert_eq!(dry, "2 tokens would be revoked\n");
+    scene.assert_good(&holder).await;
+    let done = scene.admin_tokens(&["revoke-all", "--issued-before", soon]).await;
+    assert_eq!(done, "2 tokens are revoked\n");
+    for holder in [&holder, &other] {
+        let found = scene.wait_for(holder, "revoked").await;
+        assert_eq!(found["revokedReason"], "revoked_by_operator");
+        scene.pat(holder).await.expect_problem(401, "unauthenticated");
+        let log = scene.audited(holder).await;
+        assert_eq!(log[1..], ["token_revoked by operator, revoked_by_operator"]);
+    }
+    scene.server.stop().await;
+}
+
+impl Scene {
+    /// The status of a token as the store of the service has it; `null`: there is none.
+    async fn status(&self, holder: &Holder) -> Value {
+        let path = format!("{}/{}", super::TOKENS, holder.pat_id);
+        let api = self.server.with_token(holder.api.token().unwrap());
+        let answer = api.get(&path).await;
+        if answer.status == 200 { answer.json()["status"].clone() } else { Value::Null }
+    }
+
+    async fn assert_status(&self, holder: &Holder, status: &str) {
+        until(&format!("{} is {status}", holder.pat_id), async || {
+            self.status(holder).await == status
+        })
+        .await;
+    }
+
+    /// Waits until a sweep ended that began after now.
+    async fn wait_for_sweep(&self) {
+        let swept = async |server: &TestServer| {
+            let store = server.store().await;
+            let progress = store.find_progress().await.unwrap();
+            store.close().await;
+            progress.swept_at
+        };
+        let before = swept(&self.server).await;
+        until("a sweep has ended", async || swept(&self.server).await > before).await;
+    }
+}
