@@ -18,8 +18,8 @@ test: ## Run all tests, against a real Keycloak and real databases
 compose: ## Bring docker-compose.yml up for real, try it, take it down; needs root
 	@dev/compose-test
 
-bench: ## Measure, on a release build, and write docs/benchmarks.md
-	@dev/with-services cargo bench --workspace --locked --bench lists
+bench: ## Measure, on a release build, and write docs/benchmarks.md; PARTS="lifecycle …" for some of it
+	@dev/with-services cargo bench --workspace --locked --bench service -- $(PARTS)
 
 check: fmt clippy unit ## The quick loop: formatting, lints, unit tests
 

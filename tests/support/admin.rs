@@ -1,7 +1,7 @@
 //! Keycloak's admin API with everything allowed: how tests arrange a realm and look at it.
 
 use std::sync::Mutex;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use reqwest::{Method, StatusCode};
 use serde_json::Value;
@@ -31,7 +31,7 @@ impl Admin {
         let (mut status, mut text) = self.send(&method, path, body).await;
         if status == StatusCode::UNAUTHORIZED {
             // Keycloak's own token lives for a minute, some tests for longer.
-            let token = access_token(&self.http).await;
+            let token = fresh_token(&self.http).await;
             *self.token.lock().unwrap() = token;
             (status, text) = self.send(&method, path, body).await;
         }
@@ -85,7 +85,19 @@ impl Admin {
     }
 }
 
+/// Keycloak's own tokens live for a minute, and each login costs it a slow hash: one is enough for half of that.
 async fn access_token(http: &reqwest::Client) -> String {
+    static LAST: Mutex<Option<(Instant, String)>> = Mutex::new(None);
+    let last = LAST.lock().unwrap().clone();
+    if let Some((_, token)) = last.filter(|(at, _)| at.elapsed() < Duration::from_secs(30)) {
+        return token;
+    }
+    let token = fresh_token(http).await;
+    *LAST.lock().unwrap() = Some((Instant::now(), token.clone()));
+    token
+}
+
+async fn fresh_token(http: &reqwest::Client) -> String {
     let form = [
         ("grant_type", "password"),
         ("client_id", "admin-cli"),

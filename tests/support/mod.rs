@@ -46,6 +46,11 @@ pub fn service(name: &str) -> String {
         .unwrap_or_else(|_| panic!("{name} is not set: run the tests by `make test`"))
 }
 
+/// How much of it `make soak` does, by this variable; else the small twin.
+pub fn soak(variable: &str, twin: usize) -> usize {
+    std::env::var(variable).map_or(twin, |text| text.parse().expect("a number"))
+}
+
 /// A name that no other test has.
 pub fn unique(prefix: &str) -> String {
     use std::sync::atomic::{AtomicU32, Ordering};

@@ -26,7 +26,7 @@ const QUESTIONS: [(&str, &str, u64); 9] = [
 ];
 
 pub async fn measure(report: &mut Report) {
-    report.section(
+    report.lists(
         "Lists of API clients",
         "An administrator's list over HTTP, with 5,000 API clients in one realm, each with its Keycloak client.",
     );

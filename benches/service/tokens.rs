@@ -38,7 +38,7 @@ const OF_ONE_OWNER: [(&str, &str, u64); 4] = [
 ];
 
 pub async fn measure(report: &mut Report) {
-    report.section(
+    report.lists(
         "Lists of personal access tokens",
         "An administrator's lists, with 100,000 tokens of 5,000 owners in every status. A search looks for a part of a name, so it \
          goes through an index from end to end.",
