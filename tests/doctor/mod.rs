@@ -135,7 +135,7 @@ impl Report {
             .collect();
         assert!(results.is_empty(), "{results:#?}");
         assert_eq!(self.code, 0);
-        assert_eq!(self.findings.len(), 26);
+        assert_eq!(self.findings.len(), 28);
     }
 
     #[track_caller]
@@ -143,7 +143,7 @@ impl Report {
         assert_eq!(self.named("fail"), [check], "{self:#?}");
         self.expect_detail(check, detail);
         assert_eq!(self.code, 1);
-        assert_eq!(self.findings.len(), 26);
+        assert_eq!(self.findings.len(), 28);
     }
 
     /// It only warns, and about this alone.
