@@ -4,19 +4,21 @@ use std::sync::Arc;
 
 use url::Url;
 
+use crate::audit::Teller;
 use crate::audit_log::AuditLog;
 use crate::client::Clients;
 use crate::clock::Clock;
-use crate::config::{SealingKey, Settings};
+use crate::config::{Lifecycle, SealingKey, Settings};
 use crate::decide::{Decider, DeciderParts, Uses};
-use crate::keycloak::{ClientDirectory, Credentials, Keycloak, http_client};
+use crate::keycloak::{Calls, ClientDirectory, Credentials, Keycloak, http_client};
 use crate::keys::{KeyError, KeyRing, PublishedKeys};
 use crate::lifecycle::{Decisions, TokenOwners, Watch};
+use crate::metrics::{Metrics, Requests};
 use crate::owner::{AuthorityRule, Owners};
 use crate::seal::{SealError, Sealer};
 use crate::store::{Store, StoreError};
 use crate::throttle::Throttle;
-use crate::token::Tokens;
+use crate::token::{Census, Tokens};
 use crate::verify::JwksCache;
 
 /// Everything that a request can need. Clones share it.
@@ -44,6 +46,12 @@ pub struct App {
     pub audit_log: AuditLog,
     /// Changes in the realm.
     pub watch: Watch,
+    /// What is counted.
+    pub metrics: Metrics,
+    /// The requests, counted.
+    pub requests: Arc<Requests>,
+    /// The tokens, counted.
+    pub census: Census,
 }
 
 /// Why the parts could not be put together.
@@ -80,9 +88,11 @@ impl App {
         let store = open_store(&settings, &issuer).await?;
         let keys = open_keys(&store, &settings, &issuer).await?;
 
+        let metrics = Metrics::default();
+        let teller = Teller::new(&metrics);
         let http = http_client()?;
         let jwks = JwksCache::new(http.clone(), Url::parse(&realm.jwks_url())?);
-        let keycloak = connect(http, &settings);
+        let keycloak = connect(http, &settings).counting(Calls::new(metrics.clone()));
         let clients = ClientDirectory::new(keycloak.clone());
         let authority = authority(&settings);
         let owners = Owners::new(keycloak.clone(), clients.clone(), authority.clone());
@@ -90,15 +100,14 @@ impl App {
         let throttle = Throttle::new(&clock);
         let api_clients = Clients {
             store: store.clone(),
-            keycloak: keycloak.clone(),
+            keycloak,
             owners: owners.clone(),
             throttle: throttle.clone(),
+            teller: teller.clone(),
             clock: clock.clone(),
             settings: Arc::new(settings.clients.clone()),
         };
-        let token_owners =
-            TokenOwners::new(store.clone(), owners.clone(), clock.clone(), settings.lifecycle);
-        let watch = Watch::new(keycloak, api_clients.clone(), token_owners);
+        let watch = watch(&api_clients, settings.lifecycle);
         let published = PublishedKeys::new(jwks.clone());
         let tokens = Tokens {
             store: store.clone(),
@@ -109,6 +118,7 @@ impl App {
             jwks,
             uses: Uses::new(store.clone(), clock.clone()),
             throttle: throttle.clone(),
+            teller,
             clock: clock.clone(),
             issuer: issuer.into(),
             settings: Arc::new(settings.tokens.clone()),
@@ -117,6 +127,9 @@ impl App {
         Ok(Self {
             settings: Arc::new(settings),
             audit_log: AuditLog { store: store.clone() },
+            census: Census::new(store.clone(), clock.clone(), &metrics),
+            requests: Arc::new(Requests::new(metrics.clone())),
+            metrics,
             clock,
             store,
             keys,
@@ -130,6 +143,13 @@ impl App {
     }
 }
 
+/// Follows the realm over the same records.
+fn watch(clients: &Clients, settings: Lifecycle) -> Watch {
+    let Clients { store, keycloak, owners, teller, clock, .. } = clients.clone();
+    let owners = TokenOwners::new(store, owners, clock, teller, settings);
+    Watch::new(keycloak, clients.clone(), owners)
+}
+
 /// What decides about tokens without the service, beside one that runs.
 pub async fn decisions(settings: &Settings, clock: Clock) -> Result<Decisions, StartError> {
     let store = Store::open(&settings.store.url).await?;
@@ -137,7 +157,9 @@ pub async fn decisions(settings: &Settings, clock: Clock) -> Result<Decisions, S
     let keycloak = connect(http_client()?, settings);
     let clients = ClientDirectory::new(keycloak.clone());
     let owners = Owners::new(keycloak, clients, authority(settings));
-    Ok(Decisions::new(TokenOwners::new(store, owners, clock, settings.lifecycle)))
+    // A command ends before anybody could read what it counts.
+    let teller = Teller::new(&Metrics::default());
+    Ok(Decisions::new(TokenOwners::new(store, owners, clock, teller, settings.lifecycle)))
 }
 
 /// What an access token must be for, and where it names the caller's account.
@@ -154,6 +176,7 @@ fn decider(tokens: &Tokens, authority: AuthorityRule, allowed_clients: &[String]
         jwks: tokens.jwks.clone(),
         clock: tokens.clock.clone(),
         uses: tokens.uses.clone(),
+        teller: tokens.teller.clone(),
     };
     Decider::new(parts, &tokens.issuer, authority, allowed_clients)
 }

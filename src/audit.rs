@@ -1,12 +1,16 @@
 //! The audit log's words: who did what to which credential, from where and why.
 //!
 //! A use case builds an [`Event`], the store appends it in the transaction of the act itself, and after
-//! the commit it goes out as one structured log line. It never holds a secret.
+//! the commit [`Teller`] tells of it: one structured log line, and a count. It never holds a secret.
 
+use std::sync::Arc;
+
+use ::metrics::Counter;
 use uuid::Uuid;
 
 use crate::clock::Timestamp;
 use crate::id::{PatId, UserId, uuid_at};
+use crate::metrics::{Family, Metrics};
 use crate::principal::{Credential, Origin, Principal};
 
 macro_rules! actions {
@@ -237,8 +241,7 @@ impl Event {
         format!("{}\n{}", self.credential_name, self.actor_name).to_lowercase()
     }
 
-    /// The event as a structured log line, once it is committed.
-    pub fn log(&self) {
+    fn log(&self) {
         tracing::info!(
             target: "hallpass::audit",
             event_id = %self.id,
@@ -251,6 +254,29 @@ impl Event {
             request_id = %self.request_id,
             reason = self.full_reason(),
         );
+    }
+}
+
+const ACTS: Family =
+    Family { name: "hallpass_acts_total", help: "Acts that the audit log has, by action." };
+
+/// Tells of acts once they are committed. Clones count together.
+#[derive(Clone)]
+pub struct Teller(Arc<[Counter]>);
+
+impl Teller {
+    /// None yet.
+    #[must_use]
+    pub fn new(metrics: &Metrics) -> Self {
+        let counter = |action: &Action| metrics.counter(ACTS, &[("action", action.name())]);
+        Self(Action::ALL.iter().map(counter).collect())
+    }
+
+    /// Logs and counts the event.
+    pub fn tell(&self, event: &Event) {
+        event.log();
+        // `ALL` has the actions in the order of their numbers.
+        self.0[event.action as usize].increment(1);
     }
 }
 

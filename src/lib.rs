@@ -16,6 +16,7 @@ pub mod id;
 pub mod keycloak;
 pub mod keys;
 pub mod lifecycle;
+pub mod metrics;
 pub mod owner;
 pub mod page;
 pub mod principal;

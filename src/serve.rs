@@ -31,6 +31,7 @@ pub struct Server {
     watching: JoinHandle<()>,
     following_realm: JoinHandle<()>,
     writing_uses: JoinHandle<()>,
+    folding_metrics: JoinHandle<()>,
 }
 
 /// Why the service could not start.
@@ -64,6 +65,7 @@ impl Server {
         let listening = tokio::spawn(server.into_future());
         let following_realm = tokio::spawn(app.watch.clone().run(until(stopped.clone())));
         let writing_uses = tokio::spawn(app.tokens.uses.clone().run(until(stopped.clone())));
+        let folding_metrics = tokio::spawn(app.metrics.clone().run(until(stopped.clone())));
         let watching = tokio::spawn(watch_changes(app.clone(), stopped));
         Ok(Self {
             address,
@@ -73,6 +75,7 @@ impl Server {
             watching,
             following_realm,
             writing_uses,
+            folding_metrics,
         })
     }
 
@@ -91,7 +94,9 @@ impl Server {
             abort.abort();
         }
         let close = async {
-            let _ = tokio::join!(self.watching, self.following_realm, self.writing_uses);
+            let loops =
+                (self.watching, self.following_realm, self.writing_uses, self.folding_metrics);
+            let _ = tokio::join!(loops.0, loops.1, loops.2, loops.3);
             if let Err(error) = self.app.tokens.uses.write_all().await {
                 tracing::warn!(
                     error = &error as &dyn std::error::Error,

@@ -90,7 +90,7 @@ impl Clients {
             Event::new(audit::Action::QuotaSet, subject, &caller.user_id, &actor, self.clock.now())
                 .because(format!("limit {limit}"));
         self.store.set_quota(account, limit, &event).await?;
-        event.log();
+        self.teller.tell(&event);
         Ok(self.store.get_quota(account, self.settings.quota).await?)
     }
 

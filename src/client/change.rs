@@ -134,7 +134,7 @@ impl Clients {
         if !self.store.finish_client_change(record, &json, &seen, now, &event).await? {
             return Err(overtaken());
         }
-        event.log();
+        self.teller.tell(&event);
         self.find_record(&record.record_id).await
     }
 

@@ -144,7 +144,7 @@ impl Clients {
         if !completed.map_err(|error| Failure::Store(error.into()))? {
             return Err(Failure::Store(overtaken()));
         }
-        event.log();
+        self.teller.tell(&event);
         let client: Client = self.find_record(&record.record_id).await.map_err(Failure::Store)?;
         Ok(ClientWithSecret { client, secret: found.secret })
     }

@@ -36,7 +36,7 @@ pub use access::GrantableScope;
 pub use remove::Removed;
 pub use spec::{Capability, ClientSpec, MEMBERS};
 
-use crate::audit::{self, Actor, Event};
+use crate::audit::{self, Actor, Event, Teller};
 use crate::clock::{Clock, Timestamp};
 use crate::config::{self, Consent, Profile};
 use crate::error::{Code, Error};
@@ -63,6 +63,8 @@ pub struct Clients {
     pub owners: Owners,
     /// How often one caller may create.
     pub throttle: Throttle,
+    /// Tells what was done.
+    pub teller: Teller,
     /// The time.
     pub clock: Clock,
     /// Quota, consent, profile.

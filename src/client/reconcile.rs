@@ -69,7 +69,7 @@ impl Clients {
         if self.remove_made(record).await? {
             let event = self.event(audit::Action::ClientAbandoned, record, actor);
             if self.store.finish_client_deletion(record, &event).await? {
-                event.log();
+                self.teller.tell(&event);
             }
         } else if self.clock.now() >= record.created_at.plus(PATIENCE) {
             self.store.abandon_client(record).await?;

@@ -74,7 +74,7 @@ impl Clients {
         if !self.store.finish_client_deletion(record, &event).await? {
             return Err(Error::not_found("API client"));
         }
-        event.log();
+        self.teller.tell(&event);
         Ok(())
     }
 }

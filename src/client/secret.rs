@@ -38,7 +38,7 @@ impl Clients {
         let actor = Actor::caller(caller, origin);
         let event = self.event(audit::Action::ClientSecretRead, &record, &actor);
         self.store.append_event(&event).await?;
-        event.log();
+        self.teller.tell(&event);
         Ok(secret)
     }
 
@@ -129,7 +129,7 @@ impl Clients {
         if !self.store.finish_client_secret(record, made_at, owner.as_ref(), &event).await? {
             return Err(overtaken());
         }
-        event.log();
+        self.teller.tell(&event);
         Ok(secret)
     }
 

@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 pub use uses::Uses;
 
-use crate::audit::{self, Event};
+use crate::audit::{self, Event, Teller};
 use crate::clock::Clock;
 use crate::error::{Code, Error};
 use crate::id::{PatId, UserId};
@@ -31,6 +31,7 @@ pub struct Decider {
     jwks: JwksCache,
     clock: Clock,
     uses: Uses,
+    teller: Teller,
     access_token: Rules,
     personal_access_token: Rules,
     authority: AuthorityRule,
@@ -51,6 +52,8 @@ pub struct DeciderParts {
     pub clock: Clock,
     /// Where uses are noted.
     pub uses: Uses,
+    /// Tells what was done.
+    pub teller: Teller,
 }
 
 impl Decider {
@@ -62,7 +65,7 @@ impl Decider {
         authority: AuthorityRule,
         allowed_clients: &[String],
     ) -> Self {
-        let DeciderParts { store, owners, keys, jwks, clock, uses } = parts;
+        let DeciderParts { store, owners, keys, jwks, clock, uses, teller } = parts;
         Self {
             store,
             owners,
@@ -70,6 +73,7 @@ impl Decider {
             jwks,
             clock,
             uses,
+            teller,
             access_token: Rules::new(issuer, "Bearer").with_audience(authority.client_id()),
             personal_access_token: Rules::new(issuer, "PAT").with_algorithms(&[Algorithm::RS256]),
             authority,
@@ -156,7 +160,9 @@ impl Decider {
             Event::of_token(burned, subject, (caller, origin), now).because(audit::FAMILY_BURNED);
         let burned = self.store.burn_family(record.chain.family_id, &event).await?;
         if let FamilyBurned::Burned(events) = burned {
-            events.iter().for_each(Event::log);
+            for event in &events {
+                self.teller.tell(event);
+            }
         }
         Ok(())
     }

@@ -7,6 +7,7 @@
 mod api;
 mod extract;
 mod health;
+mod metrics;
 mod openapi;
 mod problem;
 mod public_keys;
@@ -59,6 +60,7 @@ fn operations() -> OpenApiRouter<App> {
         .routes(routes!(public_keys::get))
         .routes(routes!(health::livez))
         .routes(routes!(health::readyz))
+        .routes(routes!(metrics::metrics))
 }
 
 /// The whole service.

@@ -1,4 +1,4 @@
-//! Around every request: its id, the caller's address, one log line, and the rendering of errors.
+//! Around every request: its id, the caller's address, one log line, its count, and the rendering of errors.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::{Arc, OnceLock};
@@ -51,14 +51,9 @@ pub(super) async fn trace(State(app): State<App>, mut request: Request, next: Ne
         response = problem::render(error, app.settings.server.public_url.as_str());
         response.headers_mut().extend(allow.map(|allow| (ALLOW, allow)));
     }
-    log(
-        &context,
-        &method,
-        route.as_deref(),
-        response.status(),
-        error.as_deref(),
-        started.elapsed(),
-    );
+    let (status, duration) = (response.status(), started.elapsed());
+    app.requests.count(method.as_str(), route.as_deref(), status.as_u16(), duration);
+    log(&context, &method, route.as_deref(), status, error.as_deref(), duration);
     if let Ok(value) = HeaderValue::from_str(&request_id) {
         response.headers_mut().insert(REQUEST_ID, value);
     }

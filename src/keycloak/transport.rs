@@ -13,8 +13,11 @@ use tokio::sync::Mutex;
 use tokio::time::{Instant, timeout};
 
 use super::KeycloakError;
+use super::calls::Calls;
 use crate::config::Realm;
 
+/// The login, among the calls.
+const LOGIN: &str = "POST token";
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 /// One call with all that belongs to it: its turn to log in, a renewal of the service token, a second try.
 const CALL_TIMEOUT: Duration = Duration::from_secs(5);
@@ -54,6 +57,7 @@ pub struct Keycloak {
     credentials: Arc<Credentials>,
     /// One fetch at a time: a burst of calls after the token's end costs one.
     token: Arc<Mutex<Option<ServiceToken>>>,
+    calls: Calls,
 }
 
 #[derive(Clone)]
@@ -83,7 +87,14 @@ impl Keycloak {
     /// A client for `realm`; it logs in at the first call.
     #[must_use]
     pub fn new(http: reqwest::Client, realm: Realm, credentials: Credentials) -> Self {
-        Self { http, realm, credentials: Arc::new(credentials), token: Arc::default() }
+        let (token, calls) = (Arc::default(), Calls::default());
+        Self { http, realm, credentials: Arc::new(credentials), token, calls }
+    }
+
+    /// The same, its calls counted from now on.
+    #[must_use]
+    pub fn counting(self, calls: Calls) -> Self {
+        Self { calls, ..self }
     }
 
     /// The HTTP client behind it.
@@ -102,7 +113,7 @@ impl Keycloak {
             |token: &str| self.http.get(self.admin_url(path)).query(query).bearer_auth(token);
         let call = format!("GET {path}");
         let once = async || decode(&call, self.send(&call, &request).await?).await;
-        in_time(&call, async {
+        self.in_time(&call, async {
             match once().await {
                 // A connection that Keycloak closed while idle fails on first use; a read is safe to repeat.
                 Err(KeycloakError::Unavailable(_) | KeycloakError::Failed(_)) => once().await,
@@ -164,7 +175,7 @@ impl Keycloak {
             }
         };
         let call = format!("{method} {path}");
-        Ok(in_time(&call, self.send(&call, &request)).await?.status())
+        Ok(self.in_time(&call, self.send(&call, &request)).await?.status())
     }
 
     /// POST of a new thing: the id at the end of the answer's `Location`. Never repeated.
@@ -172,7 +183,7 @@ impl Keycloak {
         let request =
             |token: &str| self.http.post(self.admin_url(path)).bearer_auth(token).json(body);
         let call = format!("POST {path}");
-        let answer = in_time(&call, self.send(&call, &request)).await?;
+        let answer = self.in_time(&call, self.send(&call, &request)).await?;
         let location = answer.headers().get(LOCATION).and_then(|location| location.to_str().ok());
         let id = location.and_then(|location| location.rsplit('/').next());
         let id = id.filter(|id| {
@@ -186,7 +197,7 @@ impl Keycloak {
     pub(crate) async fn post<T: DeserializeOwned>(&self, path: &str) -> Result<T, KeycloakError> {
         let call = format!("POST {path}");
         let request = |token: &str| self.http.post(self.admin_url(path)).bearer_auth(token);
-        in_time(&call, async { decode(&call, self.send(&call, &request).await?).await }).await
+        self.in_time(&call, async { decode(&call, self.send(&call, &request).await?).await }).await
     }
 
     /// The realm that it speaks to.
@@ -238,7 +249,13 @@ impl Keycloak {
     }
 
     pub(super) async fn log_in(&self) -> Result<ServiceToken, KeycloakError> {
-        const CALL: &str = "POST token";
+        let begun = Instant::now();
+        let outcome = self.ask_for_token().await;
+        self.calls.count(LOGIN, outcome.as_ref().err(), begun.elapsed());
+        outcome
+    }
+
+    async fn ask_for_token(&self) -> Result<ServiceToken, KeycloakError> {
         let (realm, form) = match &*self.credentials {
             Credentials::Client { realm, client_id, client_secret } => (
                 realm,
@@ -260,12 +277,12 @@ impl Keycloak {
         };
         let url = format!("{}/protocol/openid-connect/token", self.realm.sibling_url(realm));
         let asked_at = Instant::now();
-        let answer = send_once(CALL, self.http.post(url).form(&form)).await?;
+        let answer = send_once(LOGIN, self.http.post(url).form(&form)).await?;
         let status = answer.status();
         if !status.is_success() {
-            let body = read(CALL, answer).await.unwrap_or_default();
+            let body = read(LOGIN, answer).await.unwrap_or_default();
             let error = KeycloakError::from_status(
-                CALL.to_owned(),
+                LOGIN.to_owned(),
                 status,
                 &String::from_utf8_lossy(&body),
             );
@@ -279,20 +296,23 @@ impl Keycloak {
                 other => other,
             });
         }
-        let token: TokenAnswer = decode(CALL, answer).await?;
+        let token: TokenAnswer = decode(LOGIN, answer).await?;
         let life = Duration::from_secs(token.expires_in).saturating_sub(RENEW_EARLY);
         Ok(ServiceToken { value: token.access_token, renew_at: asked_at + life })
     }
-}
-
-/// Ends what takes too long; also what only waits for its turn behind others who wait.
-async fn in_time<T>(
-    call: &str,
-    work: impl Future<Output = Result<T, KeycloakError>>,
-) -> Result<T, KeycloakError> {
-    timeout(CALL_TIMEOUT, work).await.unwrap_or_else(|_| {
-        Err(KeycloakError::Unavailable(format!("{call}: not done within {CALL_TIMEOUT:?}")))
-    })
+    /// Ends what takes too long, also what only waits for its turn behind others who wait; and counts it.
+    async fn in_time<T>(
+        &self,
+        call: &str,
+        work: impl Future<Output = Result<T, KeycloakError>>,
+    ) -> Result<T, KeycloakError> {
+        let begun = Instant::now();
+        let outcome = timeout(CALL_TIMEOUT, work).await.unwrap_or_else(|_| {
+            Err(KeycloakError::Unavailable(format!("{call}: not done within {CALL_TIMEOUT:?}")))
+        });
+        self.calls.count(call, outcome.as_ref().err(), begun.elapsed());
+        outcome
+    }
 }
 
 pub(super) async fn send_once(

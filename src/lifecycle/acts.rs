@@ -1,6 +1,6 @@
 //! What is done to tokens because of their owner, each with its line in the audit log.
 
-use crate::audit::{Action, Actor, Event};
+use crate::audit::{Action, Actor, Event, Teller};
 use crate::clock::Clock;
 use crate::error::Error;
 use crate::id::{PatId, UserId};
@@ -14,12 +14,18 @@ type DetailOf<'a> = dyn Fn(&TokenRecord) -> Option<String> + Sync + 'a;
 pub(super) struct Acts {
     store: Store,
     clock: Clock,
+    teller: Teller,
     actor: Actor,
 }
 
 impl Acts {
-    pub(super) fn new(store: Store, clock: Clock) -> Self {
-        Self { store, clock, actor: Actor::hallpass() }
+    pub(super) fn new(store: Store, clock: Clock, teller: Teller) -> Self {
+        Self { store, clock, teller, actor: Actor::hallpass() }
+    }
+
+    /// Tells of what is committed.
+    pub(super) fn tell(&self, event: &Event) {
+        self.teller.tell(event);
     }
 
     /// The same, done by somebody else.
@@ -56,7 +62,7 @@ impl Acts {
         };
         for outcome in self.store.revoke_tokens(Some(owner), &ids, &event).await? {
             if let TokenRevoked::Revoked(event) = outcome {
-                event.log();
+                self.tell(&event);
             }
         }
         Ok(())
@@ -72,7 +78,7 @@ impl Acts {
         let outcomes = self.store.delete_tokens(Some(owner), &ids(tokens), &event).await?;
         for outcome in outcomes {
             if let TokenDeleted::Deleted(event) = outcome {
-                event.log();
+                self.tell(&event);
             }
         }
         Ok(())
@@ -103,7 +109,7 @@ impl Acts {
             return Ok(());
         }
         for event in self.store.set_suspension(events, suspension).await? {
-            event.log();
+            self.tell(&event);
         }
         Ok(())
     }

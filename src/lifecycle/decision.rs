@@ -61,7 +61,7 @@ impl Decisions {
             let events =
                 live.iter().map(|token| (token.record.pat_id, event(&token.record))).collect();
             for event in store.accept_roles(owner, &roles, events).await? {
-                event.log();
+                self.owners.acts.tell(&event);
             }
         }
         Ok(self.owners.store.end_hold(owner).await?)
@@ -81,7 +81,7 @@ impl Decisions {
         };
         for outcome in store.revoke_tokens(None, &ids, &event).await? {
             if let TokenRevoked::Revoked(event) = outcome {
-                event.log();
+                self.owners.acts.tell(&event);
             }
         }
         Ok(ids.len())

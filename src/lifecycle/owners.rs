@@ -14,7 +14,7 @@ use std::sync::Arc;
 use tokio::sync::Mutex;
 
 use super::acts::Acts;
-use crate::audit::{Actor, OWNER_DELETED, OWNER_DISABLED, OWNER_LOCKED_OUT, ROLES_CHANGED};
+use crate::audit::{Actor, OWNER_DELETED, OWNER_DISABLED, OWNER_LOCKED_OUT, ROLES_CHANGED, Teller};
 use crate::clock::{Clock, Timestamp};
 use crate::config::Lifecycle;
 use crate::error::Error;
@@ -65,9 +65,15 @@ pub struct TokenOwners {
 impl TokenOwners {
     /// Follows the owners of the tokens in this store.
     #[must_use]
-    pub fn new(store: Store, owners: Owners, clock: Clock, settings: Lifecycle) -> Self {
+    pub fn new(
+        store: Store,
+        owners: Owners,
+        clock: Clock,
+        teller: Teller,
+        settings: Lifecycle,
+    ) -> Self {
         let turns = std::iter::repeat_with(Mutex::default).take(TURNS).collect();
-        let acts = Acts::new(store.clone(), clock.clone());
+        let acts = Acts::new(store.clone(), clock.clone(), teller);
         Self { store, owners, clock, settings, acts, turns }
     }
 

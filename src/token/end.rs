@@ -141,7 +141,7 @@ impl Tokens {
         let outcomes = self.store.revoke_tokens(owner, ids, event).await?;
         let said = outcomes.into_iter().map(|outcome| match outcome {
             TokenRevoked::Revoked(event) => {
-                event.log();
+                self.teller.tell(&event);
                 Revoked::Revoked
             }
             TokenRevoked::AlreadyRevoked => Revoked::Already,
@@ -161,7 +161,7 @@ impl Tokens {
         let outcomes = self.store.delete_tokens(owner, ids, &event).await?;
         let said = outcomes.into_iter().map(|outcome| match outcome {
             TokenDeleted::Deleted(event) => {
-                event.log();
+                self.teller.tell(&event);
                 Deleted::Deleted
             }
             TokenDeleted::NotFound => Deleted::NotFound,

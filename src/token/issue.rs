@@ -127,7 +127,7 @@ impl Tokens {
         let created = audit::Action::TokenCreated;
         let event = Event::of_token(created, subject, (caller, origin), record.created_at);
         match self.store.create_token(&record, self.settings.max_per_user, &event).await? {
-            TokenCreated::Created => event.log(),
+            TokenCreated::Created => self.teller.tell(&event),
             TokenCreated::NameTaken => return Err(name_taken(&request.name)),
             TokenCreated::LimitReached => return Err(limit_reached(self.settings.max_per_user)),
         }
@@ -271,7 +271,7 @@ impl Tokens {
             .delete_tokens(Some(&record.user_id), &[record.pat_id], &|_| event.clone())
             .await?;
         if let [TokenDeleted::Deleted(event)] = &*outcome {
-            event.log();
+            self.teller.tell(event);
         }
         Ok(())
     }

@@ -3,6 +3,7 @@
 //! Issue ([`Tokens::issue`]): policy, the owner's state and roles, the claims by [`claims`]'s rule, record
 //! and audit in one transaction, the owner compared again, and only then the signature (RFC 7519, RFC 7515).
 
+mod census;
 mod claims;
 mod end;
 mod grant;
@@ -16,6 +17,7 @@ mod tighten;
 
 use std::sync::Arc;
 
+pub use census::Census;
 pub use end::{Deleted, Revoked};
 pub use identify::Identified;
 pub use issue::{End, IssuedToken, NewToken};
@@ -24,6 +26,7 @@ pub use name::{Description, TokenName};
 pub use narrowing::{Narrowing, Wanted};
 pub use rotate::RotateToken;
 
+use crate::audit::Teller;
 use crate::clock::Clock;
 use crate::config;
 use crate::decide::Uses;
@@ -57,6 +60,8 @@ pub struct Tokens {
     pub uses: Uses,
     /// How often one caller may create.
     pub throttle: Throttle,
+    /// Tells what was done.
+    pub teller: Teller,
     /// The time.
     pub clock: Clock,
     /// The realm's issuer.

@@ -157,7 +157,9 @@ impl Tokens {
             .because(audit::FAMILY_BURNED);
         Ok(match self.store.burn_family(record.chain.family_id, &event).await? {
             FamilyBurned::Burned(events) => {
-                events.iter().for_each(Event::log);
+                for event in &events {
+                    self.teller.tell(event);
+                }
                 let detail = "The token was rotated before, its grace is over and its successor is in use: whoever \
                      has it should not. All that came from it is revoked; create a new one.";
                 Error::new(Code::FamilyBurned, detail)
@@ -228,8 +230,8 @@ impl Tokens {
             .because(format!("successor of {}", old.pat_id));
         match self.store.rotate_token(rotation, &rotated, &created).await? {
             TokenRotated::Rotated => {
-                rotated.log();
-                created.log();
+                self.teller.tell(&rotated);
+                self.teller.tell(&created);
                 Ok(())
             }
             TokenRotated::Changed => Err(Error::new(
@@ -248,7 +250,7 @@ impl Tokens {
     ) -> Result<(), Error> {
         let event = self.abandoned(&rotation.successor, caller, origin, error);
         self.store.undo_rotation(rotation, &event).await?;
-        event.log();
+        self.teller.tell(&event);
         Ok(())
     }
 }

@@ -182,6 +182,7 @@ fn all_else() -> Vec<Row> {
         open("GET", "/public-keys"),
         open("GET", "/livez"),
         open("GET", "/readyz"),
+        open("GET", "/metrics"),
     ]
 }
 

@@ -5,6 +5,7 @@ mod callers;
 mod clients;
 mod documents;
 mod matrix;
+mod metrics;
 mod pat;
 mod rates;
 mod requests;

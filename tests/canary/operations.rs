@@ -86,6 +86,7 @@ fn table() -> Vec<Operation> {
         bare("GET", "/public-keys"),
         bare("GET", "/livez"),
         bare("GET", "/readyz"),
+        bare("GET", "/metrics"),
     ]
 }
 

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 
 use super::server_behind;
-use crate::support::{Api, Database, FaultProxy, TestRealm, TestServer};
+use crate::support::{Api, Database, FaultProxy, Metrics, TestRealm, TestServer};
 
 /// Asks again until the answer has this status.
 async fn until_mint(user: &Api, name: &str, status: u16) {
@@ -51,6 +51,10 @@ async fn while_keycloak_is_away_people_still_see_and_revoke_what_they_have() {
         .await
         .expect_problem(401, "unauthenticated");
     assert!(asked.elapsed() < Duration::from_secs(10), "{:?}", asked.elapsed());
+    let metrics = Metrics::of(&server.anonymous()).await;
+    let away =
+        "hallpass_keycloak_calls_total{method=\"GET\",resource=\"users\",outcome=\"unavailable\"}";
+    assert!(metrics.value(away) > 0.5, "{}", metrics.text);
 
     proxy.up();
     until_mint(&user, "third", 201).await;

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 
-use crate::support::{Api, Database, Line, Process, TcpProxy, TestRealm, service};
+use crate::support::{Api, Database, Line, Metrics, Process, TcpProxy, TestRealm, service};
 
 const BOUND: Duration = Duration::from_secs(10);
 
@@ -67,6 +67,8 @@ async fn goes_and_comes_back(away: Line) {
     let health = process.api(None).get("/readyz").await.expect(503);
     assert_eq!((&health["status"], &health["store"]), (&json!("unavailable"), &json!("failed")));
     process.api(None).get("/livez").await;
+    let metrics = Metrics::of(&process.api(None)).await;
+    assert!(metrics.value("hallpass_tokens{status=\"active\"}").is_nan(), "{}", metrics.text);
 
     proxy.set(Line::Open);
     let back = Instant::now();

@@ -5,6 +5,7 @@ mod api;
 mod browser;
 mod database;
 mod fault_proxy;
+mod metrics;
 mod process;
 mod realm;
 mod server;
@@ -16,6 +17,7 @@ pub use api::{Answer, Api, TOKEN_VARIES, redacted, without_use};
 pub use browser::{Browser, Stop};
 pub use database::{DATABASES, Database};
 pub use fault_proxy::{Fault, FaultProxy, Rule};
+pub use metrics::Metrics;
 pub use process::{Process, hallpass, run};
 pub use realm::{
     BareRealm, LOGIN_CLIENT, PASSWORD, Person, TestRealm, administrator, bare_realm,

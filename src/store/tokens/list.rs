@@ -248,6 +248,17 @@ impl Store {
         .await
     }
 
+    /// How many tokens of this status there are at `now`.
+    pub async fn count_tokens(
+        &self,
+        status: TokenStatus,
+        now: Timestamp,
+    ) -> Result<u64, StoreError> {
+        let filter = &TokenFilter::newest(PageRequest { offset: 0, limit: 1 });
+        let list = List { owner: None, filter, now, dialect: self.dialect };
+        within(self.count(list.count(Some(status)))).await
+    }
+
     async fn list_by_status(&self, list: List<'_>) -> Result<Page<TokenRecord>, StoreError> {
         let [a, b, c, d, e] = TokenStatus::ALL.map(|status| self.count(list.count(Some(status))));
         let (a, b, c, d, e) = tokio::try_join!(a, b, c, d, e)?;
