@@ -22,3 +22,4 @@ mod lifecycle;
 mod smoke;
 mod store;
 mod validators;
+mod verify_layer;

@@ -5,5 +5,6 @@ mod cache;
 mod claims;
 mod forgeries;
 mod key_set;
+mod layer;
 mod properties;
 mod support;
