@@ -1,5 +1,6 @@
 //! Requests, by method, route pattern and status class. A request costs a few atomic operations and no lock.
 
+use std::hash::{BuildHasher as _, BuildHasherDefault, DefaultHasher};
 use std::sync::OnceLock;
 use std::time::Duration;
 
@@ -28,7 +29,7 @@ const ROUTES: usize = 256;
 /// The requests of one service.
 pub struct Requests {
     metrics: Metrics,
-    /// In the order of their first request, filled from the front and never changed.
+    /// A table that is only ever filled: a pattern stands at the place of its hash, or the next one that was free.
     routes: Box<[OnceLock<Route>]>,
     others: Route,
 }
@@ -71,8 +72,12 @@ impl Requests {
     }
 
     fn route(&self, pattern: &str) -> &Route {
-        let routes = self.routes.iter().map(|route| route.get_or_init(|| Route::new(pattern)));
-        routes.into_iter().find(|route| &*route.pattern == pattern).unwrap_or(&self.others)
+        let hash = BuildHasherDefault::<DefaultHasher>::default().hash_one(pattern);
+        let place = usize::try_from(hash % ROUTES as u64).unwrap_or_default();
+        let (before, after) = self.routes.split_at(place);
+        let mut routes =
+            after.iter().chain(before).map(|route| route.get_or_init(|| Route::new(pattern)));
+        routes.find(|route| &*route.pattern == pattern).unwrap_or(&self.others)
     }
 }
 
