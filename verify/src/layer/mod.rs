@@ -7,6 +7,7 @@
 //!
 //! The cheap steps come first: what cannot be good costs neither a signature nor a question.
 
+mod bearer;
 mod challenge;
 mod service;
 
@@ -16,7 +17,6 @@ use std::ops::Deref;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use http::header::AUTHORIZATION;
 use http::request::Parts;
 use serde_json::Value;
 use tower_layer::Layer;
@@ -175,7 +175,7 @@ impl<S> Layer<S> for TokenLayer {
 impl Gate {
     /// The claims of the request's token, or why it does not pass.
     async fn admit(&self, request: &Parts) -> Result<Verified, Denial> {
-        let token = bearer_token(request)?;
+        let token = bearer::token(&request.headers)?;
         let now = (self.clock)();
         let claims =
             check(&self.keys, token, &self.rules, now).await.map_err(|error| match error {
@@ -205,25 +205,6 @@ impl Gate {
             && self.realm_roles.iter().all(|role| token.has_realm_role(role))
             && self.client_roles.iter().all(|(client, role)| token.has_client_role(client, role))
     }
-}
-
-/// RFC 6750 §2.1. Of two headers somebody else may read the other.
-fn bearer_token(request: &Parts) -> Result<&str, Denial> {
-    let mut values = request.headers.get_all(AUTHORIZATION).iter();
-    let Some(value) = values.next() else { return Err(Denial::NoToken) };
-    if values.next().is_some() {
-        return Err(Denial::InvalidRequest);
-    }
-    let value = value.to_str().map_err(|_| Denial::InvalidRequest)?;
-    let (scheme, token) = value.split_once(' ').unwrap_or((value, ""));
-    if !scheme.eq_ignore_ascii_case("Bearer") {
-        return Err(Denial::NoToken);
-    }
-    let token = token.trim_matches(' ');
-    if token.is_empty() || token.contains(' ') {
-        return Err(Denial::InvalidRequest);
-    }
-    Ok(token)
 }
 
 impl Verified {

@@ -4,6 +4,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
+use http::header::AUTHORIZATION;
 use http::{Request, Response};
 use tower_service::Service;
 
@@ -47,6 +48,10 @@ where
             match gate.admit(&head).await {
                 Ok(verified) => {
                     head.extensions.insert(verified);
+                    // Whoever logs the request does not log the token.
+                    if let Some(token) = head.headers.get_mut(AUTHORIZATION) {
+                        token.set_sensitive(true);
+                    }
                     inner.call(Request::from_parts(head, body)).await
                 }
                 Err(denial) => Ok(gate.challenge.answer(denial, &gate.scopes)),

@@ -53,7 +53,8 @@ impl Guarded {
             counted.fetch_add(1, Ordering::Relaxed);
             format!("{} {}", token.sub, token.jti)
         };
-        let app = Router::new().route("/", get(whose)).layer(layer);
+        let shown = async |headers: HeaderMap| format!("{headers:?}");
+        let app = Router::new().route("/", get(whose)).route("/shown", get(shown)).layer(layer);
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}/", listener.local_addr().unwrap());
         tokio::spawn(async move { axum::serve(listener, app).await.unwrap() });
@@ -301,6 +302,17 @@ async fn a_hallpass_that_does_not_answer_lets_nobody_in() {
     skip(Duration::from_secs(1)).await;
     hallpass.stop();
     assert_eq!(service.status(&token).await, 503);
+}
+
+#[tokio::test]
+async fn a_service_that_logs_its_requests_does_not_log_tokens() {
+    let (_keys, cache) = keys().await;
+    let mut service = Guarded::start(for_audience(cache)).await;
+    service.url.push_str("shown");
+    let token = token_of(&payload());
+    let (status, _, shown) = service.send(&[&format!("Bearer {token}")]).await;
+    assert_eq!(status, 200);
+    assert!(shown.contains("authorization") && !shown.contains(&token[..20]), "{shown}");
 }
 
 #[tokio::test]
