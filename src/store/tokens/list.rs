@@ -260,9 +260,11 @@ impl Store {
     }
 
     async fn list_by_status(&self, list: List<'_>) -> Result<Page<TokenRecord>, StoreError> {
-        let [a, b, c, d, e] = TokenStatus::ALL.map(|status| self.count(list.count(Some(status))));
-        let (a, b, c, d, e) = tokio::try_join!(a, b, c, d, e)?;
-        let mut parts = [a, b, c, d, e];
+        // In the order of `TokenStatus::ALL`.
+        let [active, expired, soon, revoked, suspended] =
+            TokenStatus::ALL.map(|status| self.count(list.count(Some(status))));
+        let counts = tokio::try_join!(active, expired, soon, revoked, suspended)?;
+        let mut parts: [u64; 5] = counts.into();
         let total = parts.iter().sum();
         let (mut statuses, direction) = (TokenStatus::ALL, list.filter.direction);
         if direction == Direction::Descending {
