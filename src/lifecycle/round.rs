@@ -169,6 +169,7 @@ impl TokenOwners {
         let mut round = Round::new(self, Hint::Sweep(begun), Pace::Gentle);
         round.pass(&Whose::Everybody).await?;
         round.end().await?;
+        self.store.end_vain_holds(self.clock.now()).await?;
         self.store.note_sweep(begun).await?;
         Ok(())
     }

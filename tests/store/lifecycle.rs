@@ -92,6 +92,40 @@ async fn a_token_is_suspended_once_and_released_once_and_a_revoked_one_stays_as_
 }
 
 #[tokio::test]
+async fn an_owner_is_held_as_long_as_a_live_token_of_theirs_is_suspended() {
+    on_each!(|fresh| {
+        let ends = [
+            "DELETE FROM tokens WHERE user_id = 'b'",
+            "UPDATE tokens SET revoked_at = 1 WHERE user_id = 'b'",
+            "UPDATE tokens SET suspended_at = NULL WHERE user_id = 'b'",
+            "UPDATE tokens SET expires_at = 1 WHERE user_id = 'b'",
+        ];
+        let held = async || {
+            let held = fresh.store.list_held_owners_after(None, 10).await.unwrap();
+            held.iter().map(|held| held.user_id.to_string()).collect::<Vec<_>>()
+        };
+        let counted = ["a", "b", "c"].map(|owner| (UserId::new(owner), "roles_changed"));
+        for end in ends {
+            for owner in ["a", "b", "c"] {
+                fresh.create(owner, "one").await;
+            }
+            fresh.execute("UPDATE tokens SET suspended_at = 1 WHERE user_id IN ('a', 'b')").await;
+            // Nothing of the third is suspended: there is nothing to decide.
+            fresh.store.hold_owners(&counted, NOW).await.unwrap();
+            assert_eq!(held().await, ["a", "b"], "{end}");
+            fresh.execute(end).await;
+            fresh.store.end_vain_holds(NOW).await.unwrap();
+            assert_eq!(held().await, ["a"], "{end}");
+            // Somebody decided while it was counted.
+            fresh.store.hold_owners(&counted, NOW).await.unwrap();
+            assert_eq!(held().await, ["a"], "{end}");
+            fresh.execute("DELETE FROM tokens").await;
+            fresh.store.end_vain_holds(NOW).await.unwrap();
+        }
+    });
+}
+
+#[tokio::test]
 async fn what_is_known_of_an_owner_is_kept_and_a_federated_one_stays_one() {
     on_each!(|fresh| {
         let alice = UserId::new("alice");

@@ -24,8 +24,16 @@ pub struct HeldOwner {
 /// How many ids one statement names.
 const PART: usize = 250;
 
+/// The WHERE of the SELECT is also what lets SQLite tell the ON of a join from that of a conflict.
+const HOLD: &str = "INSERT INTO owners (user_id, tokens_created, held_at, held_reason) \
+     SELECT $1, 0, CAST($2 AS BIGINT), $3 WHERE EXISTS (SELECT 1 FROM tokens WHERE user_id = $1 \
+     AND suspended_at IS NOT NULL AND revoked_at IS NULL AND expires_at > $2) \
+     ON CONFLICT (user_id) DO UPDATE SET held_at = excluded.held_at, held_reason = excluded.held_reason \
+     WHERE owners.held_at IS NULL";
+
 impl Store {
-    /// Holds the tokens of these owners, each with the reason for which they would have ended. Who is held already stays so.
+    /// Holds the tokens of these owners, each with the reason for which they would have ended. Who is held already stays so;
+    /// who has no suspended token any more is not held: somebody has decided meanwhile.
     pub async fn hold_owners(
         &self,
         owners: &[(UserId, &'static str)],
@@ -34,16 +42,12 @@ impl Store {
         within(async {
             let mut tx = self.begin().await?;
             for (owner, reason) in owners {
-                sqlx::query(
-                    "INSERT INTO owners (user_id, tokens_created, held_at, held_reason) VALUES ($1, 0, $2, $3) \
-                     ON CONFLICT (user_id) DO UPDATE SET held_at = $2, held_reason = $3 \
-                     WHERE owners.held_at IS NULL",
-                )
-                .bind(owner.as_str())
-                .bind(at.millis())
-                .bind(*reason)
-                .execute(&mut *tx)
-                .await?;
+                sqlx::query(HOLD)
+                    .bind(owner.as_str())
+                    .bind(at.millis())
+                    .bind(*reason)
+                    .execute(&mut *tx)
+                    .await?;
             }
             tx.commit().await?;
             Ok(())
@@ -86,6 +90,22 @@ impl Store {
             let mut tx = self.begin().await?;
             end_hold(&mut tx, owner).await?;
             tx.commit().await?;
+            Ok(())
+        })
+        .await
+    }
+
+    /// Holds those no more of whose tokens none is suspended: they were revoked or deleted by somebody else, or expired.
+    pub async fn end_vain_holds(&self, now: Timestamp) -> Result<(), StoreError> {
+        within(async {
+            sqlx::query(
+                "UPDATE owners SET held_at = NULL, held_reason = NULL WHERE held_at IS NOT NULL \
+                 AND NOT EXISTS (SELECT 1 FROM tokens WHERE tokens.user_id = owners.user_id \
+                 AND suspended_at IS NOT NULL AND revoked_at IS NULL AND expires_at > $1)",
+            )
+            .bind(now.millis())
+            .execute(&self.pool)
+            .await?;
             Ok(())
         })
         .await
