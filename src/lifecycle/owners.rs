@@ -18,7 +18,7 @@ use crate::audit::{Actor, OWNER_DELETED, OWNER_DISABLED, OWNER_LOCKED_OUT, ROLES
 use crate::clock::{Clock, Timestamp};
 use crate::config::Lifecycle;
 use crate::error::Error;
-use crate::id::UserId;
+use crate::id::{PatId, UserId};
 use crate::keycloak::UserChange;
 use crate::owner::{Owners, Roles, RolesDifference, Sight};
 use crate::store::{OwnedToken, OwnerNote, Store, StoreError, TokenRecord};
@@ -101,7 +101,7 @@ impl TokenOwners {
             let tokens = self.store.list_owned_tokens_after(owner, last, BATCH).await?;
             let Some(newest) = tokens.last() else { break };
             last = Some(newest.record.pat_id);
-            let sight = self.owners.look_at(owner).await?;
+            let sight = self.see(owner, &tokens).await?;
             // Whoever is held waits for a person, but for an owner who left on purpose.
             let left = hint == Hint::Event(UserChange::Left) && sight.is_away();
             let force = if waits && !left { Force::Suspend } else { force };
@@ -111,6 +111,17 @@ impl TokenOwners {
             self.store.end_hold(owner).await?;
         }
         Ok(spared.filter(|_| !waits))
+    }
+
+    /// The owner as they are now. A directory that goes away in the middle of a look takes the roles along that it gives:
+    /// what would revoke the tokens of one who comes from it is looked at once more.
+    async fn see(&self, owner: &UserId, tokens: &[OwnedToken]) -> Result<Sight, Error> {
+        let sight = self.owners.look_at(owner).await?;
+        let Sight::Enabled(now) = &sight else { return Ok(sight) };
+        if now.federated && !self.stale(tokens, &now.roles)?.is_empty() {
+            return self.owners.look_at(owner).await;
+        }
+        Ok(sight)
     }
 
     async fn follow(
@@ -189,18 +200,10 @@ impl TokenOwners {
         now: &Roles,
         tokens: &[OwnedToken],
     ) -> Result<Spared, Error> {
-        let (mut stale, mut good, mut differences) = (Vec::new(), Vec::new(), BTreeMap::new());
-        for token in self.acts.live(tokens) {
-            let then = Roles::from_json(&token.owner_roles)
-                .map_err(|_| StoreError::Corrupt("list of roles"))?;
-            let difference = RolesDifference::between(&then, now);
-            if difference.is_empty() {
-                good.push(token);
-            } else {
-                differences.insert(token.record.pat_id, difference.to_string());
-                stale.push(token);
-            }
-        }
+        let differences = self.stale(tokens, now)?;
+        let is_stale = |token: &&OwnedToken| differences.contains_key(&token.record.pat_id);
+        let (stale, good): (Vec<_>, Vec<_>) =
+            self.acts.live(tokens).into_iter().partition(is_stale);
         self.acts.release(&good, "owner_enabled").await?;
         if stale.is_empty() {
             return Ok(None);
@@ -212,6 +215,20 @@ impl TokenOwners {
         let detail = |token: &TokenRecord| differences.get(&token.pat_id).cloned();
         self.acts.revoke(owner, &stale, ROLES_CHANGED, &detail).await?;
         Ok(None)
+    }
+
+    /// The live tokens whose owner had other roles at their issue, and the difference.
+    fn stale(&self, tokens: &[OwnedToken], now: &Roles) -> Result<BTreeMap<PatId, String>, Error> {
+        let mut differences = BTreeMap::new();
+        for token in self.acts.live(tokens) {
+            let then = Roles::from_json(&token.owner_roles)
+                .map_err(|_| StoreError::Corrupt("list of roles"))?;
+            let difference = RolesDifference::between(&then, now);
+            if !difference.is_empty() {
+                differences.insert(token.record.pat_id, difference.to_string());
+            }
+        }
+        Ok(differences)
     }
 
     pub(super) fn turn(&self, owner: &UserId) -> &Mutex<()> {

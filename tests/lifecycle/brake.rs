@@ -1,26 +1,28 @@
 //! The brake: what would end the tokens of many owners waits for a person.
 
 use serde_json::{Value, json};
+use tokio::process::Command;
 
 use super::{EVENTS_ONLY, Holder, Scene, until, user};
-use crate::support::{DATABASES, Database, TestServer, hallpass, run};
+use crate::support::{DATABASES, Database, hallpass, run};
 
-/// A scene whose brake lets two owners pass.
+/// As usual, and the brake lets two owners pass.
+pub(super) const BRAKE: [(&str, &str); 3] =
+    [EVENTS_ONLY[0], EVENTS_ONLY[1], ("HALLPASS_LIFECYCLE__BRAKE", "2")];
+
 async fn scene(database: fn(&tempfile::TempDir) -> Database) -> Scene {
-    let mut extra = EVENTS_ONLY.to_vec();
-    extra.push(("HALLPASS_LIFECYCLE__BRAKE", "2"));
-    Scene::set_with(database, &extra).await
+    Scene::set_with(database, &BRAKE).await
 }
 
 /// People of a group that has a role; each has a token.
-struct Readers {
+pub(super) struct Readers {
     group: String,
     role: Value,
-    holders: Vec<Holder>,
+    pub(super) holders: Vec<Holder>,
 }
 
 impl Readers {
-    async fn gather(scene: &Scene, count: usize) -> Self {
+    pub(super) async fn gather(scene: &Scene, count: usize) -> Self {
         let role = scene.role("reader").await;
         let group = scene.group("readers").await;
         scene.post(&format!("groups/{group}/role-mappings/realm"), &json!([role])).await;
@@ -34,7 +36,7 @@ impl Readers {
         Self { group, role, holders }
     }
 
-    async fn lose_role(&self, scene: &Scene) {
+    pub(super) async fn lose_role(&self, scene: &Scene) {
         let mapping = format!("groups/{}/role-mappings/realm", self.group);
         scene.delete(&mapping, &json!([self.role])).await;
     }
@@ -46,12 +48,22 @@ impl Readers {
 }
 
 impl Scene {
-    /// Runs `hallpass admin tokens` with these arguments beside the service, and answers what it prints.
-    async fn admin_tokens(&self, arguments: &[&str]) -> String {
-        let folder = tempfile::tempdir().unwrap();
+    /// `hallpass admin tokens` with these arguments, on the store of the service.
+    pub(super) fn admin_command(
+        &self,
+        folder: &tempfile::TempDir,
+        arguments: &[&str],
+        extra: &[(&str, &str)],
+    ) -> Command {
         let mut command = hallpass(folder.path(), &[&["admin", "tokens"], arguments].concat());
-        command.envs(self.realm.environment(&self.server.database, &[]));
-        let done = run(command).await;
+        command.envs(self.realm.environment(&self.server.database, extra));
+        command
+    }
+
+    /// Runs it beside the service, and answers what it prints.
+    pub(super) async fn admin_tokens(&self, arguments: &[&str]) -> String {
+        let folder = tempfile::tempdir().unwrap();
+        let done = run(self.admin_command(&folder, arguments, &[])).await;
         assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
         String::from_utf8(done.stdout).unwrap()
     }
@@ -67,7 +79,7 @@ impl Scene {
     }
 
     /// Waits until the tokens of so many owners are held.
-    async fn wait_for_held(&self, count: usize) -> Vec<Value> {
+    pub(super) async fn wait_for_held(&self, count: usize) -> Vec<Value> {
         let mut held = Vec::new();
         until(&format!("{count} owners are held"), async || {
             let text = self.admin_tokens(&["held", "--output", "json"]).await;
@@ -107,8 +119,7 @@ async fn tokens_of_more_owners_than_the_brake_lets_pass_wait_for_a_person_on_bot
         assert_eq!(report["following"]["result"], "ok", "{report}");
 
         // A restart, and with it a sweep, decides nothing.
-        scene.server = scene.server.restart(&EVENTS_ONLY).await;
-        scene.wait_for_sweep().await;
+        scene = scene.sweep_anew(&EVENTS_ONLY).await;
         let [confirmed, released, deleted, undone, last] = &readers.holders[..] else {
             unreachable!()
         };
@@ -164,6 +175,38 @@ async fn as_many_owners_as_the_brake_lets_pass_are_followed_however_many_there_a
     scene.server.stop().await;
 }
 
+/// As an upgrade may bring one.
+#[tokio::test]
+async fn a_new_default_role_of_more_owners_than_the_brake_lets_pass_ends_no_token() {
+    let scene = scene(Database::sqlite).await;
+    let holders = [scene.holder().await, scene.holder().await, scene.holder().await];
+    scene.wait_until_followed().await;
+    let role = scene.role("everyone").await;
+    let defaults = scene.get(&format!("roles/default-roles-{}", scene.realm.name)).await;
+    let path = format!("roles-by-id/{}/composites", defaults["id"].as_str().unwrap());
+    scene.post(&path, &json!([role])).await;
+    scene.wait_for_held(3).await;
+    for holder in &holders {
+        scene.assert_suspended(holder).await;
+    }
+    scene.admin_tokens(&["release"]).await;
+    for holder in &holders {
+        scene.wait_for(holder, "active").await;
+        scene.assert_good(holder).await;
+    }
+    // They were given the roles of now: looked at again, nothing is found.
+    let scene = scene.sweep_anew(&BRAKE).await;
+    for holder in holders {
+        let holder = scene.renewed(holder);
+        scene.assert_good(&holder).await;
+        let log = scene.audited(&holder).await;
+        let told = "token_suspended by hallpass, roles_changed";
+        assert_eq!(log[1..], [told, "token_released by operator, released_by_operator"]);
+    }
+    scene.wait_for_held(0).await;
+    scene.server.stop().await;
+}
+
 #[tokio::test]
 async fn a_sweep_that_finds_many_changed_waits_too_and_all_can_be_confirmed_or_released() {
     for (decision, status) in [("confirm", "revoked"), ("release", "active")] {
@@ -189,8 +232,7 @@ async fn a_sweep_that_finds_many_changed_waits_too_and_all_can_be_confirmed_or_r
         }
         scene.wait_for_held(0).await;
         // Another sweep finds nothing more.
-        scene.server = scene.server.restart(&extra).await;
-        scene.wait_for_sweep().await;
+        scene = scene.sweep_anew(&extra).await;
         for holder in &readers.holders {
             scene.assert_status(holder, status).await;
         }
@@ -234,17 +276,5 @@ impl Scene {
             self.status(holder).await == status
         })
         .await;
-    }
-
-    /// Waits until a sweep ended that began after now.
-    async fn wait_for_sweep(&self) {
-        let swept = async |server: &TestServer| {
-            let store = server.store().await;
-            let progress = store.find_progress().await.unwrap();
-            store.close().await;
-            progress.swept_at
-        };
-        let before = swept(&self.server).await;
-        until("a sweep has ended", async || swept(&self.server).await > before).await;
     }
 }

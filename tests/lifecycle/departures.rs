@@ -1,8 +1,5 @@
 //! Owners who leave: disabled, deleted, by themselves, locked out.
 
-use aws_lc_rs::digest::{SHA256, digest};
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
 
 use super::{Scene, user};
@@ -67,20 +64,8 @@ async fn an_owner_who_deletes_their_own_account_loses_all_tokens() {
     settings["enabled"] = json!(true);
     scene.put(action, &settings).await;
 
-    let verifier = "a-verifier-of-43-characters-or-more-as-rfc-7636-asks";
-    let challenge = URL_SAFE_NO_PAD.encode(digest(&SHA256, verifier.as_bytes()));
-    let mut url: url::Url =
-        format!("{}/protocol/openid-connect/auth", scene.realm.issuer()).parse().unwrap();
-    url.query_pairs_mut()
-        .append_pair("client_id", "hallpass")
-        .append_pair("response_type", "code")
-        .append_pair("scope", "openid")
-        .append_pair("redirect_uri", "http://localhost:8090/auth/callback")
-        .append_pair("code_challenge_method", "S256")
-        .append_pair("code_challenge", &challenge)
-        .append_pair("kc_action", "delete_account");
     let mut browser = Browser::new(&scene.realm.issuer());
-    let page = browser.open(url.as_str()).await;
+    let page = browser.open(&scene.login_url(&[("kc_action", "delete_account")])).await;
     let login = [("username", &*holder.person.username), ("password", PASSWORD)];
     let page = browser.send_form(page, &login).await;
     let Stop::Page { status: 200, html, .. } = &page else { panic!("no page: {page:?}") };

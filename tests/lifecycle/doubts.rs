@@ -67,9 +67,9 @@ async fn without_events_a_second_sweep_makes_it_certain_on_both_databases() {
 
         let scene = scene.sweep_after(Duration::ZERO).await;
         scene
-            .assert_revoked(&renewed(&scene, changed), "roles_changed", "added hallpass:read-audit")
+            .assert_revoked(&scene.renewed(changed), "roles_changed", "added hallpass:read-audit")
             .await;
-        let (disabled, deleted) = (renewed(&scene, disabled), renewed(&scene, deleted));
+        let (disabled, deleted) = (scene.renewed(disabled), scene.renewed(deleted));
         for (holder, reason) in [(&disabled, "owner_disabled"), (&deleted, "owner_deleted")] {
             scene.wait_for(holder, "suspended").await;
             let log = scene.audited(holder).await;
@@ -79,15 +79,15 @@ async fn without_events_a_second_sweep_makes_it_certain_on_both_databases() {
         let scene = scene.sweep_after(Duration::from_mins(1)).await;
         let marker = scene.marker().await;
         let scene = scene.sweep_after(Duration::from_mins(1)).await;
-        scene.wait_for(&renewed(&scene, marker), "revoked").await;
-        let (disabled, deleted) = (renewed(&scene, disabled), renewed(&scene, deleted));
+        scene.wait_for(&scene.renewed(marker), "revoked").await;
+        let (disabled, deleted) = (scene.renewed(disabled), scene.renewed(deleted));
         scene.wait_for(&disabled, "suspended").await;
         scene.wait_for(&deleted, "suspended").await;
 
         let scene = scene.sweep_after(Duration::from_mins(31)).await;
-        scene.assert_deleted(&renewed(&scene, disabled), "owner_disabled").await;
-        scene.assert_deleted(&renewed(&scene, deleted), "owner_deleted").await;
-        scene.assert_good(&renewed(&scene, other)).await;
+        scene.assert_deleted(&scene.renewed(disabled), "owner_disabled").await;
+        scene.assert_deleted(&scene.renewed(deleted), "owner_deleted").await;
+        scene.assert_good(&scene.renewed(other)).await;
         scene.server.stop().await;
     }
 }
@@ -99,7 +99,7 @@ async fn who_is_back_before_it_is_certain_has_their_tokens_back_or_revoked_with_
     scene.set_enabled(&back.person, false).await;
     scene.set_enabled(&changed.person, false).await;
     let scene = scene.sweep_after(Duration::ZERO).await;
-    let (back, changed) = (renewed(&scene, back), renewed(&scene, changed));
+    let (back, changed) = (scene.renewed(back), scene.renewed(changed));
     scene.wait_for(&back, "suspended").await;
     scene.wait_for(&changed, "suspended").await;
     scene.set_enabled(&back.person, true).await;
@@ -109,7 +109,7 @@ async fn who_is_back_before_it_is_certain_has_their_tokens_back_or_revoked_with_
     scene.pat(&back).await.expect_problem(401, "unauthenticated");
 
     let scene = scene.sweep_after(Duration::from_mins(31)).await;
-    let (back, changed) = (renewed(&scene, back), renewed(&scene, changed));
+    let (back, changed) = (scene.renewed(back), scene.renewed(changed));
     scene.wait_for(&back, "active").await;
     scene.assert_good(&back).await;
     assert_eq!(scene.audited(&back).await[2], "token_released by hallpass, owner_enabled");
@@ -118,7 +118,7 @@ async fn who_is_back_before_it_is_certain_has_their_tokens_back_or_revoked_with_
     // The doubt is over: the next one begins anew.
     scene.set_enabled(&back.person, false).await;
     let scene = scene.sweep_after(Duration::from_mins(31)).await;
-    scene.wait_for(&renewed(&scene, back), "suspended").await;
+    scene.wait_for(&scene.renewed(back), "suspended").await;
     scene.server.stop().await;
 }
 
@@ -131,19 +131,19 @@ async fn who_comes_from_a_directory_that_is_away_is_suspended_until_it_is_back()
     assert_eq!(scene.get(&user(&holder.person)).await["enabled"], false);
 
     let mut scene = scene.sweep_after(Duration::ZERO).await;
-    let mut holder = renewed(&scene, holder);
+    let mut holder = scene.renewed(holder);
     for _ in 0..3 {
         scene.wait_for(&holder, "suspended").await;
         let marker = scene.marker().await;
         scene = scene.sweep_after(Duration::from_mins(31)).await;
-        scene.wait_for(&renewed(&scene, marker), "revoked").await;
-        holder = renewed(&scene, holder);
+        scene.wait_for(&scene.renewed(marker), "revoked").await;
+        holder = scene.renewed(holder);
     }
     scene.wait_for(&holder, "suspended").await;
     scene.post(&format!("user-storage/{directory}/unlink-users"), &Value::Null).await;
     assert_eq!(scene.get(&user(&holder.person)).await["enabled"], true);
     let scene = scene.sweep_after(Duration::ZERO).await;
-    let holder = renewed(&scene, holder);
+    let holder = scene.renewed(holder);
     scene.wait_for(&holder, "active").await;
     scene.assert_good(&holder).await;
     scene.server.stop().await;
@@ -167,10 +167,4 @@ impl Scene {
         self.realm.give_roles(&marker.person, "hallpass", &["introspect-tokens"]).await;
         marker
     }
-}
-
-/// The same person, with the address of the service that was started since.
-fn renewed(scene: &Scene, holder: Holder) -> Holder {
-    let api = scene.server.with_token(holder.api.token().unwrap());
-    Holder { api, ..holder }
 }

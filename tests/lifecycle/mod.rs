@@ -8,10 +8,15 @@ mod memberships;
 mod races;
 mod replicas;
 mod roles;
+mod soak;
 mod unchanged;
 
 use std::time::{Duration, Instant};
 
+use aws_lc_rs::digest::{SHA256, digest};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use hallpass::clock::Timestamp;
 use reqwest::Method;
 use serde_json::{Value, json};
 use sqlx::{AssertSqlSafe, Connection as _, Row as _};
@@ -25,6 +30,10 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// Events are read often; sweeps come at the start and then not for long.
 const EVENTS_ONLY: [(&str, &str); 2] =
     [("HALLPASS_LIFECYCLE__POLL_INTERVAL", "100ms"), ("HALLPASS_LIFECYCLE__SWEEP_INTERVAL", "24h")];
+
+/// Sweeps come at each start; two that are half an hour apart by the server's clock agree.
+const SWEEPING: [(&str, &str); 2] =
+    [("HALLPASS_LIFECYCLE__POLL_INTERVAL", "100ms"), ("HALLPASS_LIFECYCLE__SWEEP_INTERVAL", "1h")];
 
 /// A realm of its own, a service, and people with tokens.
 struct Scene {
@@ -66,6 +75,55 @@ impl Scene {
         let minted = api.mint(&unique("token")).await;
         let text = |name: &str| minted[name].as_str().unwrap().to_owned();
         Holder { person, api, pat_id: text("patId"), token: text("token") }
+    }
+
+    /// The same person, with the address of the service that was started since.
+    fn renewed(&self, holder: Holder) -> Holder {
+        let api = self.server.with_token(holder.api.token().unwrap());
+        Holder { api, ..holder }
+    }
+
+    /// Starts the service anew, with these settings; answers when the sweep of the start has ended.
+    async fn sweep_anew(mut self, extra: &[(&str, &str)]) -> Self {
+        self.server.halt().await;
+        let before = self.swept_at().await;
+        self.server = self.server.restart(extra).await;
+        until("a sweep has ended", async || self.swept_at().await > before).await;
+        self
+    }
+
+    /// When the newest sweep that came to its end began.
+    async fn swept_at(&self) -> Option<Timestamp> {
+        let store = self.server.store().await;
+        let progress = store.find_progress().await.unwrap();
+        store.close().await;
+        progress.swept_at
+    }
+
+    /// Two sweeps, an interval apart by the server's clock: what both say is certain.
+    async fn sweep_until_certain(mut self) -> Self {
+        for _ in 0..2 {
+            self.server.clock.advance(Duration::from_mins(31));
+            self = self.sweep_anew(&SWEEPING).await;
+        }
+        self
+    }
+
+    /// Where a browser begins to log in at the client `hallpass`, with more parameters.
+    fn login_url(&self, more: &[(&str, &str)]) -> String {
+        let verifier = "a-verifier-of-43-characters-or-more-as-rfc-7636-asks";
+        let challenge = URL_SAFE_NO_PAD.encode(digest(&SHA256, verifier.as_bytes()));
+        let mut url: url::Url =
+            format!("{}/protocol/openid-connect/auth", self.realm.issuer()).parse().unwrap();
+        url.query_pairs_mut()
+            .append_pair("client_id", "hallpass")
+            .append_pair("response_type", "code")
+            .append_pair("scope", "openid")
+            .append_pair("redirect_uri", "http://localhost:8090/auth/callback")
+            .append_pair("code_challenge_method", "S256")
+            .append_pair("code_challenge", &challenge)
+            .extend_pairs(more);
+        url.into()
     }
 
     /// Calls Keycloak below the realm.

@@ -45,7 +45,7 @@ async fn one_of_two_follows_and_the_other_takes_over_at_once_when_it_is_stopped(
     let server = std::mem::replace(&mut scene.server, replica);
     scene.wait_for_follower(|process| process != first).await;
     assert!(begun.elapsed() < TAKEN_OVER);
-    let two = super::Holder { api: scene.server.with_token(two.api.token().unwrap()), ..two };
+    let two = scene.renewed(two);
     scene.assert_revoked(&two, "roles_changed", "added hallpass:read-audit").await;
     server.stop().await;
     scene.server.stop().await;

@@ -66,6 +66,13 @@ impl Admin {
         self.call(Method::GET, path, None).await
     }
 
+    /// Whether there is something at this path.
+    pub async fn has(&self, path: &str) -> bool {
+        let (status, text) = self.send(&Method::GET, path, None).await;
+        assert!(status.is_success() || status == StatusCode::NOT_FOUND, "{path}: {status} {text}");
+        status.is_success()
+    }
+
     pub async fn post(&self, path: &str, body: &Value) -> Value {
         self.call(Method::POST, path, Some(body)).await
     }

@@ -19,7 +19,8 @@ pub enum Stop {
 
 pub struct Browser {
     home: Url,
-    cookies: BTreeMap<String, String>,
+    /// By path and name.
+    cookies: BTreeMap<(String, String), String>,
 }
 
 impl Browser {
@@ -60,8 +61,9 @@ impl Browser {
     async fn walk(&mut self, method: Method, url: Url, form: &BTreeMap<String, String>) -> Stop {
         let (mut method, mut url) = (method, url);
         for _ in 0..10 {
+            let sent = self.cookies.iter().filter(|((path, _), _)| url.path().starts_with(path));
             let cookies: Vec<_> =
-                self.cookies.iter().map(|(name, value)| format!("{name}={value}")).collect();
+                sent.map(|((_, name), value)| format!("{name}={value}")).collect();
             let mut request =
                 http().request(method.clone(), url.clone()).header("Cookie", cookies.join("; "));
             if method == Method::POST {
@@ -86,10 +88,12 @@ impl Browser {
         for cookie in answer.headers().get_all("set-cookie") {
             let cookie = cookie.to_str().unwrap();
             let (name, value) = cookie.split(';').next().unwrap().split_once('=').unwrap();
+            let path = cookie.split(';').find_map(|part| part.trim().strip_prefix("Path="));
+            let key = (path.unwrap_or("/").to_owned(), name.to_owned());
             if value.is_empty() || cookie.contains("Max-Age=0") {
-                self.cookies.remove(name);
+                self.cookies.remove(&key);
             } else {
-                self.cookies.insert(name.to_owned(), value.to_owned());
+                self.cookies.insert(key, value.to_owned());
             }
         }
     }

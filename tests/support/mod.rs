@@ -5,6 +5,7 @@ mod api;
 mod browser;
 mod database;
 mod fault_proxy;
+mod ldap;
 mod metrics;
 mod process;
 mod realm;
@@ -17,8 +18,9 @@ pub use api::{Answer, Api, TOKEN_VARIES, redacted, without_use};
 pub use browser::{Browser, Stop};
 pub use database::{DATABASES, Database};
 pub use fault_proxy::{Fault, FaultProxy, Rule};
+pub use ldap::{LDAP_ADMIN, LDAP_PASSWORD, LDAP_SUFFIX, Ldap};
 pub use metrics::Metrics;
-pub use process::{Process, hallpass, run};
+pub use process::{Process, hallpass, restart_keycloak, run};
 pub use realm::{
     BareRealm, LOGIN_CLIENT, PASSWORD, Person, TestRealm, administrator, bare_realm,
     bootstrap_settings, bootstrap_settings_by, options,

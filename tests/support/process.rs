@@ -29,6 +29,13 @@ pub async fn run(mut command: Command) -> Output {
     timeout(PATIENCE, command.output()).await.expect("the command ends").unwrap()
 }
 
+/// Ends the Keycloak of this run and starts it again, with what it had. Whoever else uses it meanwhile fails.
+pub async fn restart_keycloak() {
+    let mut command = Command::new(super::service("HALLPASS_TEST_KEYCLOAK_RESTART"));
+    let status = command.stdin(Stdio::null()).status().await.unwrap();
+    assert!(status.success(), "Keycloak could not be restarted");
+}
+
 /// A `hallpass serve` that listens.
 pub struct Process {
     child: Child,
@@ -95,8 +102,13 @@ impl Process {
 
     /// Asks it to end: SIGTERM.
     pub async fn terminate(&self) {
+        self.signal("TERM").await;
+    }
+
+    /// Sends it a signal of this name.
+    pub async fn signal(&self, name: &str) {
         let id = self.child.id().expect("it runs").to_string();
-        let sent = Command::new("kill").args(["-TERM", &id]).status().await.unwrap();
+        let sent = Command::new("kill").args(["-s", name, &id]).status().await.unwrap();
         assert!(sent.success());
     }
 
