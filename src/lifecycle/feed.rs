@@ -73,9 +73,15 @@ impl Feed {
         if let Some(newest) = self.newest {
             return Ok(newest);
         }
-        let noted = store.find_followed(self.source()).await?;
-        self.noted = noted;
-        Ok(*self.newest.insert(noted.unwrap_or(now)))
+        let noted = if let Some(noted) = store.find_followed(self.source()).await? {
+            noted
+        } else {
+            // Whatever comes before the first events can be read: they are read from here.
+            store.note_followed(self.source(), now).await?;
+            now
+        };
+        self.noted = Some(noted);
+        Ok(*self.newest.insert(noted))
     }
 
     const fn source(&self) -> &'static str {

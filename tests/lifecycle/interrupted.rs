@@ -1,8 +1,10 @@
 //! What happens while Hallpass or Keycloak is away is followed afterwards; one owner who fails keeps nobody else.
 
-use serde_json::Value;
+use std::time::Duration;
 
-use super::{EVENTS_ONLY, Holder, Scene, user};
+use serde_json::{Value, json};
+
+use super::{EVENTS_ONLY, Holder, SWEEPING, Scene, user};
 use crate::support::{Admin, DATABASES, Database, Fault, FaultProxy, TestRealm, TestServer};
 
 /// A scene whose Keycloak is behind this proxy.
@@ -37,11 +39,8 @@ async fn what_happens_while_hallpass_is_stopped_is_followed_at_its_start_on_both
         scene.server.halt().await;
         change(&scene, &holders).await;
         scene.server = scene.server.restart(&EVENTS_ONLY).await;
-        let renewed = |holder: Holder| {
-            let api = scene.server.with_token(holder.api.token().unwrap());
-            Holder { api, ..holder }
-        };
-        let (holders, other) = (holders.map(renewed), renewed(other));
+        let holders = holders.map(|holder| scene.renewed(holder));
+        let other = scene.renewed(other);
         // Disabled and deleted for certain: only the events say so, a first sweep would suspend.
         assert_followed(&scene, &holders).await;
         scene.assert_good(&other).await;
@@ -97,6 +96,47 @@ async fn an_owner_who_cannot_be_looked_at_keeps_their_tokens_until_they_can_and_
         proxy.clear();
         scene.assert_revoked(&failing, "roles_changed", "added hallpass:read-audit").await;
     }
+    scene.server.stop().await;
+}
+
+#[tokio::test]
+async fn what_happens_before_the_first_events_could_be_read_is_followed_at_the_next_start() {
+    let proxy = FaultProxy::start();
+    let rule = proxy.on("GET */*events", Fault::status(500));
+    let mut scene = scene_behind(&proxy).await;
+    let holders = [scene.holder().await, scene.holder().await, scene.holder().await];
+    change(&scene, &holders).await;
+    rule.wait_for_hits(rule.hits() + 2).await;
+    scene.server.halt().await;
+    proxy.clear();
+    // It is long ago by then.
+    scene.server.clock.advance(Duration::from_mins(1));
+    scene.server = scene.server.restart(&EVENTS_ONLY).await;
+    assert_followed(&scene, &holders.map(|holder| scene.renewed(holder))).await;
+    scene.server.stop().await;
+}
+
+#[tokio::test]
+async fn what_happens_while_events_are_switched_off_is_found_by_sweeps_though_they_are_on_again() {
+    let scene = Scene::set_with(Database::sqlite, &SWEEPING).await;
+    let holders = [scene.holder().await, scene.holder().await, scene.holder().await];
+    let other = scene.holder().await;
+    scene.wait_until_followed().await;
+    let set_events = async |on: bool| {
+        let body = json!({"adminEventsEnabled": on, "eventsEnabled": on});
+        scene.put("", &body).await;
+    };
+    set_events(false).await;
+    change(&scene, &holders).await;
+    set_events(true).await;
+    // Events of what comes next say nothing of it.
+    scene.wait_until_followed().await;
+    for holder in &holders {
+        scene.wait_for(holder, "active").await;
+    }
+    let scene = scene.sweep_until_certain().await;
+    assert_followed(&scene, &holders.map(|holder| scene.renewed(holder))).await;
+    scene.assert_good(&scene.renewed(other)).await;
     scene.server.stop().await;
 }
 

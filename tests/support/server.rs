@@ -29,8 +29,7 @@ impl TestServer {
         let server = Self::start_with(TestRealm::shared().await, Database::sqlite, &seldom).await;
         let store = server.store().await;
         let read = async {
-            // The list that is read last.
-            while store.find_followed("user_events").await.unwrap().is_none() {
+            while store.find_progress().await.unwrap().polled_at.is_none() {
                 tokio::time::sleep(Duration::from_millis(20)).await;
             }
         };
