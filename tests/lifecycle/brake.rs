@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use tokio::process::Command;
 
 use super::{EVENTS_ONLY, Holder, Scene, until, user};
-use crate::support::{DATABASES, Database, hallpass, run};
+use crate::support::{DATABASES, Database, hallpass, run, soak};
 
 /// As usual, and the brake lets two owners pass.
 pub(super) const BRAKE: [(&str, &str); 3] =
@@ -172,6 +172,30 @@ async fn as_many_owners_as_the_brake_lets_pass_are_followed_however_many_there_a
         scene.assert_good(holder).await;
     }
     scene.wait_for_held(0).await;
+    scene.server.stop().await;
+}
+
+/// `make soak` does it with a thousand.
+const READERS: usize = 6;
+
+#[tokio::test]
+async fn a_change_of_a_large_group_waits_for_a_person_and_a_confirmation_applies_all_of_it_once() {
+    let scene = scene(Database::sqlite).await;
+    let count = soak("HALLPASS_TEST_READERS", READERS);
+    let (readers, other) = (Readers::gather(&scene, count).await, scene.holder().await);
+    readers.lose_role(&scene).await;
+    scene.wait_for_held(count).await;
+    let folder = tempfile::tempdir().unwrap();
+    let done = scene.admin_command(&folder, &["confirm"], &[]).output().await.unwrap();
+    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+    scene.wait_for_held(0).await;
+    for holder in &readers.holders {
+        scene.wait_for(holder, "revoked").await;
+        let log = scene.audited(holder).await;
+        let told = "token_revoked by operator, roles_changed: removed reader";
+        assert_eq!(log[1..], ["token_suspended by hallpass, roles_changed", told], "{log:?}");
+    }
+    scene.assert_good(&other).await;
     scene.server.stop().await;
 }
 

@@ -4,12 +4,15 @@ mod brake;
 mod departures;
 mod doubts;
 mod interrupted;
+mod killed;
 mod memberships;
+mod organizations;
 mod races;
 mod replicas;
 mod roles;
 mod soak;
 mod unchanged;
+mod workflows;
 
 use std::time::{Duration, Instant};
 

@@ -109,6 +109,63 @@ async fn a_role_that_is_deleted_or_renamed_revokes_those_who_had_it() {
 }
 
 #[tokio::test]
+async fn a_composite_of_composites_passes_on_what_it_gets_and_loses() {
+    let scene = Scene::set().await;
+    scene.post("clients", &json!({"clientId": "jobs"})).await;
+    let client = scene.admin.client_uuid(&scene.realm.name, "jobs").await;
+    let roles = format!("clients/{client}/roles");
+    scene.post(&roles, &json!({"name": "run"})).await;
+    let run = scene.get(&format!("{roles}/run")).await;
+    let (outer, middle) = (scene.role("outer").await, scene.role("middle").await);
+    let (inner, other) = (scene.role("inner").await, scene.holder().await);
+    scene.post("roles/outer/composites", &json!([middle])).await;
+    scene.post("roles/middle/composites", &json!([run])).await;
+    let member = scene.realm.person().await;
+    scene.post(&format!("{}/role-mappings/realm", user(&member)), &json!([outer])).await;
+    scene.wait_until_followed().await;
+
+    let holder = scene.holder_of(member.clone()).await;
+    scene.post(&format!("{roles}/run/composites"), &json!([inner])).await;
+    scene.assert_revoked(&holder, "roles_changed", "added inner").await;
+    let holder = scene.holder_of(member.clone()).await;
+    scene.delete(&format!("{roles}/run/composites"), &json!([inner])).await;
+    scene.assert_revoked(&holder, "roles_changed", "removed inner").await;
+    let holder = scene.holder_of(member.clone()).await;
+    let by_id = format!("roles-by-id/{}/composites", middle["id"].as_str().unwrap());
+    scene.delete(&by_id, &json!([run])).await;
+    scene.assert_revoked(&holder, "roles_changed", "removed jobs:run").await;
+    let holder = scene.holder_of(member).await;
+    scene.delete("roles/outer/composites", &json!([middle])).await;
+    scene.assert_revoked(&holder, "roles_changed", "removed middle").await;
+    scene.assert_good(&other).await;
+    scene.server.stop().await;
+}
+
+#[tokio::test]
+async fn a_role_that_is_renamed_or_deleted_by_its_id_revokes_those_who_had_it() {
+    let scene = Scene::set().await;
+    // Paths write such a name in more than one way.
+    let role = scene.role("on call ü").await;
+    let by_id = format!("roles-by-id/{}", role["id"].as_str().unwrap());
+    let (person, other) = (scene.realm.person().await, scene.holder().await);
+    scene.post(&format!("{}/role-mappings/realm", user(&person)), &json!([role])).await;
+    scene.wait_until_followed().await;
+
+    let holder = scene.holder_of(person.clone()).await;
+    let inner = scene.role("inner").await;
+    scene.post("roles/on call ü/composites", &json!([inner])).await;
+    scene.assert_revoked(&holder, "roles_changed", "added inner").await;
+    let holder = scene.holder_of(person.clone()).await;
+    scene.put(&by_id, &json!({"name": "standby"})).await;
+    scene.assert_revoked(&holder, "roles_changed", "added standby; removed on call ü").await;
+    let holder = scene.holder_of(person).await;
+    scene.delete(&by_id, &json!(null)).await;
+    scene.assert_revoked(&holder, "roles_changed", "removed inner, standby").await;
+    scene.assert_good(&other).await;
+    scene.server.stop().await;
+}
+
+#[tokio::test]
 async fn a_new_default_role_revokes_everybody_who_has_the_defaults() {
     let scene = Scene::set().await;
     let role = scene.role("everyone").await;
