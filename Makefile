@@ -1,7 +1,7 @@
 # The two commands of the README are `make up` and `make test`.
 
 .DEFAULT_GOAL := help
-.PHONY: help up down test compose bench check fmt clippy unit deny audit generate
+.PHONY: help up down test soak compose bench check fmt clippy unit deny audit generate
 
 help: ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
@@ -14,6 +14,9 @@ down: ## Stop what `make up` started
 
 test: ## Run all tests, against a real Keycloak and real databases
 	@dev/test
+
+soak: ## Run the long tests, for an hour or so, and write docs/soak.md; ONLY="directory …" for some of them
+	@dev/soak $(ONLY)
 
 compose: ## Bring docker-compose.yml up for real, try it, take it down; needs root
 	@dev/compose-test

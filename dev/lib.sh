@@ -81,7 +81,7 @@ stop() {
 }
 
 # start_keycloak FOLDER PORT MANAGEMENT_PORT: in the background, with its own copy of the initialised
-# data in FOLDER; its id is in $keycloak_pid, its log in FOLDER/keycloak.log.
+# data in FOLDER; its id is in $keycloak_pid and in FOLDER/pid, its log in FOLDER/keycloak.log.
 start_keycloak() {
     local folder=$1 port=$2 management=$3 installed=$CACHE/keycloak-$KEYCLOAK_VERSION java_home
     java_home=$(java_home)
@@ -96,6 +96,7 @@ start_keycloak() {
         --http-enabled=true --http-host=127.0.0.1 --http-port="$port" \
         --http-management-port="$management" >"$folder/keycloak.log" 2>&1 </dev/null &
     keycloak_pid=$!
+    echo "$keycloak_pid" >"$folder/pid"
 }
 
 keycloak_is_ready() {
