@@ -56,6 +56,14 @@ impl PatId {
     }
 }
 
+impl PatId {
+    /// The id as a number: what a table of many of them is keyed by.
+    #[must_use]
+    pub const fn bits(self) -> u128 {
+        self.0.as_u128()
+    }
+}
+
 impl From<Uuid> for PatId {
     fn from(id: Uuid) -> Self {
         Self(id)

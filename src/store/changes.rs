@@ -17,6 +17,8 @@ pub enum ChangeKind {
     TokenSuspended,
     /// A signing key became active or retired; the subject is its `kid`.
     KeySwitched,
+    /// Something happened to a client in the realm; the subject is Keycloak's id of it.
+    ClientChanged,
 }
 
 impl ChangeKind {
@@ -25,11 +27,12 @@ impl ChangeKind {
             Self::TokenEnded => "token_ended",
             Self::TokenSuspended => "token_suspended",
             Self::KeySwitched => "key_switched",
+            Self::ClientChanged => "client_changed",
         }
     }
 
     fn find(name: &str) -> Option<Self> {
-        [Self::TokenEnded, Self::TokenSuspended, Self::KeySwitched]
+        [Self::TokenEnded, Self::TokenSuspended, Self::KeySwitched, Self::ClientChanged]
             .into_iter()
             .find(|kind| kind.name() == name)
     }
@@ -53,6 +56,16 @@ impl Store {
             Ok(sqlx::query_scalar("SELECT last_number FROM change_counter WHERE id = 1")
                 .fetch_one(&self.pool)
                 .await?)
+        })
+        .await
+    }
+
+    /// Tells every process that something happened to a client in the realm.
+    pub async fn tell_client_changed(&self, uuid: &str, at: Timestamp) -> Result<(), StoreError> {
+        within(async {
+            let mut tx = self.begin().await?;
+            record(&mut tx, ChangeKind::ClientChanged, uuid, at).await?;
+            Ok(tx.commit().await?)
         })
         .await
     }

@@ -11,7 +11,7 @@ use sqlx::{AnyConnection, Connection as _};
 use tokio::time::timeout;
 
 use super::files::{self, OpeningLock};
-use super::{Dialect, ServeLock, Store, StoreError, within};
+use super::{Dialect, Hearing, ServeLock, Store, StoreError, within};
 use crate::config::StoreUrl;
 
 /// A database that a newer version migrated opens too: replicas are replaced one by one.
@@ -96,7 +96,7 @@ impl Store {
             .after_release(move |connection, _| Box::pin(check_released(dialect, connection)))
             .connect_with(AnyConnectOptions::from_str(&url)?)
             .await?;
-        Ok(Self { pool, dialect, serve_lock: None })
+        Ok(Self { pool, dialect, hearing: Arc::new(Hearing::new()), serve_lock: None })
     }
 
     pub(super) async fn has_table(&self, name: &'static str) -> Result<bool, StoreError> {

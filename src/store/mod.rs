@@ -12,8 +12,10 @@ mod connect;
 mod files;
 mod followed;
 mod follower;
+mod hearing;
 mod inspect;
 mod signing_keys;
+mod statuses;
 mod tokens;
 
 use std::sync::Arc;
@@ -35,9 +37,11 @@ pub use inspect::Migrations;
 pub use signing_keys::SealedKey;
 pub use tokens::{
     Chain, EventOf, FamilyBurned, HeldOwner, NewToken, OwnedToken, OwnerNote, Restrictions,
-    Rotation, Suspension, TokenCreated, TokenDeleted, TokenFilter, TokenRecord, TokenRevoked,
+    Rotation, Standing, Suspension, TokenCreated, TokenDeleted, TokenFilter, TokenRecord, TokenRevoked,
     TokenRotated, TokenSort, TokenStatus, TokenUse,
 };
+
+use hearing::Hearing;
 
 use crate::error::{Code, Error};
 
@@ -49,6 +53,7 @@ const PATIENCE: Duration = Duration::from_secs(8);
 pub struct Store {
     pool: AnyPool,
     dialect: Dialect,
+    hearing: Arc<Hearing>,
     #[expect(dead_code, reason = "held, so that no second process serves; never read")]
     serve_lock: Option<Arc<ServeLock>>,
 }

@@ -64,6 +64,7 @@ impl Store {
             let found = find_all(&mut tx, owner, ids).await?;
             let revoked = revoke(&mut tx, &found, event).await?;
             tx.commit().await?;
+            self.hear_own().await;
             // An id that comes again was revoked by its first.
             let mut events: HashMap<_, _> = revoked.into_iter().collect();
             let outcomes = ids.iter().map(|id| match events.remove(id) {
@@ -90,6 +91,7 @@ impl Store {
             let found = find_all(&mut tx, owner, ids).await?;
             let deleted = delete(&mut tx, &found, event).await?;
             tx.commit().await?;
+            self.hear_own().await;
             let mut events: HashMap<_, _> = deleted.into_iter().collect();
             let outcomes = ids.iter().map(|id| match events.remove(id) {
                 Some(event) => TokenDeleted::Deleted(Box::new(event)),

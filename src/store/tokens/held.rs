@@ -136,6 +136,7 @@ impl Store {
             audit::append_all(&mut tx, &events.iter().collect::<Vec<_>>()).await?;
             end_hold(&mut tx, owner).await?;
             tx.commit().await?;
+            self.hear_own().await;
             Ok(events)
         })
         .await

@@ -152,6 +152,7 @@ impl Store {
                 events.filter(|event| changed.contains(&event.credential_id)).collect();
             audit::append_all(&mut tx, &events.iter().collect::<Vec<_>>()).await?;
             tx.commit().await?;
+            self.hear_own().await;
             Ok(events)
         })
         .await

@@ -7,6 +7,7 @@ mod lifecycle;
 mod list;
 mod restrictions;
 mod rotate;
+mod standing;
 mod status;
 mod uses;
 
@@ -20,6 +21,7 @@ pub use lifecycle::{OwnedToken, OwnerNote, Suspension};
 pub use list::{TokenFilter, TokenSort};
 pub use restrictions::Restrictions;
 pub use rotate::{FamilyBurned, Rotation, TokenRotated};
+pub use standing::Standing;
 pub use status::TokenStatus;
 pub use uses::TokenUse;
 

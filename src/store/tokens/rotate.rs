@@ -81,6 +81,7 @@ impl Store {
             audit::append(&mut tx, event).await?;
             audit::append(&mut tx, created).await?;
             tx.commit().await?;
+            self.hear_own().await;
             Ok(TokenRotated::Rotated)
         })
         .await
@@ -124,6 +125,7 @@ impl Store {
                 .await?;
             audit::append(&mut tx, event).await?;
             tx.commit().await?;
+            self.hear_own().await;
             Ok(())
         })
         .await
@@ -175,6 +177,7 @@ impl Store {
             let events: Vec<_> = std::iter::once(event.clone()).chain(revoked).collect();
             audit::append_all(&mut tx, &events.iter().collect::<Vec<_>>()).await?;
             tx.commit().await?;
+            self.hear_own().await;
             Ok(FamilyBurned::Burned(events))
         })
         .await
