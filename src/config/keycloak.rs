@@ -96,6 +96,12 @@ impl Realm {
         format!("{}/protocol/openid-connect/certs", self.internal_url())
     }
 
+    /// The realm's JWK Set, as its users reach it.
+    #[must_use]
+    pub fn public_jwks_url(&self) -> String {
+        format!("{}/protocol/openid-connect/certs", self.issuer())
+    }
+
     /// The realm's resource in the admin REST API.
     #[must_use]
     pub fn admin_url(&self) -> String {

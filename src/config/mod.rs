@@ -7,6 +7,7 @@
 //! Each key is declared once, where it is read; [`reference()`] writes `docs/settings.md` from that.
 
 mod clients;
+mod forward_auth;
 mod keycloak;
 mod lifecycle;
 mod reader;
@@ -25,6 +26,7 @@ use reader::{Key, Reader};
 use secrecy::SecretString;
 
 pub use clients::{Clients, Consent, Profile};
+pub use forward_auth::{ForwardAuth, Policy};
 pub use keycloak::{ClaimPath, Keycloak, Realm};
 pub use lifecycle::Lifecycle;
 pub use reference::reference;
@@ -48,6 +50,8 @@ pub struct Settings {
     pub clients: Clients,
     /// How soon changes in the realm are noticed.
     pub lifecycle: Lifecycle,
+    /// What protected resources ask for.
+    pub forward_auth: ForwardAuth,
     /// The access-token claim that names the caller's account.
     pub account_claim: ClaimPath,
     /// How log lines look.
@@ -101,6 +105,7 @@ impl Settings {
         let tokens = Tokens::read(reader);
         let clients = Clients::read(reader);
         let lifecycle = Lifecycle::read(reader);
+        let forward_auth = ForwardAuth::read(reader);
         let account_claim = keycloak::read_account_claim(reader);
         let log_format = read_log_format(reader);
         check_clients(reader, keycloak.as_ref().map(|own| &own.client_id), tokens.as_ref());
@@ -111,6 +116,7 @@ impl Settings {
             tokens: tokens?,
             clients: clients?,
             lifecycle: lifecycle?,
+            forward_auth: forward_auth?,
             account_claim: account_claim?,
             log_format: log_format?,
         })
@@ -136,10 +142,12 @@ impl BootstrapSettings {
         let tokens = Tokens::read(reader);
         // Read for their problems only: one file serves both commands.
         let (clients, lifecycle) = (Clients::read(reader), Lifecycle::read(reader));
+        let forward_auth = ForwardAuth::read(reader);
         let account_claim = keycloak::read_account_claim(reader);
         let log_format = read_log_format(reader);
         check_clients(reader, client_id.as_ref(), tokens.as_ref());
-        let _: (Option<SecretString>, Clients, Lifecycle) = (client_secret?, clients?, lifecycle?);
+        let _: (Option<SecretString>, Clients) = (client_secret?, clients?);
+        let _: (Lifecycle, ForwardAuth) = (lifecycle?, forward_auth?);
         let (encryption_key, encryption_key_previous) = keys?;
         Some(Self {
             server: server?,

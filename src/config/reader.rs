@@ -1,6 +1,6 @@
 //! Reads settings key by key and collects every problem, instead of stopping at the first.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::{self, Read as _};
 
@@ -39,6 +39,9 @@ pub(super) struct Asked {
     pub(super) need: Need,
     pub(super) secret: bool,
 }
+
+/// Lists by table and name.
+pub(super) type Tables<'a, T> = BTreeMap<String, BTreeMap<&'a str, Vec<T>>>;
 
 pub(super) struct Reader {
     layers: Vec<Layer>,
@@ -94,16 +97,10 @@ impl Reader {
         let Some(raw) = self.find(key.name).cloned().or_else(|| default(key)) else {
             return Some(Vec::new());
         };
-        let entries: Vec<String> = match raw.value {
-            RawValue::List(entries) => entries,
-            RawValue::Text(text) => text
-                .split(',')
-                .map(|entry| entry.trim().to_owned())
-                .filter(|entry| !entry.is_empty())
-                .collect(),
-            RawValue::Nested => return self.refuse(key, &raw.origin, "is not a list of values"),
-        };
-        let parsed: Vec<Option<T>> = entries
+        if matches!(raw.value, RawValue::Nested) {
+            return self.refuse(key, &raw.origin, "is not a list of values");
+        }
+        let parsed: Vec<Option<T>> = entries(&raw.value)
             .iter()
             .map(|entry| match parse(entry) {
                 Ok(value) => Some(value),
@@ -111,6 +108,64 @@ impl Reader {
             })
             .collect();
         parsed.into_iter().collect()
+    }
+
+    /// Tables by name below the key, each with some of these lists; or all of them as JSON, in one value.
+    pub(super) fn tables<'a, T>(
+        &mut self,
+        key: Key,
+        check_name: impl Fn(&str) -> Result<(), Reason>,
+        lists: &[&'a str],
+        parse: impl Fn(&str) -> Result<T, Reason>,
+    ) -> Option<Tables<'a, T>> {
+        self.declare(Asked { key, need: Need::Optional, secret: false });
+        let mut tables = Some(Tables::new());
+        for (full, raw) in self.entries_below(key)? {
+            let path = full.get(key.name.len() + 1..).unwrap_or_default();
+            let (name, list) = path.split_once('.').unwrap_or((path, ""));
+            let known = lists.iter().copied().find(|known| *known == list);
+            let read = check_name(name).and_then(|()| match (known, &raw.value) {
+                (Some(known), RawValue::Text(_) | RawValue::List(_)) => {
+                    let parsed: Result<Vec<_>, _> =
+                        entries(&raw.value).iter().map(|text| parse(text)).collect();
+                    Ok(Some((known, parsed?)))
+                }
+                // A table with nothing in it.
+                (None, RawValue::Nested) if list.is_empty() => Ok(None),
+                _ => Err("is none of these lists"),
+            });
+            match read {
+                Ok(read) => {
+                    if let Some(tables) = &mut tables {
+                        tables.entry(name.to_owned()).or_default().extend(read);
+                    }
+                }
+                Err(reason) => {
+                    let reason = format!("{reason}; allowed: {}", key.allowed);
+                    self.problems.push(Problem::new(&full, Some(&raw.origin), reason));
+                    tables = None;
+                }
+            }
+        }
+        tables
+    }
+
+    /// What is given below a key, or in its own value.
+    fn entries_below(&mut self, key: Key) -> Option<Layer> {
+        let prefix = format!("{}.", key.name);
+        let mut below: Layer =
+            self.layers.iter().flatten().map(|(key, raw)| (key.clone(), raw.clone())).collect();
+        below.retain(|key, _| key.starts_with(&prefix));
+        self.known.extend(below.keys().cloned());
+        let whole = self.find(key.name).cloned().or_else(|| default(key));
+        let Some(Raw { value: RawValue::Text(text), origin }) = whole else { return Some(below) };
+        let json = super::sources::layer_of_json(key.name, &text, &origin);
+        match (json, below.is_empty()) {
+            (None, _) => self.refuse(key, &origin, "is no JSON object of objects"),
+            (Some(json), true) => Some(json),
+            (Some(json), false) if json.is_empty() => Some(below),
+            (Some(_), false) => self.refuse(key, &origin, "is given twice: here and as tables"),
+        }
     }
 
     /// A secret: given itself, or as the path of a file that holds it (`key_file`). The highest layer
@@ -243,6 +298,19 @@ pub(super) fn variable(name: &str) -> String {
 /// The key under which a secret's file is named.
 pub(super) fn file_key(name: &str) -> String {
     format!("{name}_file")
+}
+
+/// The entries of a list: an array, or text with commas.
+fn entries(value: &RawValue) -> Vec<String> {
+    match value {
+        RawValue::List(entries) => entries.clone(),
+        RawValue::Text(text) => text
+            .split(',')
+            .map(|entry| entry.trim().to_owned())
+            .filter(|entry| !entry.is_empty())
+            .collect(),
+        RawValue::Nested => Vec::new(),
+    }
 }
 
 fn default(key: Key) -> Option<Raw> {

@@ -164,6 +164,16 @@ fn flatten(key: &str, value: toml::Value, origin: &str, layer: &mut Layer) {
     layer.insert(key.to_owned(), Raw { value, origin: origin.to_owned() });
 }
 
+/// What a JSON object gives below this key; `None` where it is none.
+pub(super) fn layer_of_json(key: &str, json: &str, origin: &str) -> Option<Layer> {
+    let table: toml::Table = serde_json::from_str(json).ok()?;
+    let mut layer = Layer::new();
+    for (name, value) in table {
+        flatten(&format!("{key}.{}", segment(&name)), value, origin, &mut layer);
+    }
+    Some(layer)
+}
+
 /// The environment has only text, so numbers and switches are text here too.
 fn scalar(value: toml::Value) -> Option<String> {
     match value {

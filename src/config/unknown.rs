@@ -3,8 +3,7 @@
 use std::collections::BTreeSet;
 
 /// Settings that the specification names and this version does not have yet.
-const LATER: &[&str] =
-    &["api_keys.enabled", "api_keys.header", "forward_auth.policies", "telemetry.otlp_endpoint"];
+const LATER: &[&str] = &["api_keys.enabled", "api_keys.header", "telemetry.otlp_endpoint"];
 
 /// Typing errors up to this many letters are guessed.
 const CLOSE: usize = 2;

@@ -219,3 +219,25 @@ proptest! {
         let _ = load(&[(&variable, &text)]);
     }
 }
+
+#[test]
+fn policies_come_from_tables_variables_and_json() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = "[forward_auth.policies.reports]\nroles = ['a', 'c:d']\nscopes = ['s']\naud = ['x']\n\
+                [forward_auth.policies.any]\n[forward_auth.policies.other]\nroles = ['b']\n";
+    fs::write(folder.path().join("hallpass.toml"), file).unwrap();
+    let variables = [&complete()[..], &[("HALLPASS_FORWARD_AUTH__POLICIES__OTHER__ROLES", "e,f")]];
+    let sources = Sources { folder: folder.path().to_owned(), ..environment(&variables.concat()) };
+    let list = |names: &[&str]| names.iter().map(|&name| name.to_owned()).collect::<Vec<_>>();
+    let reports =
+        Policy { roles: list(&["a", "c:d"]), scopes: list(&["s"]), audience: list(&["x"]) };
+    let other = Policy { roles: list(&["e", "f"]), ..Policy::default() };
+    let expected = [("any", Policy::default()), ("other", other), ("reports", reports.clone())];
+    let expected = expected.map(|(name, policy)| (name.to_owned(), policy)).into();
+    assert_eq!(Settings::load(&sources).unwrap().forward_auth.policies, expected);
+
+    let json = r#"{"reports": {"roles": ["a", "c:d"], "scopes": ["s"], "aud": ["x"]}}"#;
+    let from_json = load(&[("HALLPASS_FORWARD_AUTH__POLICIES", json)]).unwrap();
+    assert_eq!(from_json.forward_auth.policies, [("reports".to_owned(), reports)].into());
+    assert!(load(&[]).unwrap().forward_auth.policies.is_empty());
+}

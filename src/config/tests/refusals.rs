@@ -62,7 +62,7 @@ fn unknown_keys_are_named_and_the_near_one_suggested() {
         (
             &[],
             "[colours]\nred = 1",
-            "there is no section `colours`; allowed: `accounts`, `clients`, `keycloak`",
+            "there is no section `colours`; allowed: `accounts`, `clients`, `forward_auth`",
         ),
         (&[], "server = 'x'", "is not a setting; allowed: `server.allowed_clients`"),
         (&[], "\"server.listen\" = '1.1.1.1:1'", "is not a setting"),
@@ -82,11 +82,9 @@ fn unknown_keys_are_named_and_the_near_one_suggested() {
 fn settings_of_later_parts_are_told_apart() {
     let file = "[clients]\nquota = 5\nconsent = 'never'\nprofile = 'domo'\n[lifecycle]\n\
                 poll_interval = '1s'\nsweep_interval = '1m'\nbrake = 5\n[api_keys]\nenabled = true\n\
-                header = 'X'\n[forward_auth.policies.reports]\nroles = ['a']\n\
-                [telemetry]\notlp_endpoint = 'http://x'\n";
+                header = 'X'\n[telemetry]\notlp_endpoint = 'http://x'\n";
     let text = refused(&[], file);
-    assert_eq!(text.matches("belongs to a part that this version does not have yet").count(), 4);
-    assert!(text.contains("forward_auth.policies.reports.roles (from "), "{text}");
+    assert_eq!(text.matches("belongs to a part that this version does not have yet").count(), 3);
 }
 
 #[test]
@@ -253,5 +251,32 @@ proptest! {
     #[test]
     fn any_file_is_taken_or_refused(text in r#"(\[?[a-z_."]{0,12}\]?( ?= ?['"\[{]?.{0,8}['"\]}]?)?\n){0,4}"#) {
         let _ = loaded(&[], &text);
+    }
+}
+
+#[test]
+fn policies_are_tables_of_lists() {
+    for (extra, file, expected) in [
+        (&[][..], "[forward_auth.policies.a]\nrole = ['x']", "forward_auth.policies.a.role (from "),
+        (
+            &[],
+            "[forward_auth.policies.a.b]\nroles = ['x']",
+            "forward_auth.policies.a.b.roles (from ",
+        ),
+        (&[], "[forward_auth.policies]\na = ['x']", "is none of these lists"),
+        (&[], "[forward_auth.policies.'a/b']\nroles = ['x']", "is no name of a policy"),
+        (&[], "[forward_auth.policies.a]\nroles = ['']", "is empty, too long"),
+        (&[], "[forward_auth]\npolicies = 'x'", "is no JSON object"),
+        (&[], "[forward_auth]\npolicy = {}", "forward_auth.policy (from "),
+        (&[("HALLPASS_FORWARD_AUTH__POLICIES", r#"{"a": 1}"#)], "", "is none of these lists"),
+        (&[("HALLPASS_FORWARD_AUTH__POLICIES", r#"["a"]"#)], "", "is no JSON object"),
+        (
+            &[("HALLPASS_FORWARD_AUTH__POLICIES", r#"{"a": {}}"#)],
+            "[forward_auth.policies.b]",
+            "is given twice",
+        ),
+    ] {
+        let text = refused(extra, file);
+        assert!(text.contains("1 problem in") && text.contains(expected), "{expected}:\n{text}");
     }
 }

@@ -1,0 +1,59 @@
+//! The section `forward_auth`: what protected resources ask for, by name.
+
+use std::collections::BTreeMap;
+
+use super::reader::{Key, Reader, Reason};
+
+/// What forward-auth knows.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ForwardAuth {
+    /// The policies by name.
+    pub policies: BTreeMap<String, Policy>,
+}
+
+/// What a token must have beyond being good: all of it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Policy {
+    /// Roles: `name`, or `client:name`.
+    pub roles: Vec<String>,
+    /// Scopes.
+    pub scopes: Vec<String>,
+    /// Audiences. Where one is asked for, access tokens of the realm are taken, too.
+    pub audience: Vec<String>,
+}
+
+const ROLES: &str = "roles";
+const SCOPES: &str = "scopes";
+const AUDIENCE: &str = "aud";
+
+impl ForwardAuth {
+    pub(super) fn read(reader: &mut Reader) -> Option<Self> {
+        let tables =
+            reader.tables(POLICIES, parse_name, &[ROLES, SCOPES, AUDIENCE], parse_entry)?;
+        let policy = |mut lists: BTreeMap<&str, Vec<String>>| {
+            let mut list = |name| lists.remove(name).unwrap_or_default();
+            Policy { roles: list(ROLES), scopes: list(SCOPES), audience: list(AUDIENCE) }
+        };
+        let policies = tables.into_iter().map(|(name, lists)| (name, policy(lists))).collect();
+        Some(Self { policies })
+    }
+}
+
+fn parse_name(text: &str) -> Result<(), Reason> {
+    let plain = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
+    let fits = (1..=64).contains(&text.len()) && text.chars().all(plain);
+    if fits { Ok(()) } else { Err("is no name of a policy") }
+}
+
+fn parse_entry(text: &str) -> Result<String, Reason> {
+    let fits = (1..=255).contains(&text.chars().count()) && !text.contains(char::is_control);
+    if fits { Ok(text.to_owned()) } else { Err("is empty, too long or has a control character") }
+}
+
+const POLICIES: Key = Key {
+    name: "forward_auth.policies",
+    default: Some("{}"),
+    allowed: "tables `forward_auth.policies.NAME` with the lists `roles`, `scopes` and `aud`, or the same as JSON: \
+              `{\"NAME\": {\"roles\": [\"a\"]}}`; names of 1 to 64 letters, digits, underscores, hyphens",
+    meaning: "What `/forward-auth/policy/NAME` asks of a token: all of it. A role is `name`, or `client:name`.",
+};
