@@ -9,7 +9,7 @@ use crate::audit_log::AuditLog;
 use crate::client::Clients;
 use crate::clock::Clock;
 use crate::config::{Lifecycle, SealingKey, Settings};
-use crate::decide::{Decider, DeciderParts, Uses};
+use crate::decide::{Callers, Decider, DeciderParts, Uses};
 use crate::keycloak::{Calls, ClientDirectory, Credentials, Keycloak, http_client};
 use crate::keys::{KeyError, KeyRing, PublishedKeys};
 use crate::lifecycle::{Decisions, TokenOwners, Watch};
@@ -34,8 +34,10 @@ pub struct App {
     pub keys: KeyRing,
     /// What the realm publishes.
     pub published: PublishedKeys,
-    /// Who calls.
+    /// What credentials are.
     pub decider: Decider,
+    /// Who may ask about tokens.
+    pub callers: Callers,
     /// Personal access tokens.
     pub tokens: Tokens,
     /// API clients.
@@ -72,6 +74,9 @@ pub enum StartError {
         /// The realm.
         issuer: String,
     },
+    /// The system has no randomness.
+    #[error("the system has no randomness")]
+    Randomness(#[from] aws_lc_rs::error::Unspecified),
     /// The HTTP client cannot be made.
     #[error("the HTTP client cannot be made")]
     Http(#[from] reqwest::Error),
@@ -94,8 +99,7 @@ impl App {
         let jwks = JwksCache::new(http.clone(), Url::parse(&realm.jwks_url())?);
         let keycloak = connect(http, &settings).counting(Calls::new(metrics.clone()));
         let clients = ClientDirectory::new(keycloak.clone());
-        let authority = authority(&settings);
-        let owners = Owners::new(keycloak.clone(), clients.clone(), authority.clone());
+        let owners = Owners::new(keycloak.clone(), clients.clone(), authority(&settings));
 
         let throttle = Throttle::new(&clock);
         let api_clients = Clients {
@@ -107,23 +111,31 @@ impl App {
             clock: clock.clone(),
             settings: Arc::new(settings.clients.clone()),
         };
+        let uses = Uses::new(store.clone(), clock.clone());
+        let decider = decider((&store, &keys, &jwks, &clock, &uses, &teller), &settings);
+        let callers = Callers::new(
+            decider.clone(),
+            keycloak,
+            clients.clone(),
+            owners.clone(),
+            throttle.clone(),
+        )?;
         let watch = watch(&api_clients, settings.lifecycle);
-        let published = PublishedKeys::new(jwks.clone());
+        let published = PublishedKeys::new(jwks);
         let tokens = Tokens {
             store: store.clone(),
             owners,
             clients,
             keys: keys.clone(),
             published: published.clone(),
-            jwks,
-            uses: Uses::new(store.clone(), clock.clone()),
+            decider: decider.clone(),
+            uses,
             throttle: throttle.clone(),
             teller,
             clock: clock.clone(),
             issuer: issuer.into(),
             settings: Arc::new(settings.tokens.clone()),
         };
-        let decider = decider(&tokens, authority, &settings.server.allowed_clients);
         Ok(Self {
             settings: Arc::new(settings),
             audit_log: AuditLog { store: store.clone() },
@@ -135,6 +147,7 @@ impl App {
             keys,
             published,
             decider,
+            callers,
             tokens,
             clients: api_clients,
             throttle,
@@ -167,18 +180,21 @@ fn authority(settings: &Settings) -> AuthorityRule {
     AuthorityRule::new(&settings.keycloak.client_id, settings.account_claim.clone())
 }
 
-/// Decides over the same records and keys.
-fn decider(tokens: &Tokens, authority: AuthorityRule, allowed_clients: &[String]) -> Decider {
+type DecidersParts<'a> =
+    (&'a Store, &'a KeyRing, &'a JwksCache, &'a Clock, &'a Uses, &'a Teller);
+
+/// Decides by the same records, keys and time.
+fn decider((store, keys, jwks, clock, uses, teller): DecidersParts<'_>, settings: &Settings) -> Decider {
     let parts = DeciderParts {
-        store: tokens.store.clone(),
-        owners: tokens.owners.clone(),
-        keys: tokens.keys.clone(),
-        jwks: tokens.jwks.clone(),
-        clock: tokens.clock.clone(),
-        uses: tokens.uses.clone(),
-        teller: tokens.teller.clone(),
+        store: store.clone(),
+        keys: keys.clone(),
+        jwks: jwks.clone(),
+        clock: clock.clone(),
+        uses: uses.clone(),
+        teller: teller.clone(),
     };
-    Decider::new(parts, &tokens.issuer, authority, allowed_clients)
+    let issuer = settings.keycloak.realm.issuer();
+    Decider::new(parts, &issuer, authority(settings), &settings.server.allowed_clients)
 }
 
 async fn open_store(settings: &Settings, issuer: &str) -> Result<Store, StoreError> {

@@ -86,6 +86,9 @@ codes! {
     /// A personal access token reads metadata and revokes or rotates itself. For anything else,
     /// log in and use an access token.
     PatNotAllowed = "pat-not-allowed", Forbidden, "A personal access token may not do this";
+    /// The token is good, but lacks a role, a scope or an audience that the protected resource asks for; the detail
+    /// names it. Ask the resource's operator, or create a token that has it.
+    RequirementMissing = "requirement-missing", Forbidden, "The token lacks something";
     /// The account is disabled in Keycloak: no tokens are issued for it.
     OwnerDisabled = "owner-disabled", Forbidden, "The account is disabled";
     /// It does not exist, or belongs to somebody else.

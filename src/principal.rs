@@ -155,6 +155,8 @@ pub enum Action {
     SetQuota,
     /// Read the audit log.
     ReadAudit,
+    /// Ask about tokens that others use.
+    IntrospectTokens,
 }
 
 impl Principal {
@@ -176,6 +178,7 @@ impl Principal {
             }
             Action::ReadClients => require_any(&CLIENT_ROLES, &self.roles),
             Action::ReadAudit => Role::ReadAudit.require(&self.roles),
+            Action::IntrospectTokens => Role::IntrospectTokens.require(&self.roles),
             Action::ReadSelf => {
                 Err(Error::new(Code::NotFound, "The caller did not use a personal access token."))
             }
@@ -223,7 +226,8 @@ fn authorize_pat(action: Action, own: PatId, narrowed: bool) -> Result<(), Error
         | Action::ReadClientSecret
         | Action::ChangeClients
         | Action::SetQuota
-        | Action::ReadAudit => false,
+        | Action::ReadAudit
+        | Action::IntrospectTokens => false,
     };
     if allowed {
         return Ok(());
@@ -283,6 +287,7 @@ mod tests {
             (Action::ChangeClients, [ok, role, imp, pat, pat]),
             (Action::SetQuota, [ok, role, imp, pat, pat]),
             (Action::ReadAudit, [ok, role, ok, pat, pat]),
+            (Action::IntrospectTokens, [ok, role, ok, pat, pat]),
         ];
         for (action, expected) in rows {
             for (caller, expected) in callers.iter().zip(expected) {

@@ -118,12 +118,12 @@ async fn until(mut stopped: watch::Receiver<bool>) {
     let _ = stopped.wait_for(|stopped| *stopped).await;
 }
 
-/// Reads the changes that this and other processes number, and follows them.
+/// Hears of the changes that this and other processes number, and follows them.
 async fn watch_changes(app: App, stopped: watch::Receiver<bool>) {
     let mut ticks = interval(POLL_INTERVAL);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    // `None`: not known yet; then everything is read again once it is.
-    let mut seen = None;
+    // What was switched before the first look is not in a change.
+    let mut keys_are_old = true;
     let mut failing = false;
     let end = until(stopped);
     tokio::pin!(end);
@@ -132,7 +132,7 @@ async fn watch_changes(app: App, stopped: watch::Receiver<bool>) {
             () = &mut end => return,
             _ = ticks.tick() => {}
         }
-        match follow(&app, &mut seen).await {
+        match follow(&app, &mut keys_are_old).await {
             Ok(()) => failing = false,
             Err(error) if !failing => {
                 failing = true;
@@ -146,20 +146,21 @@ async fn watch_changes(app: App, stopped: watch::Receiver<bool>) {
     }
 }
 
-async fn follow(app: &App, seen: &mut Option<i64>) -> Result<(), StartError> {
-    let Some(last) = *seen else {
-        let last = app.store.last_change().await?;
-        app.keys.reload().await?;
-        *seen = Some(last);
-        return Ok(());
-    };
-    for change in app.store.list_changes_after(last).await? {
+async fn follow(app: &App, keys_are_old: &mut bool) -> Result<(), StartError> {
+    let heard = app.store.hear().await;
+    for change in app.store.take_heard() {
         match change.kind {
-            Some(ChangeKind::KeySwitched) => app.keys.reload().await?,
-            // Records are read from the store for each request.
+            Some(ChangeKind::KeySwitched) => *keys_are_old = true,
+            Some(ChangeKind::ClientChanged) => app.callers.forget(&change.subject).await,
+            // The store has forgotten what it remembered of it.
             Some(ChangeKind::TokenEnded | ChangeKind::TokenSuspended) | None => {}
         }
-        *seen = Some(change.number);
+    }
+    heard?;
+    if *keys_are_old {
+        app.keys.reload().await?;
+        app.decider.renew();
+        *keys_are_old = false;
     }
     Ok(())
 }

@@ -1,6 +1,6 @@
-//! How often one caller may create, and how often one address may fail to authenticate.
+//! How often one caller may create, and how often one address may fail to authenticate or have a secret checked.
 //!
-//! Two token buckets (GCRA), each with a bucket a key. They are this process's own: several replicas allow as many
+//! Three token buckets (GCRA), each with a bucket a key. They are this process's own: several replicas allow as many
 //! times as much. What is over the limit is refused before any work, and does not count.
 
 use std::hash::Hash;
@@ -35,6 +35,7 @@ const IPV6_PREFIX: u8 = 64;
 pub struct Throttle {
     creation: Arc<Limit<UserId>>,
     failed_authentication: Arc<Limit<IpNet>>,
+    client_secret: Arc<Limit<IpNet>>,
 }
 
 impl Throttle {
@@ -44,6 +45,7 @@ impl Throttle {
         Self {
             creation: Arc::new(Limit::new(Passed(clock.clone()))),
             failed_authentication: Arc::new(Limit::new(Passed(clock.clone()))),
+            client_secret: Arc::new(Limit::new(Passed(clock.clone()))),
         }
     }
 
@@ -62,6 +64,16 @@ impl Throttle {
         self.failed_authentication.count(&network(address)).map_err(|wait| {
             let detail = "Too many calls without a valid credential come from your address; look at the \
                           credential, and go on after the time in `Retry-After`.";
+            Error::new(Code::RateLimited, detail).retry_after(wait)
+        })
+    }
+
+    /// Counts a client secret that Keycloak is to be asked about, good or not: unlike a token it can be guessed, and each
+    /// guess costs Keycloak a call. A good one comes here once a minute.
+    pub fn client_secret(&self, address: IpAddr) -> Result<(), Error> {
+        self.client_secret.count(&network(address)).map_err(|wait| {
+            let detail = "Too many client secrets come from your address in a short time; look at the secret, and \
+                          go on after the time in `Retry-After`.";
             Error::new(Code::RateLimited, detail).retry_after(wait)
         })
     }

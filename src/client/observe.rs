@@ -41,6 +41,8 @@ impl Clients {
 
     /// Something happened to the Keycloak client of this internal id.
     pub async fn observe_keycloak_client(&self, uuid: &str) -> Result<(), Error> {
+        // Every process, not only the one that follows the realm: some may remember the client's secret.
+        self.store.tell_client_changed(uuid, self.clock.now()).await?;
         match self.store.find_client_of_keycloak(uuid).await? {
             Some(record) => self.observe(&record).await,
             None => Ok(()),

@@ -1,15 +1,28 @@
-//! Any credential → a decision: who calls, or why not.
+//! Any credential → a decision: whose it is and what it may, or why not. Every endpoint that takes a token asks here.
 //!
-//! 1. The header's `kid` says whose key it claims: ours, or one of the realm's own.
-//! 2. Under a key of ours only a personal access token is good; `typ` = `Bearer` there would be a forgery.
-//!    Its record must be known and valid, the caller's address in one of its networks, its owner enabled.
-//! 3. Under any other key only an access token for Hallpass, of a client that may call.
+//! 1. Cheap looks first: the length, the hash of the whole token among those that were found out before, the header's
+//!    `kid`. It says whose key is claimed: ours, or one of the realm's own.
+//! 2. A token that is new has its signature checked and is prepared, once for all who ask ([`cache`]). Under a key of ours
+//!    only `typ` = `PAT` is good: `Bearer` there would be a forgery. Under any other key only an access token.
+//! 3. Each time: its end, its key still published, and for a personal access token its standing in the store, and the
+//!    caller's address in its networks. A disabled owner shows in the standing.
+//! 4. What the endpoint asks for beyond that ([`Token::require`]).
 
+mod cache;
+mod callers;
+mod policy;
+mod reason;
+mod token;
 mod uses;
 
-use std::collections::BTreeSet;
+use std::net::IpAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
+pub use cache::Fill;
+pub use callers::{Caller, CallerCredential, Callers};
+pub use reason::Reason;
+pub use token::{AccessToken, Identity, Kind, Pat, Token};
 pub use uses::Uses;
 
 use crate::audit::{self, Event, Teller};
@@ -17,16 +30,18 @@ use crate::clock::Clock;
 use crate::error::{Code, Error};
 use crate::id::{PatId, UserId};
 use crate::keys::KeyRing;
-use crate::owner::{AuthorityRule, Owners};
+use crate::owner::AuthorityRule;
 use crate::principal::{Credential, Origin, Principal};
-use crate::store::{FamilyBurned, Store, TokenRecord};
-use crate::verify::{self, Algorithm, CheckError, Claims, JwksCache, Rules, UnverifiedHeader};
+use crate::store::{FamilyBurned, Standing, Store};
+use crate::verify::{
+    self, Algorithm, CheckError, Claims, DEFAULT_MAX_BYTES, JwksCache, Rules, UnverifiedHeader,
+};
+use cache::{Hash, Tokens};
 
-/// Finds out who calls. Clones share everything.
+/// Finds out what a credential is. Clones share everything.
 #[derive(Clone)]
 pub struct Decider {
     store: Store,
-    owners: Owners,
     keys: KeyRing,
     jwks: JwksCache,
     clock: Clock,
@@ -36,14 +51,15 @@ pub struct Decider {
     personal_access_token: Rules,
     authority: AuthorityRule,
     allowed_clients: Arc<[String]>,
+    tokens: Tokens,
+    /// Raised when the keys change: what was prepared before is prepared again.
+    generation: Arc<AtomicU64>,
 }
 
 /// The parts that a [`Decider`] is made of.
 pub struct DeciderParts {
     /// The records of tokens.
     pub store: Store,
-    /// The owners, as Keycloak sees them.
-    pub owners: Owners,
     /// Our signing keys.
     pub keys: KeyRing,
     /// What the realm publishes.
@@ -56,8 +72,72 @@ pub struct DeciderParts {
     pub teller: Teller,
 }
 
+/// A token, and for what it is shown.
+#[derive(Clone, Copy)]
+pub struct Presented<'a> {
+    /// The token.
+    pub token: &'a str,
+    /// Which tokens are taken.
+    pub accepts: Accepts,
+    /// From where it is used; `None`: nobody said.
+    pub from: Option<IpAddr>,
+    /// The service that asks about it, where it is not Hallpass's own caller who uses it.
+    pub service: Option<&'a Caller>,
+    /// The request.
+    pub origin: &'a Origin,
+}
+
+/// Which tokens are taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Accepts {
+    /// Personal access tokens.
+    Pats,
+    /// Access tokens of the realm, too.
+    AccessTokens,
+}
+
+/// Why there is no good token.
+#[derive(Clone, Debug)]
+pub enum Refusal {
+    /// It is not good.
+    Because(Reason),
+    /// Nobody can tell now: that is never "good".
+    Failed(Failure),
+}
+
+/// What kept a decision from being made. All who waited for it have the same.
+#[derive(Clone, Debug)]
+pub struct Failure(Arc<Error>);
+
+impl From<Error> for Refusal {
+    fn from(error: Error) -> Self {
+        Self::Failed(Failure(Arc::new(error)))
+    }
+}
+
+impl From<Reason> for Refusal {
+    fn from(reason: Reason) -> Self {
+        Self::Because(reason)
+    }
+}
+
+/// The reason goes to the log; the answer is the same for all of them.
+impl From<Refusal> for Error {
+    fn from(refusal: Refusal) -> Self {
+        match refusal {
+            Refusal::Because(reason) => {
+                Self::new(Code::Unauthenticated, "The credential is not valid.").because(reason)
+            }
+            Refusal::Failed(Failure(error)) => {
+                Self::new(error.code(), error.to_string()).because(error.chain())
+            }
+        }
+    }
+}
+
 impl Decider {
-    /// Decides for the realm `issuer`; access tokens must be for the client of `authority`, from `allowed_clients`.
+    /// Decides for the realm `issuer`; access tokens must be for the client of `authority`, from `allowed_clients`, to
+    /// call the API.
     #[must_use]
     pub fn new(
         parts: DeciderParts,
@@ -65,125 +145,241 @@ impl Decider {
         authority: AuthorityRule,
         allowed_clients: &[String],
     ) -> Self {
-        let DeciderParts { store, owners, keys, jwks, clock, uses, teller } = parts;
+        let DeciderParts { store, keys, jwks, clock, uses, teller } = parts;
         Self {
             store,
-            owners,
             keys,
             jwks,
             clock,
             uses,
             teller,
-            access_token: Rules::new(issuer, "Bearer").with_audience(authority.client_id()),
+            access_token: Rules::new(issuer, "Bearer"),
             personal_access_token: Rules::new(issuer, "PAT").with_algorithms(&[Algorithm::RS256]),
             authority,
             allowed_clients: allowed_clients.into(),
+            tokens: Tokens::new(),
+            generation: Arc::default(),
         }
     }
 
-    /// The caller behind the bearer token of a request.
+    /// The token, where it is good now. The only place where decisions are made: whoever counts them does so here.
+    pub async fn decide(&self, presented: Presented<'_>) -> Result<Arc<Token>, Refusal> {
+        let decision = self.judge(presented).await;
+        if let Err(Refusal::Because(reason)) = &decision {
+            tracing::debug!(
+                reason = reason.code(),
+                request_id = %presented.origin.request_id,
+                "a token is refused"
+            );
+        }
+        decision
+    }
+
+    /// The caller of the API behind a bearer token.
     pub async fn principal(&self, token: &str, origin: &Origin) -> Result<Principal, Error> {
-        let header = UnverifiedHeader::parse(token, self.access_token.max_bytes)
-            .map_err(|rejection| unauthenticated(rejection.code()))?;
-        if self.keys.is_ours(&header.kid) {
-            self.personal_access_token(token, origin).await
-        } else {
-            self.access_token(token).await
+        let presented = Presented {
+            token,
+            accepts: Accepts::AccessTokens,
+            from: Some(origin.address),
+            service: None,
+            origin,
+        };
+        let token = self.decide(presented).await?;
+        if let Kind::AccessToken(access_token) = &token.kind {
+            if !self.is_for_us(&token) {
+                return Err(Refusal::Because(Reason::Audience).into());
+            }
+            if !self.allowed_clients.contains(&access_token.client_id) {
+                let detail = "The access token was issued to a client that may not call this API.";
+                return Err(Error::new(Code::ClientNotAllowed, detail));
+            }
+        }
+        Ok(token.principal())
+    }
+
+    /// The token, if its signature holds and its time is not over, whatever has become of it: for whoever ends it.
+    pub async fn find_to_end(&self, token: &str) -> Result<Arc<Token>, Refusal> {
+        let token = self.find(token, Accepts::Pats).await?;
+        match token.kind {
+            Kind::Pat(_) if token.ends_at <= self.clock.now() => Err(Reason::Expired.into()),
+            Kind::Pat(_) => Ok(token),
+            Kind::AccessToken(_) => Err(Reason::NotAPat.into()),
         }
     }
 
-    async fn access_token(&self, token: &str) -> Result<Principal, Error> {
-        let claims = self.check(token, &self.access_token).await?;
-        let azp = claims.azp.as_deref().unwrap_or_default();
-        if !self.allowed_clients.iter().any(|allowed| allowed == azp) {
-            let detail = "The access token was issued to a client that may not call this API.";
-            return Err(Error::new(Code::ClientNotAllowed, detail));
+    /// The claims of a token under a key of ours, whether or not its time is over: to say what it was.
+    pub async fn read(&self, token: &str) -> Result<Claims, Refusal> {
+        let rules = self.personal_access_token.clone().at_any_time();
+        let header = UnverifiedHeader::parse(token, rules.max_bytes).map_err(Reason::from)?;
+        if !self.keys.is_ours(&header.kid) {
+            return Err(Reason::NotAPat.into());
         }
+        self.verify(token, &rules).await
+    }
+
+    /// Whether an access token is meant for Hallpass itself.
+    pub(crate) fn is_for_us(&self, token: &Token) -> bool {
+        token.audience.iter().any(|audience| audience == self.authority.client_id())
+    }
+
+    /// The keys changed: nothing that was prepared under them counts any more.
+    pub fn renew(&self) {
+        self.generation.fetch_add(1, Ordering::AcqRel);
+    }
+
+    /// How full the caches are.
+    pub async fn fill(&self) -> Fill {
+        self.tokens.fill().await
+    }
+
+    async fn judge(&self, presented: Presented<'_>) -> Result<Arc<Token>, Refusal> {
+        let token = self.find(presented.token, presented.accepts).await?;
+        if token.ends_at <= self.clock.now() {
+            return Err(Reason::Expired.into());
+        }
+        match &token.kind {
+            Kind::Pat(pat) => self.check_pat(&token, pat, presented).await?,
+            Kind::AccessToken(_) if presented.accepts == Accepts::Pats => {
+                return Err(Reason::NotAPat.into());
+            }
+            Kind::AccessToken(_) => {}
+        }
+        Ok(token)
+    }
+
+    /// The token behind the text, whose signature holds under a key that counts now.
+    async fn find(&self, text: &str, accepts: Accepts) -> Result<Arc<Token>, Refusal> {
+        if text.len() > DEFAULT_MAX_BYTES {
+            return Err(Reason::TooLarge.into());
+        }
+        let hash = Hash::of(text);
+        let generation = self.generation.load(Ordering::Acquire);
+        if let Some(token) = self.tokens.find(&hash).await {
+            if token.generation == generation && self.jwks.holds(&token.kid) {
+                return Ok(token);
+            }
+            self.tokens.forget(&hash).await;
+        }
+        let header = UnverifiedHeader::parse(text, DEFAULT_MAX_BYTES).map_err(Reason::from)?;
+        let ours = self.keys.is_ours(&header.kid);
+        if !ours && accepts == Accepts::Pats {
+            return Err(Reason::NotAPat.into());
+        }
+        if let Some(reason) = self.tokens.find_refused(&hash).await {
+            return Err(reason.into());
+        }
+        let check = async {
+            let found =
+                if ours { self.new_pat(text).await } else { self.new_access_token(text).await };
+            found.map(|token| token.found_under(&header.kid, generation))
+        };
+        self.tokens.find_out(hash, check).await
+    }
+
+    async fn new_pat(&self, text: &str) -> Result<Token, Refusal> {
+        let claims = self.verify(text, &self.personal_access_token).await?;
+        let id = PatId::parse(&claims.jti).ok_or(Reason::Unknown)?;
+        let owner = UserId::new(&*claims.sub);
+        let record = self.store.find_token_to_remember(&owner, id).await.map_err(Error::from)?;
+        Ok(Token::pat(id, claims, &record.ok_or(Reason::Unknown)?)?)
+    }
+
+    async fn new_access_token(&self, text: &str) -> Result<Token, Refusal> {
+        let claims = self.verify(text, &self.access_token).await?;
         let authority = self.authority.read(&claims.rest);
-        Ok(Principal {
-            roles: authority.roles,
-            account: authority.account,
-            username: text(&claims, "preferred_username"),
-            credential: Credential::AccessToken {
-                impersonated: claims.rest.contains_key("impersonator"),
-            },
-            user_id: UserId::new(claims.sub),
+        Ok(Token::access_token(claims, authority))
+    }
+
+    async fn verify(&self, token: &str, rules: &Rules) -> Result<Claims, Refusal> {
+        let now = self.clock.now().seconds();
+        verify::check(&self.jwks, token, rules, now).await.map_err(|error| match error {
+            CheckError::Rejected(rejection) => Reason::from(rejection).into(),
+            CheckError::KeysUnavailable => Error::new(
+                Code::KeycloakUnavailable,
+                "Keycloak's keys are not available, so no credential can be checked; try again shortly.",
+            )
+            .into(),
         })
     }
 
-    async fn personal_access_token(
+    async fn check_pat(
         &self,
-        token: &str,
-        origin: &Origin,
-    ) -> Result<Principal, Error> {
-        let claims = self.check(token, &self.personal_access_token).await?;
-        let pat_id = PatId::parse(&claims.jti).ok_or_else(|| unauthenticated("unknown"))?;
-        let owner = UserId::new(claims.sub);
-        let record = self.store.find_token(&owner, pat_id).await?;
-        let record = record.ok_or_else(|| unauthenticated("unknown"))?;
-        let narrowed = record.is_narrowed();
-        let caller = Principal {
-            user_id: owner,
-            username: record.username.clone(),
-            roles: BTreeSet::new(),
-            account: None,
-            credential: Credential::Pat { pat_id, narrowed },
-        };
-        if !record.status(self.clock.now()).is_valid() {
-            self.burn_if_rotated(&record, &caller, origin).await?;
-            return Err(unauthenticated("not_valid"));
-        }
-        if !record.may_be_used_from(origin.address) {
-            return Err(unauthenticated("address"));
-        }
-        if !self.owners.is_enabled(&caller.user_id).await? {
-            return Err(unauthenticated("owner_disabled"));
-        }
-        self.uses.note(pat_id, origin.address);
-        Ok(caller)
-    }
-
-    /// A rotated token that is used after its grace is in two hands: what came from it is revoked, once.
-    async fn burn_if_rotated(
-        &self,
-        record: &TokenRecord,
-        caller: &Principal,
-        origin: &Origin,
-    ) -> Result<(), Error> {
+        token: &Token,
+        pat: &Pat,
+        presented: Presented<'_>,
+    ) -> Result<(), Refusal> {
         let now = self.clock.now();
-        if !record.is_spent(now) {
-            return Ok(());
-        }
-        let subject = (record.pat_id, record.name.as_str(), &record.user_id);
-        let burned = audit::Action::FamilyBurned;
-        let event =
-            Event::of_token(burned, subject, (caller, origin), now).because(audit::FAMILY_BURNED);
-        let burned = self.store.burn_family(record.chain.family_id, &event).await?;
-        if let FamilyBurned::Burned(events) = burned {
-            for event in &events {
-                self.teller.tell(event);
+        let standing = self.store.get_standing(pat.id).await.map_err(Error::from)?;
+        let reason = match standing.at(now) {
+            Standing::Good => None,
+            Standing::Unknown => Some(Reason::Unknown),
+            Standing::Revoked => Some(Reason::Revoked),
+            Standing::OwnerDisabled => Some(Reason::OwnerDisabled),
+            Standing::Suspended | Standing::SuspendedGrace(_) => Some(Reason::Suspended),
+            Standing::Spent | Standing::Grace(_) => {
+                self.burn(token, pat.id, presented.origin).await?;
+                Some(Reason::Rotated)
             }
+        };
+        if let Some(reason) = reason {
+            return Err(reason.into());
+        }
+        if !pat.may_be_used_from(presented.from) {
+            return Err(Reason::Address.into());
+        }
+        let is_audience =
+            |service: &Caller| token.audience.iter().any(|one| *one == *service.client_id);
+        if pat.narrowed_in_audience && !presented.service.is_none_or(is_audience) {
+            return Err(Reason::Audience.into());
+        }
+        let address = presented.from.unwrap_or(presented.origin.address);
+        if token.is_noteworthy(now, address) {
+            self.uses.note(pat.id, address);
         }
         Ok(())
     }
 
-    async fn check(&self, token: &str, rules: &Rules) -> Result<Claims, Error> {
-        let now = self.clock.now().seconds();
-        verify::check(&self.jwks, token, rules, now).await.map_err(|error| match error {
-            CheckError::Rejected(rejection) => unauthenticated(rejection.code()),
-            CheckError::KeysUnavailable => Error::new(
-                Code::KeycloakUnavailable,
-                "Keycloak's keys are not available, so no credential can be checked; try again shortly.",
-            ),
-        })
+    /// A rotated token that is used after its grace is in two hands: what came from it is revoked, once.
+    async fn burn(&self, token: &Token, id: PatId, origin: &Origin) -> Result<(), Error> {
+        let Some(record) = self.store.find_token(&token.user_id, id).await? else { return Ok(()) };
+        let now = self.clock.now();
+        if !record.is_spent(now) {
+            return Ok(());
+        }
+        let subject = (id, record.name.as_str(), &record.user_id);
+        let (action, caller) = (audit::Action::FamilyBurned, token.principal());
+        let event =
+            Event::of_token(action, subject, (&caller, origin), now).because(audit::FAMILY_BURNED);
+        if let FamilyBurned::Burned(events) =
+            self.store.burn_family(record.chain.family_id, &event).await?
+        {
+            events.iter().for_each(|event| self.teller.tell(event));
+        }
+        // Nothing of it comes alive again: who uses it once more costs no more than any revoked one.
+        self.store.note_ended_for_good(id);
+        Ok(())
     }
 }
 
-/// The reason goes to the log; the answer is the same for all of them.
-fn unauthenticated(reason: &'static str) -> Error {
-    Error::new(Code::Unauthenticated, "The credential is not valid.").because(reason)
-}
-
-fn text(claims: &Claims, name: &str) -> String {
-    claims.rest.get(name).and_then(|value| value.as_str()).unwrap_or_default().to_owned()
+impl Token {
+    /// The caller of the API whose token it is. What a personal access token's owner may do there, it does not say.
+    #[must_use]
+    pub fn principal(&self) -> Principal {
+        let (authority, credential) = match &self.kind {
+            Kind::Pat(Pat { id, narrowed, .. }) => {
+                (None, Credential::Pat { pat_id: *id, narrowed: *narrowed })
+            }
+            Kind::AccessToken(AccessToken { authority, impersonated, .. }) => {
+                (Some(authority), Credential::AccessToken { impersonated: *impersonated })
+            }
+        };
+        let authority = authority.cloned().unwrap_or_default();
+        Principal {
+            user_id: self.user_id.clone(),
+            username: self.username.clone(),
+            roles: authority.roles,
+            account: authority.account,
+            credential,
+        }
+    }
 }

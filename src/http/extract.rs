@@ -5,7 +5,7 @@ use std::fmt;
 
 use axum::body::{HttpBody as _, to_bytes};
 use axum::extract::{FromRequest, FromRequestParts, Path, Request};
-use axum::http::header::{AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE};
+use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use serde::de::{DeserializeOwned, MapAccess, Visitor};
@@ -13,10 +13,12 @@ use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value};
 
 use super::MAX_BODY;
+use super::authorization::Authorization;
 use super::problem::Problem;
 use super::trace::RequestContext;
 use crate::app::App;
 use crate::clock::Timestamp;
+use crate::decide::Reason;
 use crate::error::{Code, Error, FieldError};
 use crate::id::{PatId, UserId};
 use crate::page::{Direction, PageRequest};
@@ -32,8 +34,7 @@ impl FromRequestParts<App> for Caller {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
-        let context = parts.extensions.get::<RequestContext>();
-        let context = context.ok_or_else(|| Error::internal("a request without its context"))?;
+        let context = RequestContext::of(&parts.extensions)?;
         let found = principal(app, &parts.headers, &context.origin).await;
         let principal = found.map_err(|error| count_failure(app, context, error))?;
         let _ = context.caller.set(principal.user_id.clone());
@@ -46,7 +47,7 @@ async fn principal(app: &App, headers: &HeaderMap, origin: &Origin) -> Result<Pr
 }
 
 /// Beyond what one address may fail, it is told so instead. A good credential passes from there all the same.
-fn count_failure(app: &App, context: &RequestContext, error: Error) -> Error {
+pub(super) fn count_failure(app: &App, context: &RequestContext, error: Error) -> Error {
     if error.code() != Code::Unauthenticated {
         return error;
     }
@@ -56,20 +57,17 @@ fn count_failure(app: &App, context: &RequestContext, error: Error) -> Error {
     }
 }
 
-/// The one bearer token of a request (RFC 6750 §2.1). Two are ambiguous: somebody else may read the other.
+/// The one bearer token of a request (RFC 6750 §2.1).
 fn bearer_token(headers: &HeaderMap) -> Result<&str, Error> {
     let missing = || {
         let detail = "Send one header `Authorization: Bearer` with an access token of the realm.";
         Error::new(Code::Unauthenticated, detail)
     };
-    let mut values = headers.get_all(AUTHORIZATION).iter();
-    let (Some(value), None) = (values.next(), values.next()) else { return Err(missing()) };
-    let (scheme, token) =
-        value.to_str().ok().and_then(|value| value.split_once(' ')).ok_or_else(missing)?;
-    if !scheme.eq_ignore_ascii_case("Bearer") {
-        return Err(missing());
+    match Authorization::read(headers) {
+        Ok(Authorization::Bearer(token)) => Ok(token),
+        Ok(Authorization::Basic { .. }) => Err(missing().because(Reason::NoCredential)),
+        Err(reason) => Err(missing().because(reason)),
     }
-    Ok(token.trim())
 }
 
 /// A JSON object as the body.
@@ -162,7 +160,7 @@ fn malformed(error: &serde_json::Error) -> Error {
     Error::new(Code::MalformedJson, detail)
 }
 
-fn is_any_of(content_type: Option<&HeaderValue>, types: &[&str]) -> bool {
+pub(super) fn is_any_of(content_type: Option<&HeaderValue>, types: &[&str]) -> bool {
     let essence = content_type.and_then(|value| value.to_str().ok()?.split(';').next());
     essence.is_some_and(|essence| types.iter().any(|one| essence.trim().eq_ignore_ascii_case(one)))
 }

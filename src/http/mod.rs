@@ -5,9 +5,12 @@
 //! 3. A handler calls one use case and renders its result; an error becomes a [`problem`] document.
 
 mod api;
+mod authorization;
 mod extract;
+mod forward_auth;
 mod health;
 mod metrics;
+mod oauth;
 mod openapi;
 mod problem;
 mod public_keys;
@@ -57,6 +60,11 @@ fn operations() -> OpenApiRouter<App> {
         .routes(routes!(api::accounts::get_own_quota))
         .routes(routes!(api::accounts::get_quota, api::accounts::set_quota))
         .routes(routes!(api::audit::list))
+        .routes(routes!(oauth::introspect::introspect))
+        .routes(routes!(oauth::revoke::revoke))
+        .routes(routes!(oauth::metadata::get))
+        .routes(routes!(forward_auth::check))
+        .routes(routes!(forward_auth::check_policy))
         .routes(routes!(public_keys::get))
         .routes(routes!(health::livez))
         .routes(routes!(health::readyz))
@@ -67,6 +75,7 @@ fn operations() -> OpenApiRouter<App> {
 pub fn router(app: App) -> Router {
     let (router, document) = operations().split_for_parts();
     router
+        .merge(forward_auth::all_methods_and_paths())
         .merge(openapi::pages(document))
         .merge(problem::pages())
         .fallback(async || Problem(Error::not_found("path")))

@@ -21,6 +21,7 @@ pub(super) const TAG_VALIDATION: &str = "Validation";
 pub(super) const TAG_OPERATION: &str = "Operation";
 
 const BEARER: &str = "bearer";
+const CLIENT: &str = "client";
 
 /// The document of the whole API.
 #[must_use]
@@ -35,10 +36,15 @@ pub(super) fn base() -> OpenApi {
         .bearer_format("JWT")
         .description(Some("An access token of the realm, or a personal access token."))
         .build();
+    let client = HttpBuilder::new()
+        .scheme(HttpAuthScheme::Basic)
+        .description(Some("The id and the secret of a client of the realm."))
+        .build();
     let mut schemas = Vec::new();
     ProblemDocument::schemas(&mut schemas);
     let components = ComponentsBuilder::new()
         .security_scheme(BEARER, SecurityScheme::Http(bearer))
+        .security_scheme(CLIENT, SecurityScheme::Http(client))
         .schema(ProblemDocument::name(), ProblemDocument::schema())
         .schemas_from_iter(schemas)
         .build();

@@ -88,17 +88,20 @@ pub(super) fn render(error: &Error, public_url: &str) -> Response {
             headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
         Kind::TooManyRequests | Kind::Unavailable => {
-            let wait = error.wait().unwrap_or(RETRY_AFTER);
-            // Whole seconds (RFC 9110 §10.2.3), and not too early.
-            let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
-            headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+            headers.insert(header::RETRY_AFTER, retry_after(error));
         }
         _ => {}
     }
     response
 }
 
-const fn status(kind: Kind) -> StatusCode {
+/// Whole seconds (RFC 9110 §10.2.3), and not too early.
+pub(super) fn retry_after(error: &Error) -> HeaderValue {
+    let wait = error.wait().unwrap_or(RETRY_AFTER);
+    HeaderValue::from(wait.as_secs() + u64::from(wait.subsec_nanos() > 0))
+}
+
+pub(super) const fn status(kind: Kind) -> StatusCode {
     match kind {
         Kind::Invalid => StatusCode::BAD_REQUEST,
         Kind::Unauthenticated => StatusCode::UNAUTHORIZED,

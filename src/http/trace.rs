@@ -1,19 +1,21 @@
 //! Around every request: its id, the caller's address, one log line, its count, and the rendering of errors.
 
+use std::error::Error as StdError;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use axum::extract::{ConnectInfo, MatchedPath, Request, State};
 use axum::http::header::ALLOW;
-use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use axum::http::{Extensions, HeaderMap, HeaderName, HeaderValue, StatusCode};
 use axum::middleware::Next;
 use axum::response::Response;
 use ipnet::IpNet;
 use tokio::time::Instant;
 
-use super::problem;
+use super::{oauth, problem};
 use crate::app::App;
+use crate::decide::Reason;
 use crate::error::Error;
 use crate::id::{UserId, uuid_at};
 use crate::principal::Origin;
@@ -27,6 +29,14 @@ pub(super) struct RequestContext {
     pub(super) origin: Origin,
     /// Filled in when the caller is known.
     pub(super) caller: Arc<OnceLock<UserId>>,
+}
+
+impl RequestContext {
+    /// As the outermost layer put it there.
+    pub(super) fn of(extensions: &Extensions) -> Result<&Self, Error> {
+        let context = extensions.get::<Self>();
+        context.ok_or_else(|| Error::internal("a request without its context"))
+    }
 }
 
 /// The outermost layer.
@@ -43,17 +53,25 @@ pub(super) async fn trace(State(app): State<App>, mut request: Request, next: Ne
     // The pattern, not the path: a path may hold what somebody pasted by mistake.
     let route = request.extensions().get::<MatchedPath>().map(|route| route.as_str().to_owned());
 
+    let oauth = request.uri().path().starts_with(oauth::BASE);
+
     let mut response = next.run(request).await;
     let error = response.extensions_mut().remove::<Arc<Error>>();
+    let reason = response.extensions_mut().remove::<Reason>();
+    let reason = reason.or_else(|| error.as_deref().and_then(reason_of));
     if let Some(error) = &error {
         // RFC 9110 §15.5.6: a 405 says which methods are allowed; the router knows.
         let allow = response.headers_mut().remove(ALLOW);
-        response = problem::render(error, app.settings.server.public_url.as_str());
+        response = if oauth {
+            oauth::render(error)
+        } else {
+            problem::render(error, app.settings.server.public_url.as_str())
+        };
         response.headers_mut().extend(allow.map(|allow| (ALLOW, allow)));
     }
     let (status, duration) = (response.status(), started.elapsed());
     app.requests.count(method.as_str(), route.as_deref(), status.as_u16(), duration);
-    log(&context, &method, route.as_deref(), status, error.as_deref(), duration);
+    log(&context, &method, route.as_deref(), status, error.as_deref(), reason, duration);
     if let Ok(value) = HeaderValue::from_str(&request_id) {
         response.headers_mut().insert(REQUEST_ID, value);
     }
@@ -66,6 +84,7 @@ fn log(
     route: Option<&str>,
     status: StatusCode,
     error: Option<&Error>,
+    reason: Option<Reason>,
     duration: Duration,
 ) {
     let code = error.map(|error| error.code().name());
@@ -83,11 +102,17 @@ fn log(
                 address = %context.origin.address,
                 user_id = context.caller.get().map(UserId::as_str),
                 code,
+                reason = reason.map(Reason::code),
                 cause,
             )
         };
     }
     if status.is_server_error() { line!(error) } else { line!(info) }
+}
+
+/// Why a credential was refused, where that is the error's cause.
+fn reason_of(error: &Error) -> Option<Reason> {
+    StdError::source(error)?.downcast_ref().copied()
 }
 
 /// The peer's address; behind a trusted proxy, the nearest address in `X-Forwarded-For` that is not one.

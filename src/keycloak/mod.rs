@@ -6,6 +6,7 @@
 //!    representation carries its secret), or a [`KeycloakError`] by kind.
 
 mod calls;
+mod callers;
 mod clients;
 mod directory;
 mod error;
@@ -18,6 +19,7 @@ mod transport;
 mod users;
 
 pub use calls::Calls;
+pub use callers::{SecretCheck, ServiceAccount};
 pub use clients::{ClientDocument, ClientWithSecret, GRANTABLE, ScopeDetails, ScopeKind};
 pub use directory::ClientDirectory;
 pub use error::KeycloakError;

@@ -300,8 +300,9 @@ impl Keycloak {
         let life = Duration::from_secs(token.expires_in).saturating_sub(RENEW_EARLY);
         Ok(ServiceToken { value: token.access_token, renew_at: asked_at + life })
     }
+
     /// Ends what takes too long, also what only waits for its turn behind others who wait; and counts it.
-    async fn in_time<T>(
+    pub(super) async fn in_time<T>(
         &self,
         call: &str,
         work: impl Future<Output = Result<T, KeycloakError>>,

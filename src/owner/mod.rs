@@ -109,6 +109,10 @@ impl Owners {
 
     /// What the owner's access token would say that they may do, now.
     pub async fn get_authority(&self, id: &UserId) -> Result<Authority, Error> {
+        // The evaluation does not look at that.
+        if !self.is_enabled(id).await? {
+            return Err(disabled());
+        }
         Ok(self.authority.read(&self.get_claims(self.authority.client_id(), id).await?))
     }
 

@@ -54,11 +54,13 @@ impl Hearing {
 
     fn take_in(&self, change: Change) {
         match change.kind {
-            Some(ChangeKind::TokenEnded | ChangeKind::TokenSuspended) => match PatId::parse(&change.subject) {
-                Some(id) => self.statuses.forget(id),
-                // It is about some token, and nobody knows which.
-                None => self.statuses.forget_all(),
-            },
+            Some(ChangeKind::TokenEnded | ChangeKind::TokenSuspended) => {
+                match PatId::parse(&change.subject) {
+                    Some(id) => self.statuses.forget(id),
+                    // It is about some token, and nobody knows which.
+                    None => self.statuses.forget_all(),
+                }
+            }
             // A newer version may know a kind that ends tokens.
             None => self.statuses.forget_all(),
             Some(ChangeKind::KeySwitched | ChangeKind::ClientChanged) => {

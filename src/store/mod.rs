@@ -37,8 +37,8 @@ pub use inspect::Migrations;
 pub use signing_keys::SealedKey;
 pub use tokens::{
     Chain, EventOf, FamilyBurned, HeldOwner, NewToken, OwnedToken, OwnerNote, Restrictions,
-    Rotation, Standing, Suspension, TokenCreated, TokenDeleted, TokenFilter, TokenRecord, TokenRevoked,
-    TokenRotated, TokenSort, TokenStatus, TokenUse,
+    Rotation, Standing, Suspension, TokenCreated, TokenDeleted, TokenFilter, TokenRecord,
+    TokenRevoked, TokenRotated, TokenSort, TokenStatus, TokenUse,
 };
 
 use hearing::Hearing;

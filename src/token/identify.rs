@@ -1,11 +1,12 @@
 //! What a token is that somebody holds: for whoever found one, without using it.
 
 use super::{Tokens, Whose};
+use crate::decide::{Reason, Refusal};
 use crate::error::{Code, Error};
 use crate::id::{PatId, UserId};
 use crate::principal::{Action, Principal};
 use crate::store::{TokenRecord, TokenStatus};
-use crate::verify::{self, Algorithm, CheckError, Claims, Rules, UnverifiedHeader};
+use crate::verify::Claims;
 
 /// A token that was recognised.
 #[derive(Debug)]
@@ -43,22 +44,17 @@ impl Tokens {
         Ok(Identified { record, reason })
     }
 
-    /// The claims of a token under a key of ours, whether or not its time is over.
     async fn read(&self, token: &str) -> Result<Claims, Error> {
-        let rules =
-            Rules::new(&*self.issuer, "PAT").with_algorithms(&[Algorithm::RS256]).at_any_time();
-        let header = UnverifiedHeader::parse(token, rules.max_bytes)
-            .map_err(|_| unknown("it is not of the form of a token"))?;
-        if !self.keys.is_ours(&header.kid) {
-            return Err(unknown("it is not signed by Hallpass"));
-        }
-        let now = self.clock.now().seconds();
-        verify::check(&self.jwks, token, &rules, now).await.map_err(|error| match error {
-            CheckError::Rejected(rejection) => unknown(&rejection.to_string()),
-            CheckError::KeysUnavailable => Error::new(
-                Code::KeycloakUnavailable,
-                "Keycloak's keys are not available, so no token can be checked; try again shortly.",
-            ),
+        self.decider.read(token).await.map_err(|refusal| match refusal {
+            Refusal::Because(reason) => unknown(match reason {
+                Reason::Malformed | Reason::TooLarge => "it has not the form of a token",
+                Reason::NotAPat => "it is not signed by Hallpass",
+                Reason::Signature => "the signature does not hold",
+                Reason::Issuer => "it is of another realm",
+                Reason::Type => "it is no personal access token",
+                _ => "it is not what Hallpass issues",
+            }),
+            failed @ Refusal::Failed(_) => failed.into(),
         })
     }
 
@@ -70,10 +66,11 @@ impl Tokens {
         let now = self.clock.now();
         Ok(match status {
             TokenStatus::Revoked => record.revocation(now).map(|(_, reason)| reason.to_owned()),
-            TokenStatus::Expired | TokenStatus::Suspended => Some(status.name().to_owned()),
+            TokenStatus::Expired => Some(Reason::Expired.code().to_owned()),
+            TokenStatus::Suspended => Some(Reason::Suspended.code().to_owned()),
             TokenStatus::Active | TokenStatus::ExpiringSoon => {
                 let enabled = self.owners.is_enabled(&record.user_id).await?;
-                (!enabled).then(|| "owner_disabled".to_owned())
+                (!enabled).then(|| Reason::OwnerDisabled.code().to_owned())
             }
         })
     }

@@ -7,6 +7,7 @@ mod census;
 mod claims;
 mod end;
 mod grant;
+mod holder;
 mod identify;
 mod issue;
 mod jwt;
@@ -29,7 +30,7 @@ pub use rotate::RotateToken;
 use crate::audit::Teller;
 use crate::clock::Clock;
 use crate::config;
-use crate::decide::Uses;
+use crate::decide::{Decider, Reason, Refusal, Uses};
 use crate::error::Error;
 use crate::id::{PatId, UserId};
 use crate::keycloak::ClientDirectory;
@@ -39,7 +40,6 @@ use crate::page::Page;
 use crate::principal::{Action, Credential, Principal, Role};
 use crate::store::{Store, TokenFilter, TokenRecord};
 use crate::throttle::Throttle;
-use crate::verify::JwksCache;
 
 /// The use cases of personal access tokens. Clones share everything.
 #[derive(Clone)]
@@ -54,8 +54,8 @@ pub struct Tokens {
     pub keys: KeyRing,
     /// What the realm publishes.
     pub published: PublishedKeys,
-    /// The keys that tokens are checked with.
-    pub jwks: JwksCache,
+    /// What credentials are.
+    pub decider: Decider,
     /// The uses that are not recorded yet.
     pub uses: Uses,
     /// How often one caller may create.
@@ -92,7 +92,11 @@ impl Tokens {
     pub async fn get_self(&self, caller: &Principal) -> Result<TokenRecord, Error> {
         caller.authorize(Action::ReadSelf)?;
         match caller.credential {
-            Credential::Pat { pat_id, .. } => self.find(&caller.user_id, pat_id).await,
+            Credential::Pat { pat_id, .. } => {
+                let found = self.store.find_token(&caller.user_id, pat_id).await?;
+                // It was deleted a moment ago, and this process had not heard of it.
+                found.ok_or_else(|| Refusal::Because(Reason::Unknown).into())
+            }
             Credential::AccessToken { .. } => Err(Error::not_found("token")),
         }
     }

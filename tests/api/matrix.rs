@@ -54,6 +54,9 @@ const ROLE: &str = "403 missing-role";
 const READS: &str = "403 impersonated";
 const PAT: &str = "403 pat-not-allowed";
 const NONE: &str = "404 not-found";
+/// As OAuth says it.
+const CLIENT: &str = "401 invalid_client";
+const NO_SERVICE: &str = "403 unauthorized_client";
 
 struct Row {
     method: &'static str,
@@ -179,6 +182,14 @@ fn all_else() -> Vec<Row> {
         //                                            anonymous user  other  no role admin  impers. pat   itself narrowed another realm
         row("GET", "/api/audit/v1/events", nothing(),
                                                      [WHO,     ROLE,  ROLE,  ROLE,   "200", ROLE,   PAT,   PAT,   PAT,   WHO]),
+        row("POST", "/oauth2/introspect", json!({"token": "{token}"}),
+                                                     [CLIENT,  NO_SERVICE, NO_SERVICE, NO_SERVICE,
+                                                                              NO_SERVICE, NO_SERVICE, NO_SERVICE, NO_SERVICE, NO_SERVICE, CLIENT]),
+        row("POST", "/oauth2/revoke", json!({"token": "{token}"}), ["200"; Caller::ALL.len()]),
+        open("GET", "/.well-known/oauth-authorization-server"),
+        row("GET", "/forward-auth", nothing(),       [WHO,     WHO,   WHO,   WHO,    WHO,   WHO,    "200", "200", "200", WHO]),
+        row("GET", "/forward-auth/policy/{name}", nothing(),
+                                                     [WHO,     WHO,   WHO,   WHO,    WHO,   WHO,    "200", "200", "200", WHO]),
         open("GET", "/public-keys"),
         open("GET", "/livez"),
         open("GET", "/readyz"),
@@ -226,7 +237,9 @@ fn outcome(answer: &Answer) -> String {
     if status < 400 {
         return status.to_string();
     }
-    format!("{status} {}", answer.json()["code"].as_str().unwrap_or("without a code"))
+    let problem = answer.json();
+    let code = problem["code"].as_str().or(problem["error"].as_str());
+    format!("{status} {}", code.unwrap_or("without a code"))
 }
 
 /// Everybody, logged in.
@@ -248,8 +261,11 @@ struct Cast {
 impl Cast {
     async fn gather() -> Self {
         let realm = TestRealm::shared().await;
-        let unlimited =
-            [("HALLPASS_TOKENS__MAX_PER_USER", "0"), ("HALLPASS_CLIENTS__QUOTA", "1000")];
+        let unlimited = [
+            ("HALLPASS_TOKENS__MAX_PER_USER", "0"),
+            ("HALLPASS_CLIENTS__QUOTA", "1000"),
+            ("HALLPASS_FORWARD_AUTH__POLICIES__MATRIX__SCOPES", ","),
+        ];
         let server = TestServer::start_with(realm.clone(), Database::sqlite, &unlimited).await;
         let owner = realm.person().await;
         let account = json!({"attributes": {"account_id": [account_of(&owner)]}});
@@ -300,10 +316,12 @@ impl Cast {
             };
             path = path.replace("{clientId}", &id);
         }
-        path = path.replace("{accountId}", "matrix");
+        path = path.replace("{accountId}", "matrix").replace("{name}", "matrix");
         assert!(!path.contains('{'), "the matrix cannot fill in {path}");
         let mut request = api.request(Method::from_bytes(row.method.as_bytes()).unwrap(), &path);
-        if !row.body.is_null() {
+        if row.path.starts_with("/oauth2/") {
+            request = request.form(&self.fill_in(&body, &api));
+        } else if !row.body.is_null() {
             request = request.json(&self.fill_in(&body, &api));
         }
         api.send(request).await

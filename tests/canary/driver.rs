@@ -7,10 +7,12 @@ use serde_json::{Value, json};
 
 use super::operations::{By, Operation};
 use super::secrets::Secrets;
-use crate::support::{Api, Person, Process, TestRealm, unique};
+use crate::support::{Api, Person, Process, ServiceClient, TestRealm, unique};
 
 const TOKENS: &str = "/api/pat/v1/tokens";
 const CLIENTS: &str = "/api/clients/v1/clients";
+/// One that asks for nothing.
+pub const POLICY: &str = "canary";
 /// The members of answers that hold a secret, and nothing else does.
 const SECRET_MEMBERS: [&str; 2] = ["token", "clientSecret"];
 
@@ -53,6 +55,7 @@ pub struct Driver {
     user: Api,
     user_id: String,
     colleague: Person,
+    service: ServiceClient,
     process: Api,
     live: String,
     revoked: String,
@@ -81,7 +84,10 @@ impl Driver {
         }
         let [(_, api), (colleague, _), (user, user_api), (_, keeper)] =
             <[(Person, Api); 4]>::try_from(people).unwrap_or_else(|_| unreachable!("four"));
+        let service = realm.introspector().await;
+        known.text("the secret of a client that asks", &service.secret);
         let mut driver = Self {
+            service,
             api,
             account,
             user: user_api,
@@ -168,10 +174,17 @@ impl Driver {
                 let (_, token) = self.mint(&owner).await;
                 self.process.with_token(&token)
             }
+            By::Service => self.process.clone(),
         };
         let mut request = api.request(method(operation), &path);
-        if !operation.body.is_null() {
-            request = request.json(&serde_json::from_str::<Value>(&body).unwrap());
+        if operation.by == By::Service {
+            request = request.basic_auth(&self.service.id, Some(&self.service.secret));
+        }
+        let body: Value = serde_json::from_str(&body).unwrap();
+        if operation.path.starts_with("/oauth2/") {
+            request = request.form(&body);
+        } else if !body.is_null() {
+            request = request.json(&body);
         }
         let status = self.send(operation, "as it should be", request).await;
         assert!(
@@ -198,7 +211,10 @@ impl Driver {
         }
         let new = unique("canary");
         text = text.replace("{newClientId}", &format!("{}_{new}", self.account));
-        text = text.replace("{newName}", &new).replace("{userId}", &self.user_id);
+        text = text
+            .replace("{newName}", &new)
+            .replace("{name}", POLICY)
+            .replace("{userId}", &self.user_id);
         text =
             text.replace("{colleague}", &self.colleague.id).replace("{accountId}", &self.account);
         let rest = text.split('{').skip(1).find(|rest| rest.starts_with(char::is_alphabetic));

@@ -10,6 +10,7 @@ use crate::support::{Api, Database, Process, TestRealm, service};
 use driver::Driver;
 use places::{Recorder, give_password, rows};
 use secrets::Secrets;
+use serde_json::json;
 
 /// The process with its log at trace, its Keycloak behind a recorder, its database with a password where it has one.
 struct Stage {
@@ -34,6 +35,7 @@ impl Stage {
             ("HALLPASS_TELEMETRY__LOG_FORMAT", format.to_owned()),
             ("HALLPASS_SERVER__TRUSTED_PROXIES", "127.0.0.1/32".to_owned()),
             ("HALLPASS_CLIENTS__QUOTA", "1000".to_owned()),
+            ("HALLPASS_FORWARD_AUTH__POLICIES", json!({driver::POLICY: {}}).to_string()),
             ("HALLPASS_KEYCLOAK__URL", recorder.url().to_owned()),
         ];
         if let Some((url, password)) = give_password(&database).await {

@@ -11,11 +11,13 @@ pub enum By {
     Person,
     /// A personal access token of theirs.
     Pat,
+    /// A client that asks about tokens.
+    Service,
 }
 
 /// An operation of the document, and a call of it that is good. In path and body stand: `{patId}`, a fresh token of the
 /// caller's, or under `/users/` of `{userId}`; `{token}`, a fresh one's JWT; `{clientId}`, a fresh API client;
-/// `{newClientId}` and `{newName}`, which nothing has yet; `{colleague}`, another member of the account.
+/// `{newClientId}` and `{newName}`, which nothing has yet; `{name}`, a policy; `{colleague}`, another member of the account.
 #[derive(Clone, Debug)]
 pub struct Operation {
     pub method: &'static str,
@@ -90,10 +92,25 @@ fn table() -> Vec<Operation> {
     ]
 }
 
+fn validation() -> Vec<Operation> {
+    let form = |path, by| Operation { method: "POST", path, by, body: json!({"token": "{token}"}) };
+    let get = |path, by| Operation { method: "GET", path, by, body: Value::Null };
+    vec![
+        form("/oauth2/introspect", By::Service),
+        form("/oauth2/revoke", By::Person),
+        get("/.well-known/oauth-authorization-server", By::Person),
+        get("/forward-auth", By::Pat),
+        get("/forward-auth/policy/{name}", By::Pat),
+    ]
+}
+
 /// All operations of the document, in its order.
 pub fn all() -> Vec<Operation> {
-    let mut known: BTreeMap<_, _> =
-        table().into_iter().map(|operation| (operation.name(), operation)).collect();
+    let mut known: BTreeMap<_, _> = table()
+        .into_iter()
+        .chain(validation())
+        .map(|operation| (operation.name(), operation))
+        .collect();
     let document = serde_json::to_value(hallpass::http::document()).unwrap();
     let mut operations = Vec::new();
     for (path, item) in document["paths"].as_object().unwrap() {

@@ -10,6 +10,7 @@ mod metrics;
 mod process;
 mod realm;
 mod server;
+mod service_client;
 mod tcp_proxy;
 mod tokens;
 
@@ -26,6 +27,7 @@ pub use realm::{
     bootstrap_settings, bootstrap_settings_by, options,
 };
 pub use server::TestServer;
+pub use service_client::{INACTIVE, ServiceClient, passes, passes_with};
 pub use tcp_proxy::{Line, TcpProxy};
 pub use tokens::claims_of;
 

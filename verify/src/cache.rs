@@ -153,6 +153,13 @@ impl JwksCache {
         self.shared.read(|state| state.good.as_ref().map(|good| Arc::clone(&good.set)))
     }
 
+    /// Whether the last good set has the key that `kid` names. Never waits; a set that is old is fetched anew in the
+    /// background, as it is for [`Self::key`].
+    #[must_use]
+    pub fn holds(&self, kid: &str) -> bool {
+        self.known(kid).is_some()
+    }
+
     fn known(&self, kid: &str) -> Option<VerificationKey> {
         let good = self.shared.read(|state| state.good.clone())?;
         if good.since.elapsed() >= self.max_age {

@@ -1,0 +1,259 @@
+//! A token whose signature holds, prepared once: what each later request with it needs, and nothing that can change.
+
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+use std::net::IpAddr;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use bytes::Bytes;
+use ipnet::IpNet;
+use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
+use serde_json::{Map, Value, json};
+
+use crate::clock::Timestamp;
+use crate::error::Error;
+use crate::id::{PatId, UserId};
+use crate::owner::Authority;
+use crate::store::TokenRecord;
+use crate::verify::Claims;
+
+/// Whatever is not visible ASCII, the comma that stands between roles, and the sign that this is written with.
+const IN_HEADER: &AsciiSet = &CONTROLS.add(b' ').add(b',').add(b'%');
+
+/// A token that is what it says, as far as its signature goes.
+pub struct Token {
+    /// Whose it is.
+    pub user_id: UserId,
+    /// The name at login; empty where an access token does not say it.
+    pub username: String,
+    /// What it is.
+    pub kind: Kind,
+    /// Its roles: `name`, or `client:name`.
+    pub roles: Vec<String>,
+    /// Its scopes.
+    pub scopes: Vec<String>,
+    /// Whom it is for.
+    pub audience: Vec<String>,
+    /// The answer of introspection, where it is active.
+    pub introspection: Bytes,
+    /// What forward-auth tells.
+    pub identity: Identity,
+    pub(super) ends_at: Timestamp,
+    pub(super) kid: Box<str>,
+    pub(super) generation: u64,
+    /// Second and address of the last use that was noted, as one number.
+    noted: AtomicU64,
+}
+
+/// What a token is.
+pub enum Kind {
+    /// A personal access token of ours.
+    Pat(Pat),
+    /// An access token of the realm.
+    AccessToken(AccessToken),
+}
+
+/// What is fixed of a personal access token.
+pub struct Pat {
+    /// Its id.
+    pub id: PatId,
+    /// It was restricted below its owner's rights.
+    pub narrowed: bool,
+    /// It was narrowed to audiences: others are not told that it is good.
+    pub narrowed_in_audience: bool,
+    networks: Option<Vec<IpNet>>,
+}
+
+/// What an access token says beside.
+pub struct AccessToken {
+    /// The client that it was issued to.
+    pub client_id: String,
+    /// What it says that its holder may do at Hallpass.
+    pub authority: Authority,
+    /// An administrator of Keycloak acts in the user's name.
+    pub impersonated: bool,
+}
+
+/// The values of the headers that say who calls, encoded as such.
+pub struct Identity {
+    /// The user's id.
+    pub user_id: Bytes,
+    /// The name at login.
+    pub username: Bytes,
+    /// The email address.
+    pub email: Bytes,
+    /// The roles, with commas between.
+    pub roles: Bytes,
+    /// The scope.
+    pub scope: Bytes,
+    /// The token's id.
+    pub token_id: Bytes,
+}
+
+impl Pat {
+    /// Whether it may be used from there; from an address that nobody knows only where any is good.
+    #[must_use]
+    pub fn may_be_used_from(&self, address: Option<IpAddr>) -> bool {
+        let Some(networks) = &self.networks else { return true };
+        let address = address.map(|address| address.to_canonical());
+        address.is_some_and(|address| networks.iter().any(|network| network.contains(&address)))
+    }
+}
+
+impl Token {
+    /// A personal access token with this record.
+    pub(super) fn pat(id: PatId, claims: Claims, record: &TokenRecord) -> Result<Self, Error> {
+        let pat = Pat {
+            id,
+            narrowed: record.is_narrowed(),
+            narrowed_in_audience: record.audience.is_some(),
+            // What cannot be read as a network holds no address.
+            networks: record
+                .allowed_cidrs
+                .as_ref()
+                .map(|networks| networks.iter().filter_map(|text| text.parse().ok()).collect()),
+        };
+        let username = claim(&claims, "preferred_username").unwrap_or(&record.username).to_owned();
+        let ends_at = Timestamp::from_seconds(claims.exp).min(record.expires_at);
+        let introspection = introspection(&claims, &username)?;
+        Ok(Self { introspection, ends_at, ..Self::new(claims, username, Kind::Pat(pat)) })
+    }
+
+    /// An access token of the realm.
+    pub(super) fn access_token(claims: Claims, authority: Authority) -> Self {
+        let username = claim(&claims, "preferred_username").unwrap_or_default().to_owned();
+        let kind = Kind::AccessToken(AccessToken {
+            client_id: claims.azp.clone().unwrap_or_default(),
+            authority,
+            impersonated: claims.rest.contains_key("impersonator"),
+        });
+        Self::new(claims, username, kind)
+    }
+
+    fn new(claims: Claims, username: String, kind: Kind) -> Self {
+        let roles = roles(&claims.rest);
+        let scope = claim(&claims, "scope").unwrap_or_default();
+        let encoded: Vec<_> = roles.iter().map(|role| encode(role)).collect();
+        let identity = Identity {
+            user_id: encode(&claims.sub).into(),
+            username: encode(&username).into(),
+            email: encode(claim(&claims, "email").unwrap_or_default()).into(),
+            roles: encoded.join(",").into(),
+            scope: encode(scope).into(),
+            token_id: encode(&claims.jti).into(),
+        };
+        Self {
+            scopes: scope.split_ascii_whitespace().map(str::to_owned).collect(),
+            ends_at: Timestamp::from_seconds(claims.exp),
+            user_id: UserId::new(claims.sub),
+            username,
+            kind,
+            roles,
+            audience: claims.aud,
+            introspection: Bytes::new(),
+            identity,
+            kid: Box::default(),
+            generation: 0,
+            noted: AtomicU64::new(0),
+        }
+    }
+
+    pub(super) fn found_under(self, kid: &str, generation: u64) -> Self {
+        Self { kid: kid.into(), generation, ..self }
+    }
+
+    /// Whether this use is another than the last one that was noted: by its second or its address.
+    pub(super) fn is_noteworthy(&self, at: Timestamp, address: IpAddr) -> bool {
+        let mut hasher = DefaultHasher::new();
+        (at.seconds(), address).hash(&mut hasher);
+        let mark = hasher.finish();
+        self.noted.swap(mark, Ordering::Relaxed) != mark
+    }
+
+    /// How many bytes it takes, roughly; never so few that very many would fit.
+    pub(super) fn weight(&self) -> u32 {
+        const ITSELF: usize = 1024;
+        let texts = [&self.roles, &self.scopes, &self.audience].into_iter().flatten();
+        let Identity { user_id, username, email, roles, scope, token_id } = &self.identity;
+        let identity = [user_id, username, email, roles, scope, token_id].map(Bytes::len);
+        let bytes = texts.map(|text| text.len() + size_of::<String>()).sum::<usize>()
+            + identity.iter().sum::<usize>()
+            + self.introspection.len()
+            + self.username.len()
+            + self.user_id.as_str().len()
+            + ITSELF;
+        u32::try_from(bytes).unwrap_or(u32::MAX)
+    }
+}
+
+fn claim<'a>(claims: &'a Claims, name: &str) -> Option<&'a str> {
+    claims.rest.get(name).and_then(Value::as_str)
+}
+
+fn encode(text: &str) -> String {
+    utf8_percent_encode(text, IN_HEADER).to_string()
+}
+
+/// The roles as Keycloak's mappers write them. What is malformed gives none.
+fn roles(claims: &Map<String, Value>) -> Vec<String> {
+    let names = |access: &Value| -> Vec<String> {
+        let roles = access.get("roles").and_then(Value::as_array).into_iter().flatten();
+        roles.filter_map(|role| Some(role.as_str()?.to_owned())).collect()
+    };
+    let mut roles = claims.get("realm_access").map(names).unwrap_or_default();
+    let clients = claims.get("resource_access").and_then(Value::as_object);
+    for (client, access) in clients.into_iter().flatten() {
+        roles.extend(names(access).iter().map(|role| format!("{client}:{role}")));
+    }
+    roles
+}
+
+/// RFC 7662 §2.2: the members that it names, then the token's own claims. No claim takes the place of one of them.
+fn introspection(claims: &Claims, username: &str) -> Result<Bytes, Error> {
+    let mut answer = claims.rest.clone();
+    let mut say = |name: &str, value: Value| drop(answer.insert(name.to_owned(), value));
+    say("active", json!(true));
+    say("scope", json!(claim(claims, "scope").unwrap_or_default()));
+    say("client_id", json!(claims.azp));
+    say("username", json!(username));
+    say("token_type", json!("Bearer"));
+    say("exp", json!(claims.exp));
+    say("iat", json!(claims.iat));
+    say("sub", json!(claims.sub));
+    say("aud", json!(claims.aud));
+    say("iss", json!(claims.iss));
+    say("jti", json!(claims.jti));
+    say("typ", json!(claims.typ));
+    say("azp", json!(claims.azp));
+    let bytes = serde_json::to_vec(&answer).map_err(Error::internal)?;
+    Ok(bytes.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_not_visible_is_encoded_and_so_are_comma_and_percent() {
+        for (text, expected) in [
+            ("plain-._~!$&'()*+;=:@/?#[]\"<>\\^`{|}", "plain-._~!$&'()*+;=:@/?#[]\"<>\\^`{|}"),
+            ("a,b", "a%2Cb"),
+            ("100%", "100%25"),
+            ("a b\tc\r\nX-Auth-Roles: admin", "a%20b%09c%0D%0AX-Auth-Roles:%20admin"),
+            ("Zoë\u{7f}\0", "Zo%C3%AB%7F%00"),
+            ("", ""),
+        ] {
+            assert_eq!(encode(text), expected);
+            let decoded = percent_encoding::percent_decode_str(expected).decode_utf8().unwrap();
+            assert_eq!(decoded, text);
+        }
+    }
+
+    #[test]
+    fn roles_are_read_as_mappers_write_them_and_nothing_else_is() {
+        let claims = json!({"realm_access": {"roles": ["a", 7, "b"]}, "resource_access": {
+            "x": {"roles": ["c"]}, "y": {"roles": "d"}, "z": 1}, "roles": ["e"]});
+        assert_eq!(roles(claims.as_object().unwrap()), ["a", "b", "x:c"]);
+        let malformed = json!({"realm_access": [], "resource_access": ["x"]});
+        assert!(roles(malformed.as_object().unwrap()).is_empty());
+    }
+}

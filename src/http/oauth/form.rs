@@ -1,0 +1,77 @@
+//! Forms, as OAuth's endpoints take them.
+
+use std::borrow::Cow;
+
+use axum::body::{Body, to_bytes};
+use axum::http::HeaderMap;
+use axum::http::header::CONTENT_TYPE;
+use bytes::Bytes;
+
+use crate::error::{Code, Error};
+use crate::http::MAX_BODY;
+use crate::http::extract::is_any_of;
+
+/// The body of a request that is a form.
+pub(super) async fn read(headers: &HeaderMap, body: Body) -> Result<Bytes, Error> {
+    let form = ["application/x-www-form-urlencoded"];
+    if !is_any_of(headers.get(CONTENT_TYPE), &form) {
+        let detail = "Send the body as application/x-www-form-urlencoded.";
+        return Err(Error::new(Code::Invalid, detail));
+    }
+    to_bytes(body, MAX_BODY).await.map_err(|error| {
+        Error::new(Code::BodyTooLarge, "The body is over 64 KiB, or was cut off.").because(error)
+    })
+}
+
+/// The values of these parameters, in their order. All others are passed over.
+pub(super) fn parameters<'a, const N: usize>(
+    form: &'a [u8],
+    names: [&'static str; N],
+) -> Result<[Option<Cow<'a, str>>; N], Error> {
+    let mut values = [const { None }; N];
+    for (name, value) in url::form_urlencoded::parse(form) {
+        let Some(at) = names.iter().position(|known| *known == name) else { continue };
+        // RFC 6749 §3.2: a parameter without a value counts as left out.
+        if value.is_empty() {
+            continue;
+        }
+        if values[at].replace(value).is_some() {
+            let detail = format!("The parameter {} is given more than once.", names[at]);
+            return Err(Error::new(Code::Invalid, detail));
+        }
+    }
+    Ok(values)
+}
+
+/// A parameter that must be there.
+pub(super) fn required<'a>(
+    name: &'static str,
+    value: Option<Cow<'a, str>>,
+) -> Result<Cow<'a, str>, Error> {
+    let missing = || Error::new(Code::Invalid, format!("The parameter {name} is missing."));
+    value.ok_or_else(missing)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn what_is_known_comes_once_and_all_else_is_passed_over() {
+        let read = |form: &'static str| parameters(form.as_bytes(), ["token", "client_ip"]);
+        let found = read("x=1&token=a%2Bb&x=2&client_ip=").unwrap();
+        assert_eq!(found, [Some("a+b".into()), None]);
+        assert_eq!(read("token=&token=a").unwrap()[0], Some("a".into()));
+        assert!(read("token=a&token=a").is_err());
+        assert_eq!(read("").unwrap(), [None, None]);
+    }
+
+    proptest! {
+        #[test]
+        fn no_form_breaks_it(form in prop::collection::vec(any::<u8>(), 0..300)) {
+            let _ = parameters(&form, ["token", "client_id", ""]);
+        }
+    }
+}

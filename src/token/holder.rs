@@ -1,0 +1,32 @@
+//! The end of a token by whoever holds it: to have it is enough.
+
+use super::Tokens;
+use crate::audit;
+use crate::decide::{Kind, Refusal};
+use crate::error::Error;
+use crate::principal::Origin;
+use crate::store::{TokenRecord, TokenRevoked};
+
+/// Why such a token ended, as `revokedReason` says it.
+const BY_HOLDER: &str = "revoked_by_holder";
+
+impl Tokens {
+    /// Revokes the token. What is no good token is no error: it does not work either way.
+    pub async fn revoke_by_holder(&self, token: &str, origin: &Origin) -> Result<(), Error> {
+        let held = match self.decider.find_to_end(token).await {
+            Ok(held) => held,
+            Err(Refusal::Because(_)) => return Ok(()),
+            Err(failed) => return Err(failed.into()),
+        };
+        let Kind::Pat(pat) = &held.kind else { return Ok(()) };
+        let caller = held.principal();
+        let event = |record: &TokenRecord| {
+            self.event(audit::Action::TokenRevoked, record, &caller, origin).because(BY_HOLDER)
+        };
+        let outcomes = self.store.revoke_tokens(Some(&held.user_id), &[pat.id], &event).await?;
+        if let [TokenRevoked::Revoked(event)] = &*outcomes {
+            event.log();
+        }
+        Ok(())
+    }
+}

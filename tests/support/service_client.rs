@@ -1,0 +1,103 @@
+//! Clients of the realm that ask about tokens.
+
+use reqwest::Method;
+use reqwest::header::AUTHORIZATION;
+use serde_json::{Value, json};
+
+use super::{Admin, Answer, Api, Person, TestRealm, http, unique};
+
+/// A confidential client with a service account.
+#[derive(Clone, Debug)]
+pub struct ServiceClient {
+    pub id: String,
+    /// Keycloak's own id of it.
+    pub uuid: String,
+    pub secret: String,
+    /// The service account.
+    pub account: Person,
+}
+
+impl TestRealm {
+    /// A new client that may ask about tokens.
+    pub async fn introspector(&self) -> ServiceClient {
+        let client = self.service_client().await;
+        self.give_roles(&client.account, "hallpass", &["introspect-tokens"]).await;
+        client
+    }
+
+    /// A new client with a service account and no role of Hallpass's.
+    pub async fn service_client(&self) -> ServiceClient {
+        let admin = Admin::log_in().await;
+        let (id, secret) = (unique("service"), unique("secret"));
+        let client = json!({
+            "clientId": id, "secret": secret, "publicClient": false, "serviceAccountsEnabled": true,
+            "standardFlowEnabled": false, "directAccessGrantsEnabled": false, "fullScopeAllowed": true,
+        });
+        admin.post(&format!("/{}/clients", self.name), &client).await;
+        let uuid = admin.client_uuid(&self.name, &id).await;
+        let path = format!("/{}/clients/{uuid}/service-account-user", self.name);
+        let account = admin.get(&path).await;
+        let text = |name: &str| account[name].as_str().unwrap().to_owned();
+        let account = Person { id: text("id"), username: text("username") };
+        ServiceClient { id, uuid, secret, account }
+    }
+
+    /// An access token of the client's service account.
+    pub async fn service_token(&self, client: &ServiceClient) -> String {
+        let form = [
+            ("grant_type", "client_credentials"),
+            ("client_id", &client.id),
+            ("client_secret", &client.secret),
+        ];
+        let url = format!("{}/protocol/openid-connect/token", self.issuer());
+        let answer: Value =
+            http().post(url).form(&form).send().await.unwrap().json().await.unwrap();
+        answer["access_token"].as_str().unwrap_or_else(|| panic!("{answer}")).to_owned()
+    }
+}
+
+impl ServiceClient {
+    /// Asks about a token, as itself by HTTP Basic, with these parameters beside.
+    pub async fn ask(&self, api: &Api, token: &str, extra: &[(&str, &str)]) -> Answer {
+        let form = [&[("token", token)], extra].concat();
+        let request = api.request(Method::POST, "/oauth2/introspect");
+        api.send(request.basic_auth(&self.id, Some(&self.secret)).form(&form)).await
+    }
+
+    /// Whether the token is good.
+    pub async fn finds(&self, api: &Api, token: &str) -> bool {
+        let answer = self.ask(api, token, &[]).await;
+        if answer.text == INACTIVE {
+            assert_eq!(answer.status, 200);
+            return false;
+        }
+        let found = answer.expect(200);
+        assert_eq!(found["active"], true, "{found}");
+        true
+    }
+}
+
+/// What is said of a token that is not good, and not a letter more.
+pub const INACTIVE: &str = r#"{"active":false}"#;
+
+/// Whether a proxy may let a request with this token pass.
+pub async fn passes(api: &Api, token: &str) -> bool {
+    passes_with(api, &format!("Bearer {token}")).await
+}
+
+/// The same with this `Authorization` header.
+pub async fn passes_with(api: &Api, authorization: &str) -> bool {
+    let request = api.request(Method::GET, "/forward-auth").header(AUTHORIZATION, authorization);
+    let answer = api.send(request).await;
+    let identity = answer.headers.keys().filter(|name| name.as_str().starts_with("x-auth-"));
+    let identity = identity.count();
+    if answer.status == 200 {
+        assert_eq!((identity, &*answer.text), (6, ""), "{answer:?}");
+        return true;
+    }
+    assert_eq!(identity, 0, "{answer:?}");
+    assert_eq!(answer.headers["www-authenticate"], "Bearer");
+    let problem = answer.expect_problem(401, "unauthenticated");
+    assert_eq!(problem["detail"], "The credential is not valid.");
+    false
+}
