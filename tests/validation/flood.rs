@@ -1,0 +1,111 @@
+//! A flood of rubbish: bounded memory, and a good token that does not feel it.
+
+use std::time::{Duration, Instant};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use hallpass::app::App;
+use hallpass::clock::Clock;
+use hallpass::decide::{Accepts, Fill, Presented, Reason, Refusal};
+use hallpass::principal::Origin;
+
+use crate::support::{Database, TestRealm, TestServer};
+
+/// How many rubbish tokens of each kind.
+const EACH: usize = 8_000;
+/// After so many of them changes are heard of.
+const BETWEEN: usize = 20;
+
+/// The service's parts without its edge: what a network and a scheduler add would hide what is looked at.
+struct Bench {
+    app: App,
+    origin: Origin,
+}
+
+impl Bench {
+    async fn beside(server: &TestServer) -> Self {
+        let settings = server.realm.settings(&server.database, &[]);
+        let app = App::build(settings, Clock::system()).await.unwrap();
+        let origin = Origin { address: [192, 0, 2, 1].into(), request_id: "flood".to_owned() };
+        Self { app, origin }
+    }
+
+    async fn decide(&self, token: &str) -> Result<(), Refusal> {
+        let presented = Presented {
+            token,
+            accepts: Accepts::Pats,
+            from: Some(self.origin.address),
+            service: None,
+            origin: &self.origin,
+        };
+        self.app.decider.decide(presented).await.map(drop)
+    }
+
+    /// How long the decision on a good token takes.
+    async fn time(&self, good: &str) -> Duration {
+        let began = Instant::now();
+        let decision = self.decide(good).await;
+        let took = began.elapsed();
+        assert!(decision.is_ok(), "{:?}", decision.err());
+        took
+    }
+}
+
+fn median(mut times: Vec<Duration>) -> Duration {
+    times.sort();
+    times[times.len() / 2]
+}
+
+/// Unique rubbish: no token, a foreign key, our key with another signature each time.
+fn rubbish(good: &str, n: usize) -> [(String, Reason); 3] {
+    let (header, rest) = good.split_once('.').unwrap();
+    let (payload, _) = rest.split_once('.').unwrap();
+    let mut signature = [7; 256];
+    signature[100..108].copy_from_slice(&n.to_be_bytes());
+    let signature = URL_SAFE_NO_PAD.encode(signature);
+    let foreign = URL_SAFE_NO_PAD.encode(format!(r#"{{"alg":"RS256","kid":"k{n}"}}"#));
+    [
+        (format!("rubbish-{n}"), Reason::Malformed),
+        (format!("{foreign}.{payload}.{signature}"), Reason::NotAPat),
+        (format!("{header}.{payload}.{signature}"), Reason::Signature),
+    ]
+}
+
+#[tokio::test]
+async fn rubbish_costs_bounded_memory_and_a_good_token_does_not_feel_it() {
+    let realm = TestRealm::shared().await;
+    let server = TestServer::start_with(realm.clone(), Database::postgres, &[]).await;
+    let minted = server.user(&realm.person().await).await.mint("good").await;
+    let good = minted["token"].as_str().unwrap();
+    // Whatever rubbish does to the machine it does in both; only in one it comes to the same caches.
+    let (calm, flooded) = (Bench::beside(&server).await, Bench::beside(&server).await);
+    let mut times = [Vec::new(), Vec::new()];
+    for n in 0..EACH {
+        for (which, (bench, times)) in [&calm, &flooded].into_iter().zip(&mut times).enumerate() {
+            if n % BETWEEN == 0 {
+                // As the service does it four times a second.
+                bench.app.store.hear().await.unwrap();
+            }
+            for (token, reason) in rubbish(good, 2 * n + which) {
+                let refused = flooded.decide(&token).await;
+                let found = match refused {
+                    Err(Refusal::Because(found)) => found,
+                    other => panic!("{other:?}"),
+                };
+                assert_eq!(found, reason);
+            }
+            times.push(bench.time(good).await);
+        }
+    }
+    let [before, during] = times.map(median);
+    assert!(during <= before * 2, "{during:?} in the flood, {before:?} beside it");
+    let Fill { good: kept, good_bytes, refused } = flooded.app.decider.fill().await;
+    assert_eq!(kept, 1, "rubbish is among the good ones");
+    assert!(good_bytes < 8 * 1024, "{good_bytes}");
+    // A hundred bytes each, and far fewer than there were.
+    assert!((1..=10_000).contains(&refused), "{refused} are remembered");
+    for bench in [calm, flooded] {
+        bench.app.store.close().await;
+    }
+    server.stop().await;
+}
