@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::Report;
@@ -27,36 +28,30 @@ struct Scene {
 }
 
 /// Somebody with a token.
-pub struct Holder {
-    pub person: Person,
+struct Holder {
+    person: Person,
     pat: Api,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Kind {
-    Disabled,
-    Deleted,
-    RoleGiven,
-    RoleTaken,
-    GroupJoined,
-    GroupLeft,
-    GroupGetsRole,
-    GroupLosesRole,
-    CompositeGains,
-    CompositeLoses,
+/// A way to have the role, and to lose it.
+#[derive(Clone, Copy)]
+enum Way {
+    Mapped,
+    Member,
+    Group,
+    Composite,
 }
 
-const KINDS: [(&str, Kind, Duration); 10] = [
-    ("user disabled", Kind::Disabled, TARGET),
-    ("user deleted", Kind::Deleted, TARGET),
-    ("role given", Kind::RoleGiven, TARGET),
-    ("role taken", Kind::RoleTaken, TARGET),
-    ("group joined", Kind::GroupJoined, TARGET),
-    ("group left", Kind::GroupLeft, TARGET),
-    ("role given to a group", Kind::GroupGetsRole, TARGET),
-    ("role taken from a group", Kind::GroupLosesRole, TARGET),
-    ("role added to a composite", Kind::CompositeGains, TARGET_OF_COMPOSITES),
-    ("role removed from a composite", Kind::CompositeLoses, TARGET_OF_COMPOSITES),
+const WAYS: [(Way, &str, &str, Duration); 4] = [
+    (Way::Mapped, "role given", "role taken", TARGET),
+    (Way::Member, "group joined", "group left", TARGET),
+    (Way::Group, "role given to a group", "role taken from a group", TARGET),
+    (
+        Way::Composite,
+        "role added to a composite",
+        "role removed from a composite",
+        TARGET_OF_COMPOSITES,
+    ),
 ];
 
 pub async fn measure(report: &mut Report) {
@@ -67,49 +62,41 @@ pub async fn measure(report: &mut Report) {
         "| change | median, s | maximum, s | target, s |\n|---|---:|---:|---:|",
     );
     let scene = Scene::set().await;
-    for (name, kind, target) in KINDS {
+    for (name, deletes) in [("user disabled", false), ("user deleted", true)] {
         let mut times = Vec::new();
-        for _ in 0..TRIALS {
-            let holder = scene.prepare(kind).await;
-            scene.change(kind, &holder.person).await;
+        for trial in 0..TRIALS {
+            let holder = scene.holder(scene.realm.person().await).await;
+            anytime(trial).await;
+            let user = scene.path(&format!("users/{}", holder.person.id));
+            if deletes {
+                scene.admin.delete(&user).await;
+            } else {
+                scene.admin.put(&user, &json!({"enabled": false})).await;
+            }
             times.push(refused(&[holder]).await);
-            scene.undo(kind).await;
         }
-        report.change(name, times, target);
+        report.change(name, times, TARGET);
     }
-    let (mut taken, mut given) = (Vec::new(), Vec::new());
+    for (way, gained, lost, target) in WAYS {
+        let members = vec![scene.prepared(way).await];
+        let [gains, losses] = scene.trials(way, members).await;
+        report.change(gained, gains, target);
+        report.change(lost, losses, target);
+    }
     let mut members = Vec::new();
     for _ in 0..MEMBERS {
-        let person = scene.realm.person().await;
-        scene.join(&person).await;
-        members.push((scene.server.user(&person).await, person));
+        members.push(scene.prepared(Way::Group).await);
     }
-    for trial in 0..TRIALS {
-        let mut holders = Vec::new();
-        for (api, person) in &mut members {
-            if trial % 5 == 4 {
-                // An access token lives for five minutes.
-                *api = scene.server.user(person).await;
-            }
-            holders.push(holder(&scene.server, api, person.clone()).await);
-        }
-        let (kind, times) = if trial % 2 == 0 {
-            (Kind::GroupGetsRole, &mut given)
-        } else {
-            (Kind::GroupLosesRole, &mut taken)
-        };
-        scene.change(kind, &holders[0].person).await;
-        times.push(refused(&holders).await);
-    }
-    report.change("role given to a group of a hundred", given, TARGET);
-    report.change("role taken from a group of a hundred", taken, TARGET);
+    let [gains, losses] = scene.trials(Way::Group, members).await;
+    report.change("role given to a group of a hundred", gains, TARGET);
+    report.change("role taken from a group of a hundred", losses, TARGET);
     scene.server.stop().await;
 }
 
 impl Scene {
     async fn set() -> Self {
         let realm = TestRealm::own().await;
-        let brake = [("HALLPASS_LIFECYCLE__BRAKE", "1000")];
+        let brake = [("HALLPASS_LIFECYCLE__BRAKE", "1000"), ("HALLPASS_TOKENS__MAX_PER_USER", "0")];
         let server = TestServer::start_with(realm.clone(), Database::sqlite, &brake).await;
         let admin = Admin::log_in().await;
         let path = |rest: &str| format!("/{}/{rest}", realm.name);
@@ -123,7 +110,7 @@ impl Scene {
         let group = groups[0]["id"].as_str().unwrap().to_owned();
         let scene = Self { realm, server, admin, role, composite, group };
         for _ in 0..BYSTANDERS {
-            scene.holder().await;
+            scene.holder(scene.realm.person().await).await;
         }
         scene
     }
@@ -132,106 +119,90 @@ impl Scene {
         format!("/{}/{rest}", self.realm.name)
     }
 
-    async fn holder(&self) -> Holder {
+    /// Somebody who can gain and lose the role this way, and has not got it.
+    async fn prepared(&self, way: Way) -> Person {
         let person = self.realm.person().await;
-        let api = self.server.user(&person).await;
-        holder(&self.server, &api, person).await
-    }
-
-    async fn join(&self, person: &Person) {
-        let path = self.path(&format!("users/{}/groups/{}", person.id, self.group));
-        self.admin.put(&path, &Value::Null).await;
-    }
-
-    async fn map(&self, person: &Person, role: &Value) {
-        let path = self.path(&format!("users/{}/role-mappings/realm", person.id));
-        self.admin.post(&path, &json!([role])).await;
-    }
-
-    fn group_roles(&self) -> String {
-        self.path(&format!("groups/{}/role-mappings/realm", self.group))
-    }
-
-    fn composites(&self) -> String {
-        self.path(&format!("roles-by-id/{}/composites", self.composite["id"].as_str().unwrap()))
-    }
-
-    /// Somebody whom the change will concern, and whose token was made before it.
-    async fn prepare(&self, kind: Kind) -> Holder {
-        let person = self.realm.person().await;
-        match kind {
-            Kind::RoleTaken => self.map(&person, &self.role).await,
-            Kind::GroupLeft | Kind::GroupGetsRole | Kind::GroupLosesRole => {
-                self.join(&person).await;
-            }
-            Kind::CompositeGains | Kind::CompositeLoses => self.map(&person, &self.composite).await,
-            Kind::Disabled | Kind::Deleted | Kind::RoleGiven | Kind::GroupJoined => {}
-        }
-        if matches!(kind, Kind::GroupJoined | Kind::GroupLeft | Kind::GroupLosesRole) {
-            self.admin.post(&self.group_roles(), &json!([self.role])).await;
-        }
-        if kind == Kind::CompositeLoses {
-            self.admin.post(&self.composites(), &json!([self.role])).await;
-        }
-        let api = self.server.user(&person).await;
-        // What came before is followed, or it would be measured.
-        tokio::time::sleep(Duration::from_millis(2_500)).await;
-        holder(&self.server, &api, person).await
-    }
-
-    async fn change(&self, kind: Kind, person: &Person) {
         let user = self.path(&format!("users/{}", person.id));
-        let delete = reqwest::Method::DELETE;
-        match kind {
-            Kind::Disabled => drop(self.admin.put(&user, &json!({"enabled": false})).await),
-            Kind::Deleted => drop(self.admin.delete(&user).await),
-            Kind::RoleGiven => self.map(person, &self.role).await,
-            Kind::RoleTaken => {
-                let path = format!("{user}/role-mappings/realm");
-                self.admin.call(delete, &path, Some(&json!([self.role]))).await;
+        match way {
+            Way::Group => {
+                self.admin.put(&format!("{user}/groups/{}", self.group), &Value::Null).await;
             }
-            Kind::GroupJoined => self.join(person).await,
-            Kind::GroupLeft => {
-                self.admin.delete(&format!("{user}/groups/{}", self.group)).await;
+            Way::Composite => {
+                let mappings = format!("{user}/role-mappings/realm");
+                self.admin.post(&mappings, &json!([self.composite])).await;
             }
-            Kind::GroupGetsRole => {
-                self.admin.post(&self.group_roles(), &json!([self.role])).await;
-            }
-            Kind::GroupLosesRole => {
-                let path = self.group_roles();
-                self.admin.call(delete, &path, Some(&json!([self.role]))).await;
-            }
-            Kind::CompositeGains => {
-                self.admin.post(&self.composites(), &json!([self.role])).await;
-            }
-            Kind::CompositeLoses => {
-                let path = self.composites();
-                self.admin.call(delete, &path, Some(&json!([self.role]))).await;
-            }
+            Way::Mapped | Way::Member => {}
         }
+        person
     }
 
-    /// So that the next trial begins as this one did.
-    async fn undo(&self, kind: Kind) {
-        let delete = reqwest::Method::DELETE;
-        let role = json!([self.role]);
-        match kind {
-            Kind::GroupJoined | Kind::GroupLeft | Kind::GroupGetsRole => {
-                self.admin.call(delete, &self.group_roles(), Some(&role)).await;
-            }
-            Kind::CompositeGains => {
-                self.admin.call(delete, &self.composites(), Some(&role)).await;
-            }
-            _ => {}
+    /// These people gain and lose the role in turn; each time all have a new token before.
+    async fn trials(&self, way: Way, people: Vec<Person>) -> [Vec<Duration>; 2] {
+        let mut times = [Vec::new(), Vec::new()];
+        // A member who joins is to find the group with its role.
+        let group_roles = self.path(&format!("groups/{}/role-mappings/realm", self.group));
+        if matches!(way, Way::Member) {
+            self.admin.post(&group_roles, &json!([self.role])).await;
         }
+        let mut logins = Vec::new();
+        for trial in 0..2 * TRIALS {
+            if trial % 8 == 0 {
+                logins.clear();
+                for person in &people {
+                    logins.push(self.server.user(person).await);
+                }
+            }
+            let mut holders = Vec::new();
+            for (person, login) in people.iter().zip(&logins) {
+                holders.push(self.holder_by(login, person.clone()).await);
+            }
+            anytime(trial).await;
+            self.change(way, trial % 2 == 0, &people[0]).await;
+            times[trial % 2].push(refused(&holders).await);
+        }
+        if matches!(way, Way::Member) {
+            self.admin.call(Method::DELETE, &group_roles, Some(&json!([self.role]))).await;
+        }
+        times
+    }
+
+    async fn change(&self, way: Way, gains: bool, person: &Person) {
+        let user = self.path(&format!("users/{}", person.id));
+        let path = match way {
+            Way::Mapped => format!("{user}/role-mappings/realm"),
+            Way::Member => format!("{user}/groups/{}", self.group),
+            Way::Group => self.path(&format!("groups/{}/role-mappings/realm", self.group)),
+            Way::Composite => {
+                let id = self.composite["id"].as_str().unwrap();
+                self.path(&format!("roles-by-id/{id}/composites"))
+            }
+        };
+        let (method, body) = match (way, gains) {
+            (Way::Member, true) => (Method::PUT, None),
+            (Way::Member, false) => (Method::DELETE, None),
+            (_, true) => (Method::POST, Some(json!([self.role]))),
+            (_, false) => (Method::DELETE, Some(json!([self.role]))),
+        };
+        self.admin.call(method, &path, body.as_ref()).await;
+    }
+
+    /// A new token of this person.
+    async fn holder(&self, person: Person) -> Holder {
+        let login = self.server.user(&person).await;
+        self.holder_by(&login, person).await
+    }
+
+    async fn holder_by(&self, login: &Api, person: Person) -> Holder {
+        let minted = login.post(TOKENS, &json!({"name": unique("followed")})).await.expect(201);
+        let pat = self.server.with_token(minted["token"].as_str().unwrap());
+        pat.get(&format!("{TOKENS}/self")).await.expect(200);
+        Holder { person, pat }
     }
 }
 
-async fn holder(server: &TestServer, api: &Api, person: Person) -> Holder {
-    let minted = api.post(TOKENS, &json!({"name": unique("followed")})).await.expect(201);
-    let pat = server.with_token(minted["token"].as_str().unwrap());
-    pat.get(&format!("{TOKENS}/self")).await.expect(200);
-    Holder { person, pat }
+/// At another moment between two readings of the events each time.
+async fn anytime(trial: usize) {
+    tokio::time::sleep(Duration::from_millis(trial as u64 * 137 % 1000)).await;
 }
 
 /// How long it takes from now until the last of these tokens is refused.
