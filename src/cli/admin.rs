@@ -114,7 +114,11 @@ impl Decide {
         let (mut done, count) = (Vec::new(), held.len());
         for owner in held {
             match decision.carry_out(&decisions, &owner.user_id).await {
-                Ok(()) => done.push(owner),
+                Ok(true) => done.push(owner),
+                Ok(false) => {
+                    failures += 1;
+                    eprintln!("{}: the owner is disabled or gone, or seems to be", owner.user_id);
+                }
                 Err(error) => {
                     failures += 1;
                     eprintln!("{}: {}", owner.user_id, error.chain());
@@ -125,15 +129,15 @@ impl Decide {
             }
         }
         print(&done, self.output)?;
-        anyhow::ensure!(failures == 0, "{failures} of {count} owners are still held: run it again");
+        anyhow::ensure!(failures == 0, "{failures} of {count} owners are still held");
         Ok(())
     }
 }
 
 impl Decision {
-    async fn carry_out(self, decisions: &Decisions, owner: &UserId) -> Result<(), Error> {
+    async fn carry_out(self, decisions: &Decisions, owner: &UserId) -> Result<bool, Error> {
         match self {
-            Self::Confirm => decisions.confirm(owner).await,
+            Self::Confirm => decisions.confirm(owner).await.map(|()| true),
             Self::Release => decisions.release(owner).await,
         }
     }

@@ -16,6 +16,8 @@ pub struct RealmEvent {
     pub time: i64,
     /// What it is about, as far as anybody here asks.
     pub subjects: Vec<Subject>,
+    /// The internal id of the client by which an administrator acted.
+    pub by_client: Option<String>,
 }
 
 /// What an event is about.
@@ -83,6 +85,15 @@ struct AdminEvent {
     /// What the administrator sent, as JSON; absent where the realm does not record it.
     #[serde(default)]
     representation: Option<String>,
+    #[serde(default)]
+    auth_details: AuthDetails,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct AuthDetails {
+    #[serde(default)]
+    client_id: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -124,8 +135,9 @@ impl AdminEvent {
             ["groups", id, "role-mappings" | "children", ..] => of_group(id),
             ["clients", _, "roles", ..]
             | [
+                // The realm: what a partial import overwrites.
                 "roles" | "roles-by-id" | "groups" | "organizations" | "components"
-                | "user-storage" | "workflows",
+                | "user-storage" | "workflows" | "realms",
                 ..,
             ] => vec![Subject::Owners(Wide::Everybody)],
             ["clients", uuid, ..] => vec![Subject::Client(uuid.to_owned())],
@@ -153,7 +165,9 @@ impl AdminEvent {
         let roles: Option<Vec<_>> = lost.into_iter().map(role).collect();
         match roles {
             Some(roles) if !roles.is_empty() => {
-                roles.into_iter().map(|role| Subject::Owners(Wide::Role(role))).collect()
+                // The names are the sender's, Keycloak went by the ids: these first, and then everybody.
+                let roles = roles.into_iter().map(Wide::Role).chain([Wide::Everybody]);
+                roles.map(Subject::Owners).collect()
             }
             _ => vec![Subject::Owners(Wide::Everybody)],
         }
@@ -202,13 +216,14 @@ impl UserEvent {
 
 impl From<AdminEvent> for RealmEvent {
     fn from(event: AdminEvent) -> Self {
-        Self { subjects: event.subjects(), id: event.id, time: event.time }
+        let by_client = event.auth_details.client_id.clone();
+        Self { subjects: event.subjects(), id: event.id, time: event.time, by_client }
     }
 }
 
 impl From<UserEvent> for RealmEvent {
     fn from(event: UserEvent) -> Self {
-        Self { subjects: event.subjects(), id: event.id, time: event.time }
+        Self { subjects: event.subjects(), id: event.id, time: event.time, by_client: None }
     }
 }
 
@@ -334,7 +349,8 @@ mod tests {
         };
         let both = r#"[{"name": "a", "clientRole": false, "containerId": "realm"},
             {"name": "b c", "clientRole": true, "containerId": "c1"}]"#;
-        assert_eq!(lost(both), [role(None, "a"), role(Some("c1"), "b c")]);
+        let everybody = Subject::Owners(Wide::Everybody);
+        assert_eq!(lost(both), [role(None, "a"), role(Some("c1"), "b c"), everybody]);
         for unclear in ["", "[]", "{}", r#"[{"name": "b", "clientRole": true}]"#, "[{}]"] {
             assert_eq!(lost(unclear), [Subject::Owners(Wide::Everybody)], "{unclear}");
         }

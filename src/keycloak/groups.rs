@@ -43,16 +43,17 @@ impl Keycloak {
         what: &str,
     ) -> Result<Option<Vec<String>>, KeycloakError> {
         let path = format!("/groups/{group}/{what}");
-        let mut ids = Vec::new();
+        let (mut ids, mut first) = (Vec::new(), 0);
         loop {
-            let (first, max) = (ids.len().to_string(), PAGE.to_string());
-            let query = [("first", first.as_str()), ("max", &max), ("briefRepresentation", "true")];
+            let (from, max) = (first.to_string(), PAGE.to_string());
+            let query = [("first", from.as_str()), ("max", &max), ("briefRepresentation", "true")];
             let Some(page) = self.find::<Vec<Id>>(&path, &query).await? else { return Ok(None) };
-            let last = page.len() < PAGE;
-            ids.extend(page.into_iter().map(|found| found.id));
-            if last {
+            // A page may lack some that Keycloak left out after it was read.
+            if page.is_empty() {
                 return Ok(Some(ids));
             }
+            ids.extend(page.into_iter().map(|found| found.id));
+            first += PAGE;
         }
     }
 }

@@ -3,7 +3,7 @@
 use crate::audit::{Action, Actor, Event, Teller};
 use crate::clock::Clock;
 use crate::error::Error;
-use crate::id::{PatId, UserId};
+use crate::id::UserId;
 use crate::store::{OwnedToken, Store, Suspension, TokenDeleted, TokenRecord, TokenRevoked};
 
 /// What the audit log says beside the reason.
@@ -33,15 +33,6 @@ impl Acts {
         Self { actor, ..self.clone() }
     }
 
-    /// Those that are neither revoked nor expired.
-    pub(super) fn live<'t>(&self, tokens: &'t [OwnedToken]) -> Vec<&'t OwnedToken> {
-        let now = self.clock.now();
-        let is_live = |token: &&OwnedToken| {
-            token.record.revocation(now).is_none() && token.record.expires_at > now
-        };
-        tokens.iter().filter(is_live).collect()
-    }
-
     pub(super) async fn revoke(
         &self,
         owner: &UserId,
@@ -49,7 +40,7 @@ impl Acts {
         reason: &str,
         detail: &DetailOf<'_>,
     ) -> Result<(), Error> {
-        let ids = ids(tokens.iter().copied());
+        let ids: Vec<_> = tokens.iter().map(|token| token.record.pat_id).collect();
         if ids.is_empty() {
             return Ok(());
         }
@@ -68,20 +59,20 @@ impl Acts {
         Ok(())
     }
 
-    pub(super) async fn delete(
-        &self,
-        owner: &UserId,
-        tokens: &[OwnedToken],
-        reason: &str,
-    ) -> Result<(), Error> {
+    /// Deletes all tokens of an owner, dead ones too.
+    pub(super) async fn delete_all(&self, owner: &UserId, reason: &str) -> Result<(), Error> {
         let event = |token: &TokenRecord| self.event(Action::TokenDeleted, token, reason);
-        let outcomes = self.store.delete_tokens(Some(owner), &ids(tokens), &event).await?;
-        for outcome in outcomes {
-            if let TokenDeleted::Deleted(event) = outcome {
-                self.tell(&event);
+        loop {
+            let ids = self.store.list_ids(owner).await?;
+            if ids.is_empty() {
+                return Ok(());
+            }
+            for outcome in self.store.delete_tokens(Some(owner), &ids, &event).await? {
+                if let TokenDeleted::Deleted(event) = outcome {
+                    self.tell(&event);
+                }
             }
         }
-        Ok(())
     }
 
     /// Refuses those for now that are not suspended yet.
@@ -118,8 +109,4 @@ impl Acts {
         let subject = (token.pat_id.to_string(), token.name.clone());
         Event::new(action, subject, &token.user_id, &self.actor, self.clock.now()).because(reason)
     }
-}
-
-fn ids<'t>(tokens: impl IntoIterator<Item = &'t OwnedToken>) -> Vec<PatId> {
-    tokens.into_iter().map(|token| token.record.pat_id).collect()
 }

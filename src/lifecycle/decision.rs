@@ -5,6 +5,7 @@ use crate::audit::{Action, Actor, REVOKED_BY_OPERATOR};
 use crate::clock::Timestamp;
 use crate::error::Error;
 use crate::id::UserId;
+use crate::keycloak::UserChange;
 use crate::owner::Sight;
 use crate::store::{HeldOwner, StoreError, TokenRecord, TokenRevoked};
 
@@ -42,29 +43,32 @@ impl Decisions {
         self.owners.look_at(owner, Hint::Confirmed).await
     }
 
-    /// This owner's tokens live on, with the roles that the owner has now. Of an owner who is disabled or gone they stay
-    /// suspended: they come back with their owner.
-    pub async fn release(&self, owner: &UserId) -> Result<(), Error> {
-        let _turn = self.owners.turn(owner).lock().await;
-        let mut last = None;
-        loop {
-            let store = &self.owners.store;
-            let tokens = store.list_owned_tokens_after(owner, last, BATCH).await?;
-            let Some(newest) = tokens.last() else { break };
-            last = Some(newest.record.pat_id);
-            let Sight::Enabled(now) = self.owners.owners.look_at(owner).await? else { break };
-            let roles = now.roles.to_json().map_err(|_| StoreError::Corrupt("list of roles"))?;
-            let live = self.owners.acts.live(&tokens);
-            let event = |token: &TokenRecord| {
-                self.owners.acts.event(Action::TokenReleased, token, "released_by_operator")
-            };
-            let events =
-                live.iter().map(|token| (token.record.pat_id, event(&token.record))).collect();
-            for event in store.accept_roles(owner, &roles, events).await? {
-                self.owners.acts.tell(&event);
-            }
+    /// This owner's tokens live on, with the roles that the owner has now. `false`: the owner seems to be disabled or gone,
+    /// so nobody knows their roles, and the tokens are held as before.
+    pub async fn release(&self, owner: &UserId) -> Result<bool, Error> {
+        let released = self.accept_roles(owner).await?;
+        if released {
+            // Roles may have changed between the look and the commit.
+            self.owners.look_at(owner, Hint::Event(UserChange::Changed)).await?;
         }
-        Ok(self.owners.store.end_hold(owner).await?)
+        Ok(released)
+    }
+
+    async fn accept_roles(&self, owner: &UserId) -> Result<bool, Error> {
+        let _turn = self.owners.turn(owner).lock().await;
+        let (store, acts) = (&self.owners.store, &self.owners.acts);
+        let live = self.owners.list_live(owner).await?;
+        let Sight::Enabled(now) = self.owners.owners.look_at(owner).await? else {
+            return Ok(false);
+        };
+        let roles = now.roles.to_json().map_err(|_| StoreError::Corrupt("list of roles"))?;
+        let event =
+            |token: &TokenRecord| acts.event(Action::TokenReleased, token, "released_by_operator");
+        let events = live.iter().map(|token| (token.record.pat_id, event(&token.record))).collect();
+        for event in store.accept_roles(owner, &roles, events).await? {
+            acts.tell(&event);
+        }
+        Ok(true)
     }
 
     /// How many tokens [`Self::revoke_some`] would revoke in all.

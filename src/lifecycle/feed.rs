@@ -10,7 +10,8 @@ use crate::store::{Store, StoreError};
 
 /// How long an event may take from its stamp to its commit, and how far the clocks may differ.
 const OVERLAP: Duration = Duration::from_secs(15);
-const PAGE: usize = 200;
+/// With what administrators sent, an event can be large.
+const PAGE: usize = 50;
 
 /// How far one list of events was read.
 pub(super) struct Feed {
@@ -29,11 +30,13 @@ impl Feed {
         Self { kind, newest: None, noted: None, seen: HashMap::new() }
     }
 
-    /// What the new events are about, oldest first. What fails on the way is read again.
+    /// What the new events are about, oldest first. What fails on the way is read again. `own_client`: by which we act
+    /// ourselves; that changes nobody's roles.
     pub(super) async fn read(
         &mut self,
         keycloak: &Keycloak,
         store: &Store,
+        own_client: Option<&str>,
         now: Timestamp,
     ) -> Result<Vec<Subject>, Error> {
         let newest = self.begin(store, now).await?;
@@ -44,7 +47,10 @@ impl Feed {
             let page = keycloak.list_events(self.kind, from, first, PAGE).await?;
             first += page.len();
             let last = page.len() < PAGE;
-            for RealmEvent { id, time, subjects: about } in page {
+            for RealmEvent { id, time, subjects: mut about, by_client } in page {
+                if own_client.is_some() && by_client.as_deref() == own_client {
+                    about.retain(|subject| !matches!(subject, Subject::Owners(_)));
+                }
                 if !self.seen.contains_key(&id) {
                     subjects.extend(about);
                 }
@@ -54,7 +60,9 @@ impl Feed {
                 break;
             }
         }
-        let last = fresh.values().max().map(|time| Timestamp::from_millis(*time));
+        // One stamp of a clock that is wrong must not hide what comes after it.
+        let latest = now.plus(OVERLAP).millis();
+        let last = fresh.values().map(|time| *time.min(&latest)).max().map(Timestamp::from_millis);
         self.newest = last.map_or(Some(newest), |last| Some(last.max(newest)));
         self.seen = fresh;
         Ok(subjects)

@@ -4,22 +4,23 @@
 //! of a role are those who had it when their tokens were issued, members of a group are asked of Keycloak. Where it cannot be
 //! found, everybody is looked at.
 
-use std::collections::BTreeSet;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::collections::{BTreeSet, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::Notify;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep, timeout_at};
 
 use super::owners::{Hint, TokenOwners};
 use super::round::{Pace, Round, Whose};
 use crate::error::Error;
+use crate::id::UserId;
 use crate::keycloak::{Keycloak, KeycloakError, RoleRef, UserChange, Wide};
 use crate::owner::is_keycloaks_own_client;
 
 /// When they are looked at once more: what an event tells of is everywhere by then.
 const AGAIN: Duration = Duration::from_secs(1);
-/// A look that failed is tried again this much later.
+/// What failed is tried again this much later.
 const RETRY: Duration = Duration::from_secs(5);
 
 /// What is still to be looked at. Clones share it.
@@ -27,8 +28,18 @@ const RETRY: Duration = Duration::from_secs(5);
 pub(super) struct Many {
     keycloak: Keycloak,
     owners: TokenOwners,
-    asked: Arc<Mutex<BTreeSet<Wide>>>,
+    asked: Arc<Mutex<Asked>>,
     wake: Arc<Notify>,
+}
+
+#[derive(Default)]
+struct Asked {
+    /// Groups and roles, in the order of their events.
+    narrow: VecDeque<Wide>,
+    everybody: bool,
+    /// Who could not be looked at.
+    failed: BTreeSet<UserId>,
+    is_busy: bool,
 }
 
 impl Many {
@@ -38,37 +49,80 @@ impl Many {
 
     /// Asks for a look, soon. However often the same is asked for meanwhile, one look more is enough.
     pub(super) fn ask(&self, wide: Wide) {
-        self.asked.lock().unwrap_or_else(PoisonError::into_inner).insert(wide);
+        let mut asked = self.asked();
+        if wide == Wide::Everybody {
+            asked.everybody = true;
+        } else if !asked.narrow.contains(&wide) {
+            asked.narrow.push_back(wide);
+        }
         self.wake.notify_one();
     }
 
-    fn next(&self) -> Option<Wide> {
-        self.asked.lock().unwrap_or_else(PoisonError::into_inner).pop_first()
+    /// Whether everything that was asked for was looked at, but for owners who could not be.
+    pub(super) fn is_done(&self) -> bool {
+        let asked = self.asked();
+        asked.narrow.is_empty() && !asked.everybody && !asked.is_busy
     }
 
-    /// Looks at what is asked for, one after the other.
+    fn asked(&self) -> MutexGuard<'_, Asked> {
+        self.asked.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Looks at what is asked for: what is narrow first, and everybody not sooner than the last such look was long. Whoever
+    /// asks for that again and again has Keycloak half the time at most.
     pub(super) async fn look_when_asked(&self) {
+        let (mut rests_until, mut retries_at) = (Instant::now(), Instant::now());
         loop {
-            let Some(wide) = self.next() else {
-                self.wake.notified().await;
-                continue;
+            let now = Instant::now();
+            let (next, failed) = {
+                let mut asked = self.asked();
+                let mut next = asked.narrow.pop_front();
+                if next.is_none() && asked.everybody && rests_until <= now {
+                    asked.everybody = false;
+                    next = Some(Wide::Everybody);
+                }
+                let due = next.is_none() && retries_at <= now;
+                let failed = if due { std::mem::take(&mut asked.failed) } else { BTreeSet::new() };
+                asked.is_busy = next.is_some();
+                (next, failed)
             };
-            if let Err(error) = self.look(&wide).await {
-                tracing::error!(cause = error.chain(), %error, "not all owners could be looked at");
-                sleep(RETRY).await;
-                self.ask(wide);
+            if let Some(wide) = next {
+                self.look(&wide).await;
+                if wide == Wide::Everybody {
+                    rests_until = Instant::now() + now.elapsed();
+                }
+            } else if failed.is_empty() {
+                let until = if self.is_done() { now + RETRY } else { rests_until };
+                let _ = timeout_at(until.max(now + AGAIN / 10), self.wake.notified()).await;
+            } else {
+                let whose = Whose::Among(failed.iter().cloned().collect());
+                if let Err(error) = self.look_at(&whose).await {
+                    tracing::warn!(cause = error.chain(), "owners cannot be looked at again");
+                    self.asked().failed.extend(failed);
+                }
+                retries_at = Instant::now() + RETRY;
             }
         }
     }
 
-    async fn look(&self, wide: &Wide) -> Result<(), Error> {
-        let whose = self.find(wide).await?;
+    async fn look(&self, wide: &Wide) {
+        let looked = async { self.look_at(&self.find(wide).await?).await };
+        if let Err(error) = looked.await {
+            tracing::error!(cause = error.chain(), %error, "not all owners could be looked at");
+            sleep(RETRY).await;
+            self.ask(wide.clone());
+        }
+    }
+
+    async fn look_at(&self, whose: &Whose) -> Result<(), Error> {
         let hint = Hint::Event(UserChange::Changed);
         let mut round = Round::new(&self.owners, hint, Pace::Urgent);
-        round.pass(&whose).await?;
+        round.pass(whose).await?;
         sleep(AGAIN).await;
-        round.pass(&whose).await?;
-        round.end().await
+        round.pass(whose).await?;
+        let failed = round.end().await?;
+        self.asked().failed.extend(failed);
+        Ok(())
     }
 
     async fn find(&self, wide: &Wide) -> Result<Whose, KeycloakError> {

@@ -7,14 +7,14 @@
 //!
 //! So it does not matter how often, or in which order, somebody is looked at.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 
 use tokio::sync::Mutex;
 
 use super::acts::Acts;
-use crate::audit::{Actor, OWNER_DELETED, OWNER_DISABLED, OWNER_LOCKED_OUT, ROLES_CHANGED, Teller};
+use crate::audit::{Actor, Teller, OWNER_DELETED, OWNER_DISABLED, OWNER_LOCKED_OUT, ROLES_CHANGED};
 use crate::clock::{Clock, Timestamp};
 use crate::config::Lifecycle;
 use crate::error::Error;
@@ -23,7 +23,7 @@ use crate::keycloak::UserChange;
 use crate::owner::{Owners, Roles, RolesDifference, Sight};
 use crate::store::{OwnedToken, OwnerNote, Store, StoreError, TokenRecord};
 
-/// How many tokens are dealt with at a time.
+/// How many tokens are read at a time.
 const BATCH: u32 = 250;
 /// Owners share these locks: looks at one owner wait for each other.
 const TURNS: usize = 64;
@@ -44,12 +44,24 @@ pub enum Hint {
 pub(super) enum Force {
     /// They end.
     End,
+    /// They end, unless a round is under way that found the same owner: what it finds of others decides.
+    EndUnlessWeighed,
     /// They are suspended: of how many owners they are is not known yet, or of too many.
     Suspend,
 }
 
-/// Why tokens were suspended that would have ended; `None`: none were.
-pub(super) type Spared = Option<&'static str>;
+/// What was found of an owner's live tokens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Found {
+    /// There are none, or none that should not be.
+    Good,
+    /// What should not be ended.
+    Ended,
+    /// They are suspended, and would have ended for this reason.
+    Spared(&'static str),
+    /// They are suspended, since the owner seems to be away.
+    Doubted,
+}
 
 /// Follows the owners of tokens. Clones share everything.
 #[derive(Clone)]
@@ -60,6 +72,8 @@ pub struct TokenOwners {
     pub(super) settings: Lifecycle,
     pub(super) acts: Acts,
     turns: Arc<[Mutex<()>]>,
+    /// Whom rounds found that are under way.
+    pub(super) weighed: Weighed,
 }
 
 impl TokenOwners {
@@ -74,7 +88,7 @@ impl TokenOwners {
     ) -> Self {
         let turns = std::iter::repeat_with(Mutex::default).take(TURNS).collect();
         let acts = Acts::new(store.clone(), clock.clone(), teller);
-        Self { store, owners, clock, settings, acts, turns }
+        Self { store, owners, clock, settings, acts, turns, weighed: Weighed::default() }
     }
 
     /// The same, in the name of somebody else.
@@ -92,33 +106,50 @@ impl TokenOwners {
         owner: &UserId,
         hint: Hint,
         force: Force,
-    ) -> Result<Spared, Error> {
+    ) -> Result<Found, Error> {
         let _turn = self.turn(owner).lock().await;
         let is_held = self.store.find_owner_note(owner).await?.held_at.is_some();
-        let waits = is_held && hint != Hint::Confirmed;
-        let (mut last, mut spared) = (None, None);
-        loop {
-            let tokens = self.store.list_owned_tokens_after(owner, last, BATCH).await?;
-            let Some(newest) = tokens.last() else { break };
-            last = Some(newest.record.pat_id);
-            let sight = self.see(owner, &tokens).await?;
-            // Whoever is held waits for a person, but for an owner who left on purpose.
-            let left = hint == Hint::Event(UserChange::Left) && sight.is_away();
-            let force = if waits && !left { Force::Suspend } else { force };
-            spared = spared.or(self.follow(owner, hint, force, &sight, &tokens).await?);
+        let live = self.list_live(owner).await?;
+        if live.is_empty() && self.store.list_ids(owner).await?.is_empty() {
+            if is_held {
+                self.store.end_hold(owner).await?;
+            }
+            return Ok(Found::Good);
         }
-        if is_held && spared.is_none() {
+        let sight = self.see(owner, &live).await?;
+        let waits = is_held && hint != Hint::Confirmed;
+        let is_weighed = force == Force::EndUnlessWeighed && self.weighed.has(owner);
+        // Whoever is held waits for a person, but for an owner who left on purpose.
+        let left = hint == Hint::Event(UserChange::Left) && sight.is_away();
+        let force = if (waits || is_weighed) && !left { Force::Suspend } else { force };
+        let found = self.follow(owner, hint, force, &sight, &live).await?;
+        // An owner who only seems to be away is still the one that a person is to decide about.
+        if is_held && matches!(found, Found::Good | Found::Ended) {
             self.store.end_hold(owner).await?;
         }
-        Ok(spared.filter(|_| !waits))
+        Ok(if waits && matches!(found, Found::Spared(_)) { Found::Doubted } else { found })
+    }
+
+    /// All live tokens of an owner: those that are dead stay what they are, however many.
+    pub(super) async fn list_live(&self, owner: &UserId) -> Result<Vec<OwnedToken>, StoreError> {
+        let now = self.clock.now();
+        let mut live: Vec<OwnedToken> = Vec::new();
+        loop {
+            let last = live.last().map(|token| token.record.pat_id);
+            let some = self.store.list_live_tokens_after(owner, last, now, BATCH).await?;
+            if some.is_empty() {
+                return Ok(live);
+            }
+            live.extend(some);
+        }
     }
 
     /// The owner as they are now. A directory that goes away in the middle of a look takes the roles along that it gives:
     /// what would revoke the tokens of one who comes from it is looked at once more.
-    async fn see(&self, owner: &UserId, tokens: &[OwnedToken]) -> Result<Sight, Error> {
+    async fn see(&self, owner: &UserId, live: &[OwnedToken]) -> Result<Sight, Error> {
         let sight = self.owners.look_at(owner).await?;
         let Sight::Enabled(now) = &sight else { return Ok(sight) };
-        if now.federated && !self.stale(tokens, &now.roles)?.is_empty() {
+        if now.federated && !stale(live, &now.roles)?.is_empty() {
             return self.owners.look_at(owner).await;
         }
         Ok(sight)
@@ -130,29 +161,30 @@ impl TokenOwners {
         hint: Hint,
         force: Force,
         sight: &Sight,
-        tokens: &[OwnedToken],
-    ) -> Result<Spared, Error> {
+        live: &[OwnedToken],
+    ) -> Result<Found, Error> {
         let reason = match sight {
             Sight::Enabled(now) => {
                 self.note(owner, now.federated, None).await?;
-                return self.compare(owner, force, &now.roles, tokens).await;
+                return self.compare(owner, force, &now.roles, live).await;
             }
             Sight::LockedOut => OWNER_LOCKED_OUT,
             Sight::Disabled { .. } => OWNER_DISABLED,
             Sight::Gone => OWNER_DELETED,
         };
-        let live = self.acts.live(tokens);
-        if *sight == Sight::LockedOut && force == Force::End {
+        let locked_out = *sight == Sight::LockedOut;
+        let ends = locked_out || self.is_certain(owner, hint, sight).await?;
+        let live: Vec<_> = live.iter().collect();
+        if !ends || force == Force::Suspend {
+            self.acts.suspend(&live, reason).await?;
+            return Ok(if ends { Found::Spared(reason) } else { Found::Doubted });
+        }
+        if locked_out {
             self.acts.revoke(owner, &live, reason, &|_| None).await?;
-            return Ok(None);
+        } else {
+            self.acts.delete_all(owner, reason).await?;
         }
-        let ends = *sight == Sight::LockedOut || self.is_certain(owner, hint, sight).await?;
-        if ends && force == Force::End {
-            self.acts.delete(owner, tokens, reason).await?;
-            return Ok(None);
-        }
-        self.acts.suspend(&live, reason).await?;
-        Ok(ends.then_some(reason))
+        Ok(Found::Ended)
     }
 
     /// Whether an owner who is disabled or gone is so for good. Else a sweep doubts, and the next one may be certain.
@@ -163,7 +195,13 @@ impl TokenOwners {
         let federated = seen || known.federated_at.is_some() || owner.as_str().starts_with("f:");
         let begun = match hint {
             Hint::Event(UserChange::Left) => return Ok(true),
-            Hint::Event(UserChange::Edited) => return Ok(*sight != Sight::Gone && !federated),
+            Hint::Event(UserChange::Edited) if *sight == Sight::Gone || federated => {
+                return Ok(false);
+            }
+            // Members of an organization seem disabled while it is.
+            Hint::Event(UserChange::Edited) => {
+                return Ok(!self.owners.has_identity_provider(owner).await?);
+            }
             Hint::Event(UserChange::Changed | UserChange::Enabled) => return Ok(false),
             Hint::Confirmed => return Ok(!federated),
             Hint::Sweep(begun) => begun,
@@ -176,7 +214,6 @@ impl TokenOwners {
         if federated || begun < doubted_at.plus(self.settings.sweep_interval / 2) {
             return Ok(false);
         }
-        // Members of an organization seem disabled while it is.
         Ok(*sight == Sight::Gone || !self.owners.has_identity_provider(owner).await?)
     }
 
@@ -198,37 +235,22 @@ impl TokenOwners {
         owner: &UserId,
         force: Force,
         now: &Roles,
-        tokens: &[OwnedToken],
-    ) -> Result<Spared, Error> {
-        let differences = self.stale(tokens, now)?;
+        live: &[OwnedToken],
+    ) -> Result<Found, Error> {
+        let differences = stale(live, now)?;
         let is_stale = |token: &&OwnedToken| differences.contains_key(&token.record.pat_id);
-        let (stale, good): (Vec<_>, Vec<_>) =
-            self.acts.live(tokens).into_iter().partition(is_stale);
-        self.acts.release(&good, "owner_enabled").await?;
+        let (stale, good): (Vec<_>, Vec<_>) = live.iter().partition(is_stale);
+        self.acts.release(&good, "owner_as_before").await?;
         if stale.is_empty() {
-            return Ok(None);
+            return Ok(Found::Good);
         }
         if force == Force::Suspend {
             self.acts.suspend(&stale, ROLES_CHANGED).await?;
-            return Ok(Some(ROLES_CHANGED));
+            return Ok(Found::Spared(ROLES_CHANGED));
         }
         let detail = |token: &TokenRecord| differences.get(&token.pat_id).cloned();
         self.acts.revoke(owner, &stale, ROLES_CHANGED, &detail).await?;
-        Ok(None)
-    }
-
-    /// The live tokens whose owner had other roles at their issue, and the difference.
-    fn stale(&self, tokens: &[OwnedToken], now: &Roles) -> Result<BTreeMap<PatId, String>, Error> {
-        let mut differences = BTreeMap::new();
-        for token in self.acts.live(tokens) {
-            let then = Roles::from_json(&token.owner_roles)
-                .map_err(|_| StoreError::Corrupt("list of roles"))?;
-            let difference = RolesDifference::between(&then, now);
-            if !difference.is_empty() {
-                differences.insert(token.record.pat_id, difference.to_string());
-            }
-        }
-        Ok(differences)
+        Ok(Found::Ended)
     }
 
     pub(super) fn turn(&self, owner: &UserId) -> &Mutex<()> {
@@ -237,5 +259,40 @@ impl TokenOwners {
         let turns = u64::try_from(self.turns.len()).unwrap_or(1);
         let index = usize::try_from(hasher.finish() % turns).unwrap_or_default();
         &self.turns[index]
+    }
+}
+
+/// The tokens whose owner had other roles at their issue, and the difference.
+fn stale(tokens: &[OwnedToken], now: &Roles) -> Result<BTreeMap<PatId, String>, StoreError> {
+    let mut differences = BTreeMap::new();
+    for token in tokens {
+        let then = Roles::from_json(&token.owner_roles)
+            .map_err(|_| StoreError::Corrupt("list of roles"))?;
+        let difference = RolesDifference::between(&then, now);
+        if !difference.is_empty() {
+            differences.insert(token.record.pat_id, difference.to_string());
+        }
+    }
+    Ok(differences)
+}
+
+/// Owners whose tokens a round suspended and did not decide about yet. Clones share them.
+#[derive(Clone, Default)]
+pub(super) struct Weighed(Arc<std::sync::Mutex<HashSet<UserId>>>);
+
+impl Weighed {
+    pub(super) fn add(&self, owner: UserId) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(owner);
+    }
+
+    pub(super) fn remove<'o>(&self, owners: impl IntoIterator<Item = &'o UserId>) {
+        let mut weighed = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        for owner in owners {
+            weighed.remove(owner);
+        }
+    }
+
+    fn has(&self, owner: &UserId) -> bool {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).contains(owner)
     }
 }

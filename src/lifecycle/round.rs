@@ -13,7 +13,7 @@ use std::time::Duration;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
 
-use super::owners::{Force, Hint, Spared, TokenOwners};
+use super::owners::{Force, Found, Hint, TokenOwners};
 use crate::error::Error;
 use crate::id::UserId;
 use crate::store::StoreError;
@@ -24,7 +24,7 @@ const BATCH: u32 = 250;
 const AT_ONCE: usize = 8;
 /// A sweep rests at least so long after each owner.
 const SHORTEST_REST: Duration = Duration::from_millis(2);
-/// After so many failures in a row it is not the owners' fault.
+/// After so many failures in a row it may not be the owners' fault.
 const MAX_FAILURES: usize = 10;
 
 /// Who is looked at.
@@ -50,7 +50,7 @@ pub(super) enum Pace {
 /// What became of a look at one owner.
 pub(super) struct Looked {
     pub(super) owner: UserId,
-    pub(super) outcome: Result<Spared, Error>,
+    pub(super) outcome: Result<Found, Error>,
 }
 
 /// One look at many owners, in one or more passes.
@@ -60,15 +60,15 @@ pub(super) struct Round<'a> {
     pace: Pace,
     /// Whose tokens are to end, and why.
     spared: BTreeMap<UserId, &'static str>,
-    failure: Option<Error>,
+    failed: BTreeMap<UserId, Error>,
 }
 
 impl<'a> Round<'a> {
     pub(super) fn new(owners: &'a TokenOwners, hint: Hint, pace: Pace) -> Self {
-        Self { owners, hint, pace, spared: BTreeMap::new(), failure: None }
+        Self { owners, hint, pace, spared: BTreeMap::new(), failed: BTreeMap::new() }
     }
 
-    /// Looks at all of them. One who cannot be looked at does not keep the others; many in a row do.
+    /// Looks at all of them. Those who cannot be looked at do not keep the others, unless Keycloak answers nothing.
     pub(super) async fn pass(&mut self, whose: &Whose) -> Result<(), Error> {
         let mut in_a_row = 0;
         if let Whose::Among(users) = whose {
@@ -117,18 +117,15 @@ impl<'a> Round<'a> {
         for part in owners.chunks(at_once) {
             let begun = Instant::now();
             let hints = part.iter().map(|owner| (owner.clone(), self.hint)).collect();
-            for Looked { owner, outcome } in self.owners.look_at_each(hints, force).await {
-                match outcome {
-                    Ok(spared) => {
-                        *in_a_row = 0;
-                        self.spared.extend(spared.map(|reason| (owner, reason)));
-                    }
-                    Err(error) if *in_a_row >= MAX_FAILURES => return Err(error),
-                    Err(error) => {
-                        *in_a_row += 1;
-                        self.failure.get_or_insert(error);
-                    }
-                }
+            for looked in self.owners.look_at_each(hints, force).await {
+                let good = looked.outcome.is_ok();
+                *in_a_row = if good { 0 } else { *in_a_row + 1 };
+                self.note(looked);
+            }
+            if *in_a_row >= MAX_FAILURES {
+                // It may be these owners' fault: their directory is away, say.
+                self.owners.owners.check_answers().await?;
+                *in_a_row = 0;
             }
             if self.pace == Pace::Gentle {
                 sleep(begun.elapsed().max(SHORTEST_REST)).await;
@@ -137,33 +134,61 @@ impl<'a> Round<'a> {
         Ok(())
     }
 
-    /// Ends what is to end, or holds it where it is of too many owners. Answers the first failure of the round.
-    pub(super) async fn end(mut self) -> Result<(), Error> {
+    fn note(&mut self, Looked { owner, outcome }: Looked) {
+        match outcome {
+            Ok(found) => {
+                self.failed.remove(&owner);
+                if let Found::Spared(reason) = found {
+                    self.owners.weighed.add(owner.clone());
+                    self.spared.insert(owner, reason);
+                } else if self.spared.remove(&owner).is_some() {
+                    self.owners.weighed.remove([&owner]);
+                }
+            }
+            Err(error) => drop(self.failed.insert(owner, error)),
+        }
+    }
+
+    /// Ends what is to end, or holds it where it is of too many owners. Answers those who could not be looked at.
+    pub(super) async fn end(mut self) -> Result<Vec<UserId>, Error> {
         let brake = self.owners.settings.brake;
         if self.spared.len() > brake {
-            let (count, now) = (self.spared.len(), self.owners.clock.now());
-            let held: Vec<_> = self.spared.into_iter().collect();
+            let now = self.owners.clock.now();
+            let held: Vec<_> =
+                self.spared.iter().map(|(owner, reason)| (owner.clone(), *reason)).collect();
             self.owners.store.hold_owners(&held, now).await?;
             tracing::error!(
-                owners = count,
+                owners = held.len(),
                 brake,
                 "tokens of more owners than lifecycle.brake were to end: they are suspended; \
                  `hallpass admin tokens confirm` ends them, `hallpass admin tokens release` does not"
             );
         } else {
-            let hints = self.spared.into_keys().map(|owner| (owner, self.hint)).collect();
-            for looked in self.owners.look_at_each(hints, Force::End).await {
-                if let Err(error) = looked.outcome {
-                    self.failure.get_or_insert(error);
+            let hints = self.spared.keys().map(|owner| (owner.clone(), self.hint)).collect();
+            for Looked { owner, outcome } in self.owners.look_at_each(hints, Force::End).await {
+                if let Err(error) = outcome {
+                    self.failed.insert(owner, error);
                 }
             }
         }
-        self.failure.map_or(Ok(()), Err)
+        if let Some((user_id, error)) = self.failed.first_key_value() {
+            let (owners, cause) = (self.failed.len(), error.chain());
+            tracing::warn!(owners, %user_id, cause, "owners could not be looked at");
+        }
+        Ok(std::mem::take(&mut self.failed).into_keys().collect())
+    }
+}
+
+/// Whether it came to its end or not: nobody waits for it any more.
+impl Drop for Round<'_> {
+    fn drop(&mut self) {
+        self.owners.weighed.remove(self.spared.keys());
     }
 }
 
 impl TokenOwners {
-    /// Looks at all owners of live tokens, one after the other: not every change has an event.
+    /// Looks at all owners of live tokens, one after the other: not every change has an event. Who could not be looked at
+    /// is with the next sweep.
     pub async fn sweep(&self) -> Result<(), Error> {
         let begun = self.clock.now();
         let mut round = Round::new(self, Hint::Sweep(begun), Pace::Gentle);
@@ -181,15 +206,9 @@ impl TokenOwners {
         force: Force,
     ) -> Vec<Looked> {
         let (mut under_way, mut all) = (JoinSet::new(), Vec::with_capacity(hints.len()));
-        let mut settle = |ended: Result<Looked, _>| match ended {
-            Ok(looked) => all.push(looked),
-            Err(error) => tracing::error!(%error, "a look at an owner broke off"),
-        };
         for (owner, hint) in hints {
-            if under_way.len() >= AT_ONCE
-                && let Some(ended) = under_way.join_next().await
-            {
-                settle(ended);
+            if under_way.len() >= AT_ONCE {
+                all.extend(under_way.join_next().await.and_then(Result::ok));
             }
             let this = self.clone();
             under_way.spawn(async move {
@@ -198,7 +217,7 @@ impl TokenOwners {
             });
         }
         while let Some(ended) = under_way.join_next().await {
-            settle(ended);
+            all.extend(ended);
         }
         all
     }

@@ -1,8 +1,8 @@
 //! One process of several follows the realm, and another takes over when it is gone.
 //!
 //! Who follows gives a sign of life in the store every [`BEAT`]. The others look every [`LOOK`]; who sees the same sign for
-//! [`PATIENCE`], by their own clock, takes over. Who cannot give a sign for [`GIVE_UP`] stops before that. No work rests on
-//! there being one alone: what two do is done once.
+//! [`PATIENCE`], by their own clock, takes over. Who cannot give a sign for [`GIVE_UP`] stops before that, and who does not
+//! reach Keycloak lets another try. No work rests on there being one alone: what two do is done once.
 
 use std::time::Duration;
 
@@ -18,17 +18,22 @@ const BEAT: Duration = Duration::from_secs(2);
 const LOOK: Duration = Duration::from_secs(1);
 const PATIENCE: Duration = Duration::from_secs(7);
 const GIVE_UP: Duration = Duration::from_secs(5);
+/// Who has not dealt with the events for so long lets another try, and stands back as long.
+const FRUITLESS: Duration = Duration::from_secs(30);
 
 /// This process among those that could follow the realm.
 pub(super) struct Turn {
     store: Store,
     process: String,
     polled: Polled,
+    /// How long a turn may lead to nothing.
+    patience: Duration,
 }
 
 impl Turn {
-    pub(super) fn new(store: Store, clock: &Clock, polled: Polled) -> Self {
-        Self { store, process: uuid_at(clock.now()).to_string(), polled }
+    pub(super) fn new(store: Store, clock: &Clock, polled: Polled, poll: Duration) -> Self {
+        let patience = FRUITLESS.max(poll * 3);
+        Self { store, process: uuid_at(clock.now()).to_string(), polled, patience }
     }
 
     /// Waits until it is this process's turn; answers its first sign of life.
@@ -64,12 +69,22 @@ impl Turn {
         Ok(None)
     }
 
-    /// Gives signs of life, until the turn is another's or may soon be.
+    /// Gives signs of life, until the turn is another's or may soon be, or leads to nothing.
     pub(super) async fn keep(&self, mut beat: i64) {
         let mut given = Instant::now();
+        let (mut polled, mut fruitful) = (self.polled.get(), Instant::now());
         loop {
             sleep(BEAT).await;
             let begun = Instant::now();
+            if self.polled.get() != polled {
+                (polled, fruitful) = (self.polled.get(), begun);
+            }
+            if self.store.is_shared() && fruitful.elapsed() >= self.patience {
+                tracing::warn!("events cannot be followed from here: another process may try");
+                self.leave().await;
+                sleep(FRUITLESS).await;
+                return;
+            }
             match self.store.follow_realm(&self.process, beat, self.polled.get()).await {
                 Ok(Some(next)) => (beat, given) = (next, begun),
                 Ok(None) => {

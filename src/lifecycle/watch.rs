@@ -96,7 +96,8 @@ impl Watch {
 
     /// Follows until `end`, whenever it is this process's turn.
     pub async fn run(self, end: impl Future<Output = ()>) {
-        let turn = Turn::new(self.clients.store.clone(), &self.clients.clock, self.polled.clone());
+        let (store, poll) = (self.clients.store.clone(), self.settings.poll_interval);
+        let turn = Turn::new(store, &self.clients.clock, self.polled.clone(), poll);
         let turns = async {
             loop {
                 let beat = turn.wait().await;
@@ -131,10 +132,11 @@ impl Watch {
     pub async fn poll(&self) -> Result<(), Error> {
         let position = &mut *self.position.lock().await;
         let begun = self.clients.clock.now();
+        let own_client = self.token_owners.owners.get_own_client().await?;
         let (mut unread, mut fresh) = (None, BTreeMap::new());
         for feed in &mut position.feeds {
             let (store, now) = (&self.clients.store, self.clients.clock.now());
-            match feed.read(&self.keycloak, store, now).await {
+            match feed.read(&self.keycloak, store, Some(own_client.uuid()), now).await {
                 Ok(subjects) => {
                     for subject in subjects {
                         match subject {
@@ -158,8 +160,11 @@ impl Watch {
         if let Some(error) = unread.or(unsettled) {
             return Err(error);
         }
-        for feed in &mut position.feeds {
-            feed.settle(&self.clients.store).await?;
+        // What concerns many is not kept anywhere else: who goes on from here reads it again.
+        if self.many.is_done() {
+            for feed in &mut position.feeds {
+                feed.settle(&self.clients.store).await?;
+            }
         }
         self.polled.0.store(begun.millis(), Ordering::Relaxed);
         Ok(())
@@ -179,9 +184,10 @@ impl Watch {
             }
         }
         let noted = std::mem::take(users);
+        let force = Force::EndUnlessWeighed;
         let hints =
             noted.iter().map(|(user, change)| (user.clone(), Hint::Event(*change))).collect();
-        for Looked { owner, outcome } in self.token_owners.look_at_each(hints, Force::End).await {
+        for Looked { owner, outcome } in self.token_owners.look_at_each(hints, force).await {
             let Err(error) = outcome else { continue };
             tracing::debug!(user_id = %owner, cause = error.chain(), "an owner cannot be looked at");
             failure = Some(error);

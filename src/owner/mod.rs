@@ -15,7 +15,7 @@ pub use roles::{Roles, is_keycloaks_own_client};
 
 use crate::error::{Code, Error};
 use crate::id::UserId;
-use crate::keycloak::{ClientDirectory, Keycloak, KeycloakError, User};
+use crate::keycloak::{ClientDirectory, ClientId, Keycloak, KeycloakError, User};
 
 /// The client whose evaluation shows effective roles.
 pub const PROBE_CLIENT: &str = "hallpass-probe";
@@ -100,6 +100,18 @@ impl Owners {
         }
         let roles = Roles::from_claims(&claims).map_err(protocol)?;
         Ok(Owner { federated: user.is_federated(), username: user.username, roles })
+    }
+
+    /// The client by which Hallpass itself acts.
+    pub async fn get_own_client(&self) -> Result<ClientId, KeycloakError> {
+        self.clients.get(self.authority.client_id()).await
+    }
+
+    /// Fails where Keycloak does not answer what it must know: then no owner can be looked at.
+    pub async fn check_answers(&self) -> Result<(), Error> {
+        self.clients.forget(PROBE_CLIENT).await;
+        self.clients.get(PROBE_CLIENT).await?;
+        Ok(())
     }
 
     /// Whether the owner logs in by way of an identity provider: a member of an organization can.

@@ -112,7 +112,7 @@ async fn who_is_back_before_it_is_certain_has_their_tokens_back_or_revoked_with_
     let (back, changed) = (scene.renewed(back), scene.renewed(changed));
     scene.wait_for(&back, "active").await;
     scene.assert_good(&back).await;
-    assert_eq!(scene.audited(&back).await[2], "token_released by hallpass, owner_enabled");
+    assert_eq!(scene.audited(&back).await[2], "token_released by hallpass, owner_as_before");
     assert_eq!(scene.wait_for(&changed, "revoked").await["revokedReason"], "roles_changed");
 
     // The doubt is over: the next one begins anew.

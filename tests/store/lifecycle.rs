@@ -38,19 +38,23 @@ async fn owners_of_live_tokens_are_listed_once_and_in_their_order() {
 }
 
 #[tokio::test]
-async fn all_tokens_of_an_owner_are_read_with_the_roles_of_their_issue() {
+async fn live_tokens_of_an_owner_are_read_with_the_roles_of_their_issue() {
     on_each!(|fresh| {
         let made = [fresh.create("alice", "a").await, fresh.create("alice", "b").await];
+        let revoked = fresh.create("alice", "revoked").await;
         fresh.create("bob", "c").await;
-        revoke(&fresh.store, made[0].pat_id, &event(Action::TokenRevoked, &made[0])).await.unwrap();
+        revoke(&fresh.store, revoked.pat_id, &event(Action::TokenRevoked, &revoked)).await.unwrap();
         let alice = UserId::new("alice");
-        let all = fresh.store.list_owned_tokens_after(&alice, None, 10).await.unwrap();
+        let list = async |last, now, limit| {
+            fresh.store.list_live_tokens_after(&alice, last, now, limit).await.unwrap()
+        };
+        let all = list(None, NOW, 10).await;
         let ids: Vec<PatId> = all.iter().map(|token| token.record.pat_id).collect();
         assert_eq!(ids, [made[0].pat_id, made[1].pat_id]);
         assert!(all.iter().all(|token| token.owner_roles == made[0].owner_roles));
-        let rest = fresh.store.list_owned_tokens_after(&alice, Some(ids[0]), 10).await.unwrap();
-        assert_eq!(rest, all[1..]);
-        assert_eq!(fresh.store.list_owned_tokens_after(&alice, None, 1).await.unwrap(), all[..1]);
+        assert_eq!(list(Some(ids[0]), NOW, 10).await, all[1..]);
+        assert_eq!(list(None, NOW, 1).await, all[..1]);
+        assert_eq!(list(None, NOW.plus(DAY * 1000), 10).await, []);
     });
 }
 

@@ -32,27 +32,31 @@ const HOLD: &str = "INSERT INTO owners (user_id, tokens_created, held_at, held_r
      WHERE owners.held_at IS NULL";
 
 impl Store {
-    /// Holds the tokens of these owners, each with the reason for which they would have ended. Who is held already stays so;
-    /// who has no suspended token any more is not held: somebody has decided meanwhile.
+    /// Holds the tokens of these owners, each with the reason for which they would have ended; in parts, each of them kept
+    /// though a later one fails. Who is held already stays so; who has no suspended token any more is not held: somebody
+    /// has decided meanwhile.
     pub async fn hold_owners(
         &self,
         owners: &[(UserId, &'static str)],
         at: Timestamp,
     ) -> Result<(), StoreError> {
-        within(async {
-            let mut tx = self.begin().await?;
-            for (owner, reason) in owners {
-                sqlx::query(HOLD)
-                    .bind(owner.as_str())
-                    .bind(at.millis())
-                    .bind(*reason)
-                    .execute(&mut *tx)
-                    .await?;
-            }
-            tx.commit().await?;
-            Ok(())
-        })
-        .await
+        for part in owners.chunks(PART) {
+            within(async {
+                let mut tx = self.begin().await?;
+                for (owner, reason) in part {
+                    sqlx::query(HOLD)
+                        .bind(owner.as_str())
+                        .bind(at.millis())
+                        .bind(*reason)
+                        .execute(&mut *tx)
+                        .await?;
+                }
+                tx.commit().await?;
+                Ok(())
+            })
+            .await?;
+        }
+        Ok(())
     }
 
     /// Some of the owners who are held, after this one, in the order of their ids.
@@ -121,6 +125,8 @@ impl Store {
     ) -> Result<Vec<Event>, StoreError> {
         within(async {
             let mut tx = self.begin().await?;
+            // The owner's row before the counter's, as whoever rotates takes them.
+            end_hold(&mut tx, owner).await?;
             changes::lock(&mut tx).await?;
             let mut released = Vec::new();
             for part in tokens.chunks(PART) {
@@ -134,7 +140,6 @@ impl Store {
             let events: Vec<_> =
                 events.filter(|event| released.contains(&event.credential_id)).collect();
             audit::append_all(&mut tx, &events.iter().collect::<Vec<_>>()).await?;
-            end_hold(&mut tx, owner).await?;
             tx.commit().await?;
             self.hear_own().await;
             Ok(events)

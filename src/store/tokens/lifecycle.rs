@@ -100,21 +100,23 @@ impl Store {
         .await
     }
 
-    /// Some of the owner's tokens, also revoked and expired ones, after this one, in the order of their ids.
-    pub async fn list_owned_tokens_after(
+    /// Some of the owner's tokens that are neither revoked nor expired, after this one, in the order of their ids.
+    pub async fn list_live_tokens_after(
         &self,
         owner: &UserId,
         last: Option<PatId>,
+        now: Timestamp,
         limit: u32,
     ) -> Result<Vec<OwnedToken>, StoreError> {
         within(async {
             let sql = format!(
-                "SELECT {COLUMNS}, owner_roles FROM tokens WHERE user_id = $1 AND pat_id > $2 \
-                 ORDER BY pat_id LIMIT $3"
+                "SELECT {COLUMNS}, owner_roles FROM tokens WHERE user_id = $1 AND pat_id > $2 AND revoked_at IS NULL \
+                 AND expires_at > $3 AND (grace_until IS NULL OR grace_until > $3) ORDER BY pat_id LIMIT $4"
             );
             let rows = sqlx::query(AssertSqlSafe(sql))
                 .bind(owner.as_str())
                 .bind(last.map(|last| last.to_string()).unwrap_or_default())
+                .bind(now.millis())
                 .bind(i64::from(limit))
                 .fetch_all(&self.pool)
                 .await?;
