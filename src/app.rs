@@ -113,13 +113,7 @@ impl App {
         };
         let uses = Uses::new(store.clone(), clock.clone());
         let decider = decider((&store, &keys, &jwks, &clock, &uses, &teller), &settings);
-        let callers = Callers::new(
-            decider.clone(),
-            keycloak,
-            clients.clone(),
-            owners.clone(),
-            throttle.clone(),
-        )?;
+        let callers = callers(&decider, &api_clients, &clients)?;
         let watch = watch(&api_clients, settings.lifecycle);
         let published = PublishedKeys::new(jwks);
         let tokens = Tokens {
@@ -180,11 +174,23 @@ fn authority(settings: &Settings) -> AuthorityRule {
     AuthorityRule::new(&settings.keycloak.client_id, settings.account_claim.clone())
 }
 
-type DecidersParts<'a> =
-    (&'a Store, &'a KeyRing, &'a JwksCache, &'a Clock, &'a Uses, &'a Teller);
+/// Who may ask about tokens.
+fn callers(
+    decider: &Decider,
+    clients: &Clients,
+    directory: &ClientDirectory,
+) -> Result<Callers, aws_lc_rs::error::Unspecified> {
+    let Clients { keycloak, owners, throttle, .. } = clients.clone();
+    Callers::new(decider.clone(), keycloak, directory.clone(), owners, throttle)
+}
+
+type DecidersParts<'a> = (&'a Store, &'a KeyRing, &'a JwksCache, &'a Clock, &'a Uses, &'a Teller);
 
 /// Decides by the same records, keys and time.
-fn decider((store, keys, jwks, clock, uses, teller): DecidersParts<'_>, settings: &Settings) -> Decider {
+fn decider(
+    (store, keys, jwks, clock, uses, teller): DecidersParts<'_>,
+    settings: &Settings,
+) -> Decider {
     let parts = DeciderParts {
         store: store.clone(),
         keys: keys.clone(),

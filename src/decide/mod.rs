@@ -353,7 +353,9 @@ impl Decider {
         if let FamilyBurned::Burned(events) =
             self.store.burn_family(record.chain.family_id, &event).await?
         {
-            events.iter().for_each(|event| self.teller.tell(event));
+            for event in &events {
+                self.teller.tell(event);
+            }
         }
         // Nothing of it comes alive again: who uses it once more costs no more than any revoked one.
         self.store.note_ended_for_good(id);

@@ -5,8 +5,8 @@
 //! 3. What Keycloak answers becomes a small struct with what we need and nothing else (a client's
 //!    representation carries its secret), or a [`KeycloakError`] by kind.
 
-mod calls;
 mod callers;
+mod calls;
 mod clients;
 mod directory;
 mod error;
@@ -18,8 +18,8 @@ mod realm;
 mod transport;
 mod users;
 
-pub use calls::Calls;
 pub use callers::{SecretCheck, ServiceAccount};
+pub use calls::Calls;
 pub use clients::{ClientDocument, ClientWithSecret, GRANTABLE, ScopeDetails, ScopeKind};
 pub use directory::ClientDirectory;
 pub use error::KeycloakError;

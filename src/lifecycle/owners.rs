@@ -14,7 +14,7 @@ use std::sync::{Arc, PoisonError};
 use tokio::sync::Mutex;
 
 use super::acts::Acts;
-use crate::audit::{Actor, Teller, OWNER_DELETED, OWNER_DISABLED, OWNER_LOCKED_OUT, ROLES_CHANGED};
+use crate::audit::{Actor, OWNER_DELETED, OWNER_DISABLED, OWNER_LOCKED_OUT, ROLES_CHANGED, Teller};
 use crate::clock::{Clock, Timestamp};
 use crate::config::Lifecycle;
 use crate::error::Error;

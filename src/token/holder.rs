@@ -25,7 +25,7 @@ impl Tokens {
         };
         let outcomes = self.store.revoke_tokens(Some(&held.user_id), &[pat.id], &event).await?;
         if let [TokenRevoked::Revoked(event)] = &*outcomes {
-            event.log();
+            self.teller.tell(event);
         }
         Ok(())
     }

@@ -106,7 +106,7 @@ async fn who_is_back_before_it_is_certain_has_their_tokens_back_or_revoked_with_
     scene.set_enabled(&changed.person, true).await;
     scene.realm.give_roles(&changed.person, "hallpass", &["read-audit"]).await;
     // Suspended is suspended, until somebody looked.
-    scene.pat(&back).await.expect_problem(401, "unauthenticated");
+    scene.assert_refused(&back).await;
 
     let scene = scene.sweep_after(Duration::from_mins(31)).await;
     let (back, changed) = (scene.renewed(back), scene.renewed(changed));

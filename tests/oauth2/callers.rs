@@ -34,12 +34,14 @@ fn answered(answer: &Answer) {
     assert_eq!((answer.status.as_u16(), &*answer.text), (200, INACTIVE), "{answer:?}");
 }
 
-/// A server whose Keycloak is behind a proxy, and a client that may ask.
+/// A server whose Keycloak is behind a proxy, and a client that may ask. That the client was made is nothing that the
+/// server hears of later.
 async fn behind() -> (TestServer, FaultProxy, ServiceClient) {
-    let (realm, proxy) = (TestRealm::shared().await, FaultProxy::start());
+    let proxy = FaultProxy::start();
     let settings = [("HALLPASS_KEYCLOAK__URL", proxy.url())];
-    let server = TestServer::start_with(realm.clone(), Database::sqlite, &settings).await;
-    (server, proxy, realm.introspector().await)
+    let server = TestServer::that_follows_nothing_with(&settings).await;
+    let service = server.realm.introspector().await;
+    (server, proxy, service)
 }
 
 #[tokio::test]

@@ -25,7 +25,12 @@ impl TestServer {
 
     /// A server in the shared realm that has read the realm's events for the last time.
     pub async fn that_follows_nothing() -> Self {
-        let seldom = [("HALLPASS_LIFECYCLE__POLL_INTERVAL", "24h")];
+        Self::that_follows_nothing_with(&[]).await
+    }
+
+    /// The same with other settings than usual.
+    pub async fn that_follows_nothing_with(extra: &[(&str, &str)]) -> Self {
+        let seldom = [extra, &[("HALLPASS_LIFECYCLE__POLL_INTERVAL", "24h")]].concat();
         let server = Self::start_with(TestRealm::shared().await, Database::sqlite, &seldom).await;
         let store = server.store().await;
         let read = async {

@@ -1,5 +1,6 @@
 //! The tower layer of `verify/` in its example service, before a real Keycloak and a real Hallpass.
 
+mod introspection;
 mod service;
 
 use serde_json::{Value, json};
