@@ -54,7 +54,7 @@ impl Server {
     /// Builds the parts and starts to listen; requests are accepted when this returns.
     pub async fn start(settings: Settings, clock: Clock) -> Result<Self, ServeError> {
         let address = settings.server.listen;
-        let app = App::build(settings, clock).await?;
+        let app = Box::pin(App::build(settings, clock)).await?;
         let listen = |source| ServeError::Listen { address, source };
         let listener = TcpListener::bind(address).await.map_err(listen)?;
         let address = listener.local_addr().map_err(listen)?;

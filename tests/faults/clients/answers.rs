@@ -182,7 +182,7 @@ impl Trial {
 }
 
 async fn survives_every_answer(operations: &[Operation]) {
-    let mut trial = Trial::new().await;
+    let mut trial = Box::pin(Trial::new()).await;
     for operation in operations {
         let calls = operation.record(&trial.account, trial.server.base(), &trial.proxy).await;
         trial.fails_quickly(*operation, &calls).await;
@@ -209,7 +209,7 @@ async fn a_new_secret_and_a_deletion_survive_every_answer_of_keycloak() {
 /// A proxy before Keycloak that gives up has not stopped Keycloak: its 504 says nothing.
 #[tokio::test]
 async fn a_creation_that_keycloak_carries_out_after_a_gateway_gave_up_leaves_nothing() {
-    let mut trial = Trial::new().await;
+    let mut trial = Box::pin(Trial::new()).await;
     for status in [502, 503, 504] {
         let operation = Operation::Create;
         let what = format!("{status}");

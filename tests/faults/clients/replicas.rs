@@ -52,7 +52,7 @@ impl Replicas {
 
 #[tokio::test]
 async fn the_reconciler_of_one_replica_leaves_alone_what_another_is_at_work_on() {
-    let replicas = Replicas::start().await;
+    let replicas = Box::pin(Replicas::start()).await;
     let (account, base) = (&replicas.account, replicas.one.base());
     let made = account.make(base, "slow").await;
     replicas.proxy.on("*", Fault::Delay(SLOWLY));
@@ -71,7 +71,7 @@ async fn the_reconciler_of_one_replica_leaves_alone_what_another_is_at_work_on()
 /// next one begun: it must not end that one.
 #[tokio::test]
 async fn an_operation_that_was_taken_over_is_ended_once() {
-    let replicas = Replicas::start().await;
+    let replicas = Box::pin(Replicas::start()).await;
     let (account, base) = (&replicas.account, replicas.one.base());
     let made = account.make(base, "lost").await;
     replicas.proxy.on("*", Fault::Delay(SLOWLY));
@@ -107,7 +107,7 @@ async fn an_operation_that_was_taken_over_is_ended_once() {
 
 #[tokio::test]
 async fn of_two_changes_at_once_none_is_mixed_with_the_other() {
-    let replicas = Replicas::start().await;
+    let replicas = Box::pin(Replicas::start()).await;
     let account = &replicas.account;
     let one = account.member(replicas.one.base());
     let other = account.member(&replicas.other_base);
@@ -141,7 +141,7 @@ async fn of_two_changes_at_once_none_is_mixed_with_the_other() {
 
 #[tokio::test]
 async fn a_deletion_and_a_new_secret_at_once_leave_no_half() {
-    let replicas = Replicas::start().await;
+    let replicas = Box::pin(Replicas::start()).await;
     let (account, base) = (&replicas.account, replicas.one.base());
     let (one, other) = (account.member(base), account.member(&replicas.other_base));
     for round in 0..ROUNDS {
