@@ -28,7 +28,8 @@ const REFUSED_FOR: Duration = Duration::from_secs(5);
 #[derive(Clone)]
 pub(super) struct Tokens {
     good: Cache<Hash, Arc<Token>>,
-    refused: Cache<Hash, Reason>,
+    /// With the generation of keys that it was found under: a key that was a stranger's may be ours by now.
+    refused: Cache<Hash, (Reason, u64)>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
@@ -69,8 +70,9 @@ impl Tokens {
         self.good.get(hash).await
     }
 
-    pub(super) async fn find_refused(&self, hash: &Hash) -> Option<Reason> {
-        self.refused.get(hash).await
+    pub(super) async fn find_refused(&self, hash: &Hash, generation: u64) -> Option<Reason> {
+        let (reason, found_under) = self.refused.get(hash).await?;
+        (found_under == generation).then_some(reason)
     }
 
     pub(super) async fn forget(&self, hash: &Hash) {
@@ -81,6 +83,7 @@ impl Tokens {
     pub(super) async fn find_out(
         &self,
         hash: Hash,
+        generation: u64,
         check: impl Future<Output = Result<Token, Refusal>>,
     ) -> Result<Arc<Token>, Refusal> {
         let checked = async { check.await.map(Arc::new) };
@@ -92,7 +95,7 @@ impl Tokens {
         if let Refusal::Because(reason) = refusal
             && is_final(reason)
         {
-            self.refused.insert(hash, reason).await;
+            self.refused.insert(hash, (reason, generation)).await;
         }
         Err(refusal)
     }

@@ -265,7 +265,7 @@ impl Decider {
         if !ours && accepts == Accepts::Pats {
             return Err(Reason::NotAPat.into());
         }
-        if let Some(reason) = self.tokens.find_refused(&hash).await {
+        if let Some(reason) = self.tokens.find_refused(&hash, generation).await {
             return Err(reason.into());
         }
         let check = async {
@@ -273,7 +273,7 @@ impl Decider {
                 if ours { self.new_pat(text).await } else { self.new_access_token(text).await };
             found.map(|token| token.found_under(&header.kid, generation))
         };
-        self.tokens.find_out(hash, check).await
+        self.tokens.find_out(hash, generation, check).await
     }
 
     async fn new_pat(&self, text: &str) -> Result<Token, Refusal> {

@@ -1,4 +1,4 @@
-//! A flood of rubbish: bounded memory, and a good token that does not feel it.
+//! A flood of rubbish: bounded memory, a good token that does not feel it, and how long a refusal is remembered.
 
 use std::time::{Duration, Instant};
 
@@ -107,5 +107,28 @@ async fn rubbish_costs_bounded_memory_and_a_good_token_does_not_feel_it() {
     for bench in [calm, flooded] {
         bench.app.store.close().await;
     }
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn a_refusal_is_remembered_as_long_as_the_keys_are_what_they_were() {
+    let server = TestServer::start_with(TestRealm::shared().await, Database::postgres, &[]).await;
+    let minted = server.user(&server.realm.person().await).await.mint("stranger").await;
+    let (token, id) = (minted["token"].as_str().unwrap(), minted["patId"].as_str().unwrap());
+    let owner = minted["userId"].as_str().unwrap();
+    let bench = Bench::beside(&server).await;
+    let unknown =
+        async || matches!(bench.decide(token).await, Err(Refusal::Because(Reason::Unknown)));
+    let give = async |owner: &str| {
+        let sql = format!("UPDATE tokens SET user_id = '{owner}' WHERE pat_id = '{id}'");
+        assert_eq!(server.execute(sql).await, 1);
+    };
+    give("somebody").await;
+    assert!(unknown().await);
+    give(owner).await;
+    assert!(unknown().await, "it was looked up again");
+    bench.app.decider.renew();
+    bench.decide(token).await.unwrap();
+    bench.app.store.close().await;
     server.stop().await;
 }
