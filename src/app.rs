@@ -9,10 +9,10 @@ use crate::audit_log::AuditLog;
 use crate::client::Clients;
 use crate::clock::Clock;
 use crate::config::{Lifecycle, SealingKey, Settings};
-use crate::decide::{Callers, Decider, DeciderParts, Uses};
+use crate::decide::{Callers, Counts, Decider, DeciderParts, Uses};
 use crate::keycloak::{Calls, ClientDirectory, Credentials, Keycloak, http_client};
 use crate::keys::{KeyError, KeyRing, PublishedKeys};
-use crate::lifecycle::{Decisions, TokenOwners, Watch};
+use crate::lifecycle::{Decisions, Gauges, TokenOwners, Watch, owners_checked};
 use crate::metrics::{Metrics, Requests};
 use crate::owner::{AuthorityRule, Owners};
 use crate::seal::{SealError, Sealer};
@@ -54,6 +54,8 @@ pub struct App {
     pub requests: Arc<Requests>,
     /// The tokens, counted.
     pub census: Census,
+    /// How far the realm is followed, for whoever reads the metrics.
+    pub following: Gauges,
 }
 
 /// Why the parts could not be put together.
@@ -94,7 +96,7 @@ impl App {
         let keys = open_keys(&store, &settings, &issuer).await?;
 
         let metrics = Metrics::default();
-        let teller = Teller::new(&metrics);
+        let (teller, counts) = (Teller::new(&metrics), Counts::new(&metrics));
         let http = http_client()?;
         let jwks = JwksCache::new(http.clone(), Url::parse(&realm.jwks_url())?);
         let keycloak = connect(http, &settings).counting(Calls::new(metrics.clone()));
@@ -112,9 +114,9 @@ impl App {
             settings: Arc::new(settings.clients.clone()),
         };
         let uses = Uses::new(store.clone(), clock.clone());
-        let decider = decider((&store, &keys, &jwks, &clock, &uses, &teller), &settings);
+        let decider = decider((&store, &keys, &jwks, &clock, &uses, &teller, &counts), &settings);
         let callers = callers(&decider, &api_clients, &clients)?;
-        let watch = watch(&api_clients, settings.lifecycle);
+        let watch = watch(&api_clients, settings.lifecycle, &metrics);
         let published = PublishedKeys::new(jwks);
         let tokens = Tokens {
             store: store.clone(),
@@ -133,6 +135,7 @@ impl App {
         Ok(Self {
             settings: Arc::new(settings),
             audit_log: AuditLog { store: store.clone() },
+            following: Gauges::new(store.clone(), clock.clone(), &metrics),
             census: Census::new(store.clone(), clock.clone(), &metrics),
             requests: Arc::new(Requests::new(metrics.clone())),
             metrics,
@@ -151,10 +154,10 @@ impl App {
 }
 
 /// Follows the realm over the same records.
-fn watch(clients: &Clients, settings: Lifecycle) -> Watch {
+fn watch(clients: &Clients, settings: Lifecycle, metrics: &Metrics) -> Watch {
     let Clients { store, keycloak, owners, teller, clock, .. } = clients.clone();
     let owners = TokenOwners::new(store, owners, clock, teller, settings);
-    Watch::new(keycloak, clients.clone(), owners)
+    Watch::new(keycloak, clients.clone(), owners.counting(owners_checked(metrics)))
 }
 
 /// What decides about tokens without the service, beside one that runs.
@@ -184,11 +187,12 @@ fn callers(
     Callers::new(decider.clone(), keycloak, directory.clone(), owners, throttle)
 }
 
-type DecidersParts<'a> = (&'a Store, &'a KeyRing, &'a JwksCache, &'a Clock, &'a Uses, &'a Teller);
+type DecidersParts<'a> =
+    (&'a Store, &'a KeyRing, &'a JwksCache, &'a Clock, &'a Uses, &'a Teller, &'a Counts);
 
 /// Decides by the same records, keys and time.
 fn decider(
-    (store, keys, jwks, clock, uses, teller): DecidersParts<'_>,
+    (store, keys, jwks, clock, uses, teller, counts): DecidersParts<'_>,
     settings: &Settings,
 ) -> Decider {
     let parts = DeciderParts {
@@ -198,6 +202,7 @@ fn decider(
         clock: clock.clone(),
         uses: uses.clone(),
         teller: teller.clone(),
+        counts: counts.clone(),
     };
     let issuer = settings.keycloak.realm.issuer();
     Decider::new(parts, &issuer, authority(settings), &settings.server.allowed_clients)

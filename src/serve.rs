@@ -54,22 +54,24 @@ impl Server {
     /// Builds the parts and starts to listen; requests are accepted when this returns.
     pub async fn start(settings: Settings, clock: Clock) -> Result<Self, ServeError> {
         let address = settings.server.listen;
-        let app = Box::pin(App::build(settings, clock)).await?;
+        // Boxed at once: all that waits for the start would be as large.
+        let app = Box::new(Box::pin(App::build(settings, clock)).await?);
         let listen = |source| ServeError::Listen { address, source };
         let listener = TcpListener::bind(address).await.map_err(listen)?;
         let address = listener.local_addr().map_err(listen)?;
 
         let (stop, stopped) = watch::channel(false);
-        let service = http::router(app.clone()).into_make_service_with_connect_info::<SocketAddr>();
+        let service =
+            http::router((*app).clone()).into_make_service_with_connect_info::<SocketAddr>();
         let server = axum::serve(listener, service).with_graceful_shutdown(until(stopped.clone()));
         let listening = tokio::spawn(server.into_future());
         let following_realm = tokio::spawn(app.watch.clone().run(until(stopped.clone())));
         let writing_uses = tokio::spawn(app.tokens.uses.clone().run(until(stopped.clone())));
         let folding_metrics = tokio::spawn(app.metrics.clone().run(until(stopped.clone())));
-        let watching = tokio::spawn(watch_changes(app.clone(), stopped));
+        let watching = tokio::spawn(watch_changes((*app).clone(), stopped));
         Ok(Self {
             address,
-            app: Box::new(app),
+            app,
             stop,
             listening,
             watching,

@@ -10,6 +10,7 @@
 
 mod cache;
 mod callers;
+mod counts;
 mod policy;
 mod reason;
 mod token;
@@ -21,6 +22,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 pub use cache::Fill;
 pub use callers::{Caller, CallerCredential, Callers};
+pub use counts::Counts;
 pub use reason::Reason;
 pub use token::{AccessToken, Identity, Kind, Pat, Token};
 pub use uses::Uses;
@@ -47,6 +49,7 @@ pub struct Decider {
     clock: Clock,
     uses: Uses,
     teller: Teller,
+    counts: Counts,
     access_token: Rules,
     personal_access_token: Rules,
     authority: AuthorityRule,
@@ -70,6 +73,8 @@ pub struct DeciderParts {
     pub uses: Uses,
     /// Tells what was done.
     pub teller: Teller,
+    /// Counts the decisions.
+    pub counts: Counts,
 }
 
 /// A token, and for what it is shown.
@@ -145,7 +150,7 @@ impl Decider {
         authority: AuthorityRule,
         allowed_clients: &[String],
     ) -> Self {
-        let DeciderParts { store, keys, jwks, clock, uses, teller } = parts;
+        let DeciderParts { store, keys, jwks, clock, uses, teller, counts } = parts;
         Self {
             store,
             keys,
@@ -153,6 +158,7 @@ impl Decider {
             clock,
             uses,
             teller,
+            counts,
             access_token: Rules::new(issuer, "Bearer"),
             personal_access_token: Rules::new(issuer, "PAT").with_algorithms(&[Algorithm::RS256]),
             authority,
@@ -165,6 +171,7 @@ impl Decider {
     /// The token, where it is good now. The only place where decisions are made: whoever counts them does so here.
     pub async fn decide(&self, presented: Presented<'_>) -> Result<Arc<Token>, Refusal> {
         let decision = self.judge(presented).await;
+        self.counts.decided(&decision);
         if let Err(Refusal::Because(reason)) = &decision {
             tracing::debug!(
                 reason = reason.code(),
@@ -256,10 +263,12 @@ impl Decider {
         let generation = self.generation.load(Ordering::Acquire);
         if let Some(token) = self.tokens.find(&hash).await {
             if token.generation == generation && self.jwks.holds(&token.kid) {
+                self.counts.remembered(true);
                 return Ok(token);
             }
             self.tokens.forget(&hash).await;
         }
+        self.counts.remembered(false);
         let header = UnverifiedHeader::parse(text, DEFAULT_MAX_BYTES).map_err(Reason::from)?;
         let ours = self.keys.is_ours(&header.kid);
         if !ours && accepts == Accepts::Pats {

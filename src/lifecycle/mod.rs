@@ -4,6 +4,7 @@
 mod acts;
 mod decision;
 mod feed;
+mod gauges;
 mod many;
 mod owners;
 mod round;
@@ -11,5 +12,6 @@ mod turn;
 mod watch;
 
 pub use decision::Decisions;
+pub use gauges::{Gauges, owners_checked};
 pub use owners::{Hint, TokenOwners};
 pub use watch::Watch;

@@ -11,6 +11,7 @@ use std::collections::{BTreeMap, HashSet};
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::sync::{Arc, PoisonError};
 
+use ::metrics::Counter;
 use tokio::sync::Mutex;
 
 use super::acts::Acts;
@@ -74,6 +75,7 @@ pub struct TokenOwners {
     turns: Arc<[Mutex<()>]>,
     /// Whom rounds found that are under way.
     pub(super) weighed: Weighed,
+    checked: Counter,
 }
 
 impl TokenOwners {
@@ -88,7 +90,14 @@ impl TokenOwners {
     ) -> Self {
         let turns = std::iter::repeat_with(Mutex::default).take(TURNS).collect();
         let acts = Acts::new(store.clone(), clock.clone(), teller);
-        Self { store, owners, clock, settings, acts, turns, weighed: Weighed::default() }
+        let (weighed, checked) = (Weighed::default(), Counter::noop());
+        Self { store, owners, clock, settings, acts, turns, weighed, checked }
+    }
+
+    /// The same, counting whom it looks at.
+    #[must_use]
+    pub fn counting(self, checked: Counter) -> Self {
+        Self { checked, ..self }
     }
 
     /// The same, in the name of somebody else.
@@ -148,6 +157,7 @@ impl TokenOwners {
     /// what would revoke the tokens of one who comes from it is looked at once more.
     async fn see(&self, owner: &UserId, live: &[OwnedToken]) -> Result<Sight, Error> {
         let sight = self.owners.look_at(owner).await?;
+        self.checked.increment(1);
         let Sight::Enabled(now) = &sight else { return Ok(sight) };
         if now.federated && !stale(live, &now.roles)?.is_empty() {
             return self.owners.look_at(owner).await;

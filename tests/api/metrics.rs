@@ -139,7 +139,7 @@ async fn nothing_that_a_caller_writes_is_in_the_metrics() {
     for written in [token, id, &person.id, &person.username, &realm.name, "ZEBRA", "zebra"] {
         assert!(!metrics.text.contains(written), "{written}: {}", metrics.text);
     }
-    let labels = ["action", "le", "method", "outcome", "resource", "route", "status"];
+    let labels = ["action", "le", "method", "outcome", "resource", "result", "route", "status"];
     assert_eq!(metrics.labels(), BTreeSet::from(labels));
     let document = serde_json::to_value(hallpass::http::document()).unwrap();
     let mut routes: BTreeSet<_> =
@@ -148,6 +148,49 @@ async fn nothing_that_a_caller_writes_is_in_the_metrics() {
     let unknown: Vec<_> = metrics.values_of("route").difference(&routes).copied().collect();
     assert!(unknown.is_empty(), "{unknown:?}");
     assert!(metrics.values_of("route").contains("unmatched"));
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn each_decision_is_counted_by_its_result_and_what_is_followed_has_an_age() {
+    let server = TestServer::start().await;
+    let person = server.realm.person().await;
+    let user = server.user(&person).await;
+    let minted = user.mint("counted").await;
+    let pat = server.with_token(minted["token"].as_str().unwrap());
+    let result = |word: &str| format!("hallpass_validations_total{{result=\"{word}\"}}");
+    let hits = "hallpass_validation_cache_total{outcome=\"hit\"}";
+    let before = Metrics::of(&server.anonymous()).await;
+    for _ in 0..3 {
+        pat.get(&format!("{TOKENS}/self")).await.expect(200);
+    }
+    server.with_token("rubbish").get(TOKENS).await.expect_problem(401, "unauthenticated");
+    let path = format!("{TOKENS}/{}/invalidate", minted["patId"].as_str().unwrap());
+    user.post_empty(&path).await.expect(200);
+    pat.get(&format!("{TOKENS}/self")).await.expect_problem(401, "unauthenticated");
+    let after = Metrics::of(&server.anonymous()).await;
+    let more = |name: &str| after.value(name) - before.value(name);
+    // Three by the token, one by its owner.
+    assert!((more(&result("good")) - 4.0).abs() < 0.5, "{}", after.text);
+    assert!((more(&result("malformed")) - 1.0).abs() < 0.5, "{}", after.text);
+    assert!((more(&result("revoked")) - 1.0).abs() < 0.5, "{}", after.text);
+    assert!(more(hits) > 2.5, "{}", after.text);
+    assert!(after.value("hallpass_held_owners").abs() < 0.5, "{}", after.text);
+
+    // An event about them has them looked at.
+    server.realm.give_roles(&person, "hallpass", &["read-audit"]).await;
+    let begun = std::time::Instant::now();
+    loop {
+        let metrics = Metrics::of(&server.anonymous()).await;
+        let ages = ["hallpass_event_lag_seconds", "hallpass_sweep_age_seconds"];
+        if ages.iter().all(|age| metrics.value(age) < 30.0)
+            && metrics.value("hallpass_owners_checked_total") > 0.5
+        {
+            break;
+        }
+        assert!(begun.elapsed().as_secs() < 30, "{}", metrics.text);
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
     server.stop().await;
 }
 

@@ -60,7 +60,9 @@ impl Trial {
         let (realm, proxy) = (TestRealm::shared().await, FaultProxy::start());
         let account = Account::new(&realm).await;
         let extra = settings(&proxy);
-        let server = unswept(&proxy, TestServer::start_with(realm, Database::sqlite, &extra)).await;
+        let server =
+            Box::pin(unswept(&proxy, TestServer::start_with(realm, Database::sqlite, &extra)))
+                .await;
         Self { account, proxy, server, victims: Vec::new() }
     }
 

@@ -15,7 +15,8 @@ async fn an_operation_whose_caller_hangs_up_comes_to_its_end() {
     let (realm, proxy) = (TestRealm::shared().await, FaultProxy::start());
     let account = Account::new(&realm).await;
     let extra = settings(&proxy);
-    let server = unswept(&proxy, TestServer::start_with(realm, Database::sqlite, &extra)).await;
+    let server =
+        Box::pin(unswept(&proxy, TestServer::start_with(realm, Database::sqlite, &extra))).await;
     let base = server.base();
     for operation in Operation::ALL {
         let what = format!("{operation:?}");

@@ -34,7 +34,7 @@ impl Replicas {
         let account = Account::new(&realm).await;
         let extra = settings(&proxy);
         let start = TestServer::start_with(realm.clone(), Database::postgres, &extra);
-        let one = unswept(&proxy, start).await;
+        let one = Box::pin(unswept(&proxy, start)).await;
         let other_clock = Clock::system();
         let other_settings = realm.settings(&one.database, &settings(&other_proxy));
         // The first one follows the realm, this one only serves.
