@@ -127,7 +127,10 @@ impl TokenOwners {
         }
         let sight = self.see(owner, &live).await?;
         let waits = is_held && hint != Hint::Confirmed;
-        let is_weighed = force == Force::EndUnlessWeighed && self.weighed.has(owner);
+        // Also by a round that was interrupted: what is suspended is the next sweep's.
+        let is_suspended = |token: &OwnedToken| token.record.suspended_at.is_some();
+        let is_weighed = force == Force::EndUnlessWeighed
+            && (self.weighed.has(owner) || live.iter().any(is_suspended));
         // Whoever is held waits for a person, but for an owner who left on purpose.
         let left = hint == Hint::Event(UserChange::Left) && sight.is_away();
         let force = if (waits || is_weighed) && !left { Force::Suspend } else { force };

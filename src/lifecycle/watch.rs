@@ -28,7 +28,7 @@ use crate::clock::Timestamp;
 use crate::config::Lifecycle;
 use crate::error::Error;
 use crate::id::UserId;
-use crate::keycloak::{EventKind, Keycloak, Subject, UserChange};
+use crate::keycloak::{ClientId, EventKind, Keycloak, Subject, UserChange};
 
 const RECONCILE_INTERVAL: Duration = Duration::from_secs(5);
 /// A sweep that failed is tried again this much later, or after the interval where that is shorter.
@@ -132,11 +132,13 @@ impl Watch {
     pub async fn poll(&self) -> Result<(), Error> {
         let position = &mut *self.position.lock().await;
         let begun = self.clients.clock.now();
-        let own_client = self.token_owners.owners.get_own_client().await?;
+        // Without it our own acts are followed as anybody's.
+        let own_client = self.token_owners.owners.get_own_client().await.ok();
+        let own_client = own_client.as_ref().map(ClientId::uuid);
         let (mut unread, mut fresh) = (None, BTreeMap::new());
         for feed in &mut position.feeds {
             let (store, now) = (&self.clients.store, self.clients.clock.now());
-            match feed.read(&self.keycloak, store, Some(own_client.uuid()), now).await {
+            match feed.read(&self.keycloak, store, own_client, now).await {
                 Ok(subjects) => {
                     for subject in subjects {
                         match subject {

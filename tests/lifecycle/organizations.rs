@@ -105,7 +105,7 @@ async fn managed_members_of_a_disabled_organization_are_suspended_until_it_is_en
     scene.set_organization(&organization, true).await;
     scene.wait_for(&managed, "active").await;
     scene.assert_good(&managed).await;
-    assert_eq!(scene.audited(&managed).await[2..], ["token_released by hallpass, owner_enabled"]);
+    assert_eq!(scene.audited(&managed).await[2..], ["token_released by hallpass, owner_as_before"]);
     assert_eq!(scene.audited(&unmanaged).await.len(), 1);
     scene.server.stop().await;
 }

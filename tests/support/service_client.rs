@@ -28,7 +28,7 @@ impl TestRealm {
     /// A new client with a service account and no role of Hallpass's.
     pub async fn service_client(&self) -> ServiceClient {
         let admin = Admin::log_in().await;
-        let (id, secret) = (unique("service"), unique("secret"));
+        let (id, secret) = (unique("service"), unique("the-secret-of-a-service"));
         let client = json!({
             "clientId": id, "secret": secret, "publicClient": false, "serviceAccountsEnabled": true,
             "standardFlowEnabled": false, "directAccessGrantsEnabled": false, "fullScopeAllowed": true,

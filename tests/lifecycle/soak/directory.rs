@@ -100,7 +100,7 @@ impl Scene {
         self.wait_for(holder, "active").await;
         self.assert_good(holder).await;
         let log = self.audited(holder).await;
-        assert_eq!(log[2..], ["token_released by hallpass, owner_enabled"], "{log:?}");
+        assert_eq!(log[2..], ["token_released by hallpass, owner_as_before"], "{log:?}");
     }
 }
 
