@@ -187,8 +187,10 @@ impl Scene {
         }
     }
 
-    /// The token is good.
+    /// The token is good; where a command beside the service released it, as soon as the service has heard of it.
     async fn assert_good(&self, holder: &Holder) {
+        until(&format!("{} is good", holder.pat_id), async || self.pat(holder).await.status == 200)
+            .await;
         assert_eq!(self.pat(holder).await.expect(200)["isValid"], true);
     }
 
