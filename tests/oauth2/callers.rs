@@ -39,7 +39,7 @@ fn answered(answer: &Answer) {
 async fn behind() -> (TestServer, FaultProxy, ServiceClient) {
     let proxy = FaultProxy::start();
     let settings = [("HALLPASS_KEYCLOAK__URL", proxy.url())];
-    let server = TestServer::that_follows_nothing_with(&settings).await;
+    let server = TestServer::that_follows_nothing_with(Database::sqlite, &settings).await;
     let service = server.realm.introspector().await;
     (server, proxy, service)
 }

@@ -54,7 +54,8 @@ async fn whoever_finds_a_token_ends_it_at_once_on_both_databases() {
 
 #[tokio::test]
 async fn a_suspended_token_and_one_bound_to_networks_are_ended_from_anywhere() {
-    let server = TestServer::start().await;
+    // A look at the owner would release what is suspended.
+    let server = TestServer::that_follows_nothing().await;
     let user = server.user(&server.realm.person().await).await;
     let body = json!({"name": "networks", "allowedCidrs": ["198.51.100.0/24"]});
     let bound = user.post(TOKENS, &body).await.expect(201);

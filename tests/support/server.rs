@@ -25,13 +25,16 @@ impl TestServer {
 
     /// A server in the shared realm that has read the realm's events for the last time.
     pub async fn that_follows_nothing() -> Self {
-        Self::that_follows_nothing_with(&[]).await
+        Self::that_follows_nothing_with(Database::sqlite, &[]).await
     }
 
     /// The same with other settings than usual.
-    pub async fn that_follows_nothing_with(extra: &[(&str, &str)]) -> Self {
+    pub async fn that_follows_nothing_with(
+        database: fn(&tempfile::TempDir) -> Database,
+        extra: &[(&str, &str)],
+    ) -> Self {
         let seldom = [extra, &[("HALLPASS_LIFECYCLE__POLL_INTERVAL", "24h")]].concat();
-        let server = Self::start_with(TestRealm::shared().await, Database::sqlite, &seldom).await;
+        let server = Self::start_with(TestRealm::shared().await, database, &seldom).await;
         let store = server.store().await;
         let read = async {
             while store.find_progress().await.unwrap().polled_at.is_none() {
@@ -69,6 +72,9 @@ impl TestServer {
         clock: Clock,
         extra: &[(&str, &str)],
     ) -> Self {
+        // Shown where the test fails.
+        let log = tracing_subscriber::fmt().with_max_level(tracing::Level::WARN);
+        let _ = log.with_test_writer().with_ansi(false).try_init();
         let settings = realm.settings(&database, extra);
         let server = Server::start(settings, clock.clone()).await.unwrap();
         let base = format!("http://{}", server.address());
