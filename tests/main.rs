@@ -18,6 +18,7 @@ mod doctor;
 mod documents;
 mod faults;
 mod forward_auth;
+mod gateways;
 mod keycloak_facts;
 mod lifecycle;
 mod oauth2;

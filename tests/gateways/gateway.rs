@@ -1,0 +1,209 @@
+//! A gateway as an operator would run it: the real program, with the files of `examples/`. It ends with the test.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::fs::Permissions;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+use std::process::Stdio;
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
+
+use tokio::process::{Child, Command};
+
+use super::client::try_to_send;
+use super::service::Service;
+use crate::support::{TestServer, service as variable};
+
+/// Far longer than a start takes.
+const PATIENCE: Duration = Duration::from_secs(30);
+const LOG: &str = "log";
+
+/// How a gateway is run.
+pub struct Program {
+    name: &'static str,
+    /// The files in its folder of `examples/`.
+    files: &'static [&'static str],
+    /// What stands around the example where it is a part of something: name and text.
+    frame: Option<(&'static str, &'static str)>,
+    arguments: &'static [&'static str],
+    /// It has no header without a value.
+    pub omits_empty_headers: bool,
+}
+
+/// In place of Debian's own `nginx.conf`: logs and folders of the test's own.
+const NGINX_CONF: &str = "daemon off; pid nginx.pid; events {} http { access_log off; \
+    client_body_temp_path body; proxy_temp_path proxy; fastcgi_temp_path fastcgi; uwsgi_temp_path uwsgi; \
+    scgi_temp_path scgi; include hallpass.conf; }";
+
+/// Its interface for administrators has one port for everybody.
+const CADDY_FRAME: &str = "{\n\tadmin off\n}\nimport Caddyfile\n";
+
+pub const PROGRAMS: [Program; 4] = [
+    Program {
+        name: "nginx",
+        files: &["hallpass.conf"],
+        frame: Some(("nginx.conf", NGINX_CONF)),
+        arguments: &["-p", ".", "-c", "nginx.conf", "-e", "stderr"],
+        omits_empty_headers: true,
+    },
+    Program {
+        name: "caddy",
+        files: &["Caddyfile"],
+        frame: Some(("frame", CADDY_FRAME)),
+        arguments: &["run", "--config", "frame", "--adapter", "caddyfile"],
+        omits_empty_headers: false,
+    },
+    Program {
+        name: "traefik",
+        files: &["traefik.yaml", "hallpass.yaml"],
+        frame: None,
+        arguments: &["--configFile=traefik.yaml"],
+        omits_empty_headers: false,
+    },
+    Program {
+        name: "envoy",
+        files: &["envoy.yaml"],
+        frame: None,
+        // The shared memory of a hot restart has one name for everybody.
+        arguments: &[
+            "-c",
+            "envoy.yaml",
+            "--disable-hot-restart",
+            "--concurrency",
+            "1",
+            "-l",
+            "warn",
+        ],
+        omits_empty_headers: false,
+    },
+];
+
+pub struct Gateway {
+    pub program: &'static Program,
+    pub service: Service,
+    address: SocketAddr,
+    folder: tempfile::TempDir,
+    child: Child,
+}
+
+impl fmt::Display for Gateway {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(self.program.name)
+    }
+}
+
+impl Gateway {
+    /// Starts it before a service of its own and waits until it serves.
+    pub async fn start(program: &'static Program, hallpass: &TestServer) -> Self {
+        let hallpass: SocketAddr =
+            hallpass.base().strip_prefix("http://").unwrap().parse().unwrap();
+        for _ in 0..5 {
+            let service = Service::start().await;
+            let address = free_address();
+            let addresses = [(8080, address), (8090, hallpass), (9000, service.address())];
+            let folder = program.folder(&addresses);
+            let child = program.spawn(folder.path());
+            let mut gateway = Self { program, service, address, folder, child };
+            if gateway.serves().await {
+                return gateway;
+            }
+        }
+        panic!("{} does not start", program.name);
+    }
+
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Waits until a request reaches this service: it is not enough that somebody listens at the port. False when the
+    /// gateway ended before.
+    async fn serves(&mut self) -> bool {
+        let begun = Instant::now();
+        let host = self.address;
+        let request = format!("GET /public/ HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n");
+        while self.child.try_wait().unwrap().is_none() {
+            let _ = try_to_send(host, request.as_bytes(), 1).await;
+            if !self.service.take().is_empty() {
+                return true;
+            }
+            assert!(begun.elapsed() < PATIENCE, "{self} does not serve");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        self.show_log();
+        false
+    }
+
+    fn show_log(&self) {
+        let log = std::fs::read_to_string(self.folder.path().join(LOG)).unwrap_or_default();
+        let lines: Vec<_> = log.lines().collect();
+        eprintln!("{self}:\n{}", lines[lines.len().saturating_sub(20)..].join("\n"));
+    }
+}
+
+/// Ends it with its workers, which the end of their master does not end.
+impl Drop for Gateway {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.show_log();
+        }
+        if let Some(id) = self.child.id() {
+            let group = format!("-{id}");
+            let _ = std::process::Command::new("kill").args(["-KILL", "--", &group]).status();
+        }
+    }
+}
+
+/// Nobody uses it now. Somebody may take it before the gateway does: then it is tried again. It is no other test's, whose
+/// service would get the requests of this one meanwhile.
+fn free_address() -> SocketAddr {
+    static GIVEN: Mutex<BTreeSet<u16>> = Mutex::new(BTreeSet::new());
+    loop {
+        let free = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let address = free.local_addr().unwrap();
+        if GIVEN.lock().unwrap().insert(address.port()) {
+            return address;
+        }
+    }
+}
+
+impl Program {
+    /// The example, with these addresses in place of its own.
+    fn folder(&self, addresses: &[(u16, SocketAddr)]) -> tempfile::TempDir {
+        let folder = tempfile::tempdir().unwrap();
+        // The workers of a master that is root are somebody else.
+        std::fs::set_permissions(folder.path(), Permissions::from_mode(0o755)).unwrap();
+        let mut found = vec![0; addresses.len()];
+        let examples = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples").join(self.name);
+        for name in self.files {
+            let mut text = std::fs::read_to_string(examples.join(name)).unwrap();
+            for ((port, address), found) in addresses.iter().zip(&mut found) {
+                // As an address is written everywhere, and as Envoy writes it.
+                for form in ["127.0.0.1:PORT", "address: 127.0.0.1, port_value: PORT"] {
+                    let [from, to] =
+                        [*port, address.port()].map(|port| form.replace("PORT", &port.to_string()));
+                    *found += text.matches(&from).count();
+                    text = text.replace(&from, &to);
+                }
+            }
+            std::fs::write(folder.path().join(name), text).unwrap();
+        }
+        assert!(!found.contains(&0), "{}: an address is not there: {found:?}", self.name);
+        if let Some((name, text)) = self.frame {
+            std::fs::write(folder.path().join(name), text).unwrap();
+        }
+        folder
+    }
+
+    fn spawn(&self, folder: &Path) -> Child {
+        let program = Path::new(&variable("HALLPASS_TEST_GATEWAYS")).join(self.name);
+        let log = std::fs::File::create(folder.join(LOG)).unwrap();
+        let mut command = Command::new(&program);
+        command.args(self.arguments).current_dir(folder).env_clear().env("HOME", folder);
+        command.stdin(Stdio::null()).stdout(log.try_clone().unwrap()).stderr(log);
+        command.process_group(0).kill_on_drop(true).spawn().unwrap_or_else(|error| {
+            panic!("{}: {error}: run `dev/test-gateways-install`", program.display())
+        })
+    }
+}
