@@ -1,5 +1,6 @@
 //! The parts, put together. It knows no router.
 
+use std::ops::Deref;
 use std::sync::Arc;
 
 use url::Url;
@@ -21,11 +22,14 @@ use crate::throttle::Throttle;
 use crate::token::{Census, Tokens};
 use crate::verify::JwksCache;
 
-/// Everything that a request can need. Clones share it.
+/// Everything that a request can need. Clones share it, and cost nothing: each request has several.
 #[derive(Clone)]
-pub struct App {
+pub struct App(Arc<Parts>);
+
+/// What an [`App`] is made of.
+pub struct Parts {
     /// The settings.
-    pub settings: Arc<Settings>,
+    pub settings: Settings,
     /// The time.
     pub clock: Clock,
     /// The database.
@@ -51,7 +55,7 @@ pub struct App {
     /// What is counted.
     pub metrics: Metrics,
     /// The requests, counted.
-    pub requests: Arc<Requests>,
+    pub requests: Requests,
     /// The tokens, counted.
     pub census: Census,
     /// How far the realm is followed, for whoever reads the metrics.
@@ -85,6 +89,14 @@ pub enum StartError {
     /// The realm's address is no URL.
     #[error("the address of the realm's keys is no URL")]
     Url(#[from] url::ParseError),
+}
+
+impl Deref for App {
+    type Target = Parts;
+
+    fn deref(&self) -> &Parts {
+        &self.0
+    }
 }
 
 impl App {
@@ -132,12 +144,12 @@ impl App {
             issuer: issuer.into(),
             settings: Arc::new(settings.tokens.clone()),
         };
-        Ok(Self {
-            settings: Arc::new(settings),
+        Ok(Self(Arc::new(Parts {
+            settings,
             audit_log: AuditLog { store: store.clone() },
             following: Gauges::new(store.clone(), clock.clone(), &metrics),
             census: Census::new(store.clone(), clock.clone(), &metrics),
-            requests: Arc::new(Requests::new(metrics.clone())),
+            requests: Requests::new(metrics.clone()),
             metrics,
             clock,
             store,
@@ -149,7 +161,7 @@ impl App {
             clients: api_clients,
             throttle,
             watch,
-        })
+        })))
     }
 }
 

@@ -25,7 +25,7 @@ const CLOSE: Duration = Duration::from_millis(1500);
 pub struct Server {
     address: SocketAddr,
     /// Boxed: all that waits for the service would be as large.
-    app: Box<App>,
+    app: App,
     stop: watch::Sender<bool>,
     listening: JoinHandle<std::io::Result<()>>,
     watching: JoinHandle<()>,
@@ -55,20 +55,19 @@ impl Server {
     pub async fn start(settings: Settings, clock: Clock) -> Result<Self, ServeError> {
         let address = settings.server.listen;
         // Boxed at once: all that waits for the start would be as large.
-        let app = Box::new(Box::pin(App::build(settings, clock)).await?);
+        let app = Box::pin(App::build(settings, clock)).await?;
         let listen = |source| ServeError::Listen { address, source };
         let listener = TcpListener::bind(address).await.map_err(listen)?;
         let address = listener.local_addr().map_err(listen)?;
 
         let (stop, stopped) = watch::channel(false);
-        let service =
-            http::router((*app).clone()).into_make_service_with_connect_info::<SocketAddr>();
+        let service = http::router(app.clone()).into_make_service_with_connect_info::<SocketAddr>();
         let server = axum::serve(listener, service).with_graceful_shutdown(until(stopped.clone()));
         let listening = tokio::spawn(server.into_future());
         let following_realm = tokio::spawn(app.watch.clone().run(until(stopped.clone())));
         let writing_uses = tokio::spawn(app.tokens.uses.clone().run(until(stopped.clone())));
         let folding_metrics = tokio::spawn(app.metrics.clone().run(until(stopped.clone())));
-        let watching = tokio::spawn(watch_changes((*app).clone(), stopped));
+        let watching = tokio::spawn(watch_changes(app.clone(), stopped));
         Ok(Self {
             address,
             app,

@@ -132,7 +132,9 @@ impl Callers {
             CallerCredential::Secret { client_id, secret } => {
                 self.by_secret(client_id, secret.expose_secret(), origin).await
             }
-            CallerCredential::AccessToken(token) => self.by_access_token(token, origin).await,
+            CallerCredential::AccessToken(token) => {
+                Box::pin(self.by_access_token(token, origin)).await
+            }
         }
     }
 
@@ -158,6 +160,17 @@ impl Callers {
         if let Some(known) = self.find(&digest).await {
             return Ok(known.caller);
         }
+        // Boxed: what is seldom done would be moved about with what is done for each request.
+        Box::pin(self.by_new_secret(client_id, secret, digest, origin)).await
+    }
+
+    async fn by_new_secret(
+        &self,
+        client_id: &str,
+        secret: &str,
+        digest: Digest,
+        origin: &Origin,
+    ) -> Result<Caller, Error> {
         let Remembered { good, refused, generation, .. } = &*self.remembered;
         if let Some(refused) = refused.get(&digest).await {
             return Err(refused.into());

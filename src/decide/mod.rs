@@ -33,7 +33,7 @@ use crate::error::{Code, Error};
 use crate::id::{PatId, UserId};
 use crate::keys::KeyRing;
 use crate::owner::AuthorityRule;
-use crate::principal::{Credential, Origin, Principal};
+use crate::principal::{Origin, Principal};
 use crate::store::{FamilyBurned, Standing, Store};
 use crate::verify::{
     self, Algorithm, CheckError, Claims, DEFAULT_MAX_BYTES, JwksCache, Rules, UnverifiedHeader,
@@ -269,6 +269,18 @@ impl Decider {
             self.tokens.forget(&hash).await;
         }
         self.counts.remembered(false);
+        // Boxed, here and below: what is seldom done would be moved about with what is done for each request.
+        Box::pin(self.find_out(text, accepts, hash, generation)).await
+    }
+
+    /// What is not remembered of this token.
+    async fn find_out(
+        &self,
+        text: &str,
+        accepts: Accepts,
+        hash: Hash,
+        generation: u64,
+    ) -> Result<Arc<Token>, Refusal> {
         let header = UnverifiedHeader::parse(text, DEFAULT_MAX_BYTES).map_err(Reason::from)?;
         let ours = self.keys.is_ours(&header.kid);
         if !ours && accepts == Accepts::Pats {
@@ -326,7 +338,7 @@ impl Decider {
             Standing::OwnerDisabled => Some(Reason::OwnerDisabled),
             Standing::Suspended | Standing::SuspendedGrace(_) => Some(Reason::Suspended),
             Standing::Spent | Standing::Grace(_) => {
-                self.burn(token, pat.id, presented.origin).await?;
+                Box::pin(self.burn(token, pat.id, presented.origin)).await?;
                 Some(Reason::Rotated)
             }
         };
@@ -369,28 +381,5 @@ impl Decider {
         // Nothing of it comes alive again: who uses it once more costs no more than any revoked one.
         self.store.note_ended_for_good(id);
         Ok(())
-    }
-}
-
-impl Token {
-    /// The caller of the API whose token it is. What a personal access token's owner may do there, it does not say.
-    #[must_use]
-    pub fn principal(&self) -> Principal {
-        let (authority, credential) = match &self.kind {
-            Kind::Pat(Pat { id, narrowed, .. }) => {
-                (None, Credential::Pat { pat_id: *id, narrowed: *narrowed })
-            }
-            Kind::AccessToken(AccessToken { authority, impersonated, .. }) => {
-                (Some(authority), Credential::AccessToken { impersonated: *impersonated })
-            }
-        };
-        let authority = authority.cloned().unwrap_or_default();
-        Principal {
-            user_id: self.user_id.clone(),
-            username: self.username.clone(),
-            roles: authority.roles,
-            account: authority.account,
-            credential,
-        }
     }
 }

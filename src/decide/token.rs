@@ -13,6 +13,7 @@ use crate::clock::Timestamp;
 use crate::error::Error;
 use crate::id::{PatId, UserId};
 use crate::owner::Authority;
+use crate::principal::{Credential, Principal};
 use crate::store::TokenRecord;
 use crate::verify::Claims;
 
@@ -154,6 +155,27 @@ impl Token {
             kid: Box::default(),
             generation: 0,
             noted: AtomicU64::new(0),
+        }
+    }
+
+    /// The caller of the API whose token it is. What a personal access token's owner may do there, it does not say.
+    #[must_use]
+    pub fn principal(&self) -> Principal {
+        let (authority, credential) = match &self.kind {
+            Kind::Pat(Pat { id, narrowed, .. }) => {
+                (None, Credential::Pat { pat_id: *id, narrowed: *narrowed })
+            }
+            Kind::AccessToken(AccessToken { authority, impersonated, .. }) => {
+                (Some(authority), Credential::AccessToken { impersonated: *impersonated })
+            }
+        };
+        let authority = authority.cloned().unwrap_or_default();
+        Principal {
+            user_id: self.user_id.clone(),
+            username: self.username.clone(),
+            roles: authority.roles,
+            account: authority.account,
+            credential,
         }
     }
 

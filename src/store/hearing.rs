@@ -124,7 +124,8 @@ impl Store {
             return Ok(standing);
         }
         let ticket = statuses.ticket(id);
-        let standing = self.read_standing(id).await?;
+        // Boxed: what is seldom done would be moved about with what is done for each request.
+        let standing = Box::pin(self.read_standing(id)).await?;
         statuses.keep(id, standing, ticket);
         Ok(standing)
     }
