@@ -21,8 +21,8 @@ soak: ## Run the long tests, for an hour or so, and write docs/soak.md; ONLY="di
 compose: ## Bring docker-compose.yml up for real, try it, take it down; needs root
 	@dev/compose-test
 
-bench: ## Measure, on a release build, and write docs/benchmarks.md; PARTS="lifecycle …" for some of it
-	@dev/with-services cargo bench --workspace --locked --bench service -- $(PARTS)
+bench: ## Measure, on a release build, and write docs/benchmarks.md; PARTS="validation …" for some of it
+	@dev/bench $(PARTS)
 
 check: fmt clippy unit ## The quick loop: formatting, lints, unit tests
 

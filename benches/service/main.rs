@@ -15,6 +15,7 @@ mod noticed;
 #[path = "../../tests/support/mod.rs"]
 mod support;
 mod tokens;
+mod validation;
 
 use std::fmt::Write as _;
 use std::time::{Duration, Instant};
@@ -121,6 +122,9 @@ async fn main() {
     let parts: Vec<_> = std::env::args().skip(1).filter(|part| part != "--bench").collect();
     let asked = |part: &str| parts.is_empty() || parts.iter().any(|asked| asked == part);
     let mut report = Report::default();
+    if asked("validation") {
+        validation::measure(&mut report).await;
+    }
     if asked("followed") {
         followed::measure(&mut report).await;
     }

@@ -30,9 +30,9 @@ static ONE_AT_A_TIME: Mutex<()> = Mutex::const_new(());
 #[derive(Clone)]
 pub struct TestRealm {
     pub name: String,
-    client_secret: SecretString,
+    pub client_secret: SecretString,
     encryption_key: SealingKey,
-    signing_key: SealedKey,
+    pub signing_key: SealedKey,
     /// Deletes the realm at its end; the shared one has no end.
     #[expect(dead_code, reason = "held for its drop")]
     guard: std::sync::Arc<RealmGuard>,

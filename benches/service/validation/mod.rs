@@ -1,0 +1,353 @@
+//! Validation, by the processor time of the server for each request: Hallpass beside the floor and beside its peers, in rounds
+//! of one run.
+
+mod ask;
+mod cpu;
+mod floor;
+mod load;
+mod peers;
+mod tokens;
+
+use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use secrecy::ExposeSecret as _;
+use serde_json::json;
+
+use crate::Report;
+use crate::support::{Admin, Api, LOGIN_CLIENT, http};
+use load::{Ask, Right};
+use peers::{Peer, Peers};
+use tokens::Scene;
+
+const ROUNDS: usize = 5;
+/// How many tokens were seen before.
+const SEEN: usize = 10_000;
+/// How many are seen for the first time in each round.
+const NEW: usize = 20_000;
+/// How many requests a round has for a server that is as fast as the floor.
+const MANY: usize = 40_000;
+/// For one that takes ten times as long.
+const SOME: usize = 8_000;
+/// For Keycloak. It is warm after some ten thousand.
+const FEW: usize = 4_000;
+const WARM: usize = 24_000;
+/// More than this share of the processors for others, and the run says little.
+const MOST_FOR_OTHERS: f64 = 0.15;
+
+/// A server, and what is asked of it.
+struct Target {
+    name: &'static str,
+    address: SocketAddr,
+    processes: Vec<u32>,
+    ask: Ask,
+    right: Right,
+    /// How many requests a round has.
+    requests: usize,
+    /// Each round goes on where the last one ended.
+    goes_on: bool,
+    runs: Vec<Run>,
+}
+
+struct Run {
+    /// Microseconds a request.
+    cpu: f64,
+    per_second: f64,
+    late: Duration,
+    /// MiB.
+    resident: f64,
+    /// The share of the processors that neither the server nor who asks it used.
+    others: f64,
+}
+
+impl Target {
+    fn new(name: &'static str, at: (SocketAddr, &[u32]), ask: Ask, right: Right) -> Self {
+        let (address, processes) = (at.0, at.1.to_vec());
+        Self { name, address, processes, ask, right, requests: MANY, goes_on: false, runs: vec![] }
+    }
+
+    fn of(name: &'static str, peer: &Peer, ask: Ask, right: Right) -> Self {
+        Self { requests: SOME, ..Self::new(name, (peer.address, &peer.processes), ask, right) }
+    }
+
+    /// Their processor time counts, too.
+    fn beside(mut self, processes: &[u32]) -> Self {
+        self.processes.extend(processes);
+        self
+    }
+
+    fn anew(self) -> Self {
+        Self { requests: NEW, goes_on: true, ..self }
+    }
+
+    async fn run(&mut self, round: usize) {
+        let first = if self.goes_on { round * self.requests } else { 0 };
+        let numbers = first..first + self.requests;
+        let (used, all) = (cpu::used_by(&self.processes), cpu::used_by_all());
+        let own = cpu::used_by_this();
+        let (took, late) = load::send(self.address, &self.ask, self.right, numbers).await;
+        let used = cpu::used_by(&self.processes).saturating_sub(used);
+        let own = cpu::used_by_this().saturating_sub(own);
+        let others = cpu::used_by_all().saturating_sub(all).saturating_sub(used + own);
+        let requests = f64::from(u32::try_from(self.requests).unwrap());
+        self.runs.push(Run {
+            cpu: used.as_secs_f64() * 1e6 / requests,
+            per_second: requests / took.as_secs_f64(),
+            late,
+            resident: cpu::resident(&self.processes),
+            others: others.as_secs_f64() / took.as_secs_f64() / cpu::processors(),
+        });
+    }
+
+    fn median(&self, value: fn(&Run) -> f64) -> f64 {
+        median(self.runs.iter().map(value).collect())
+    }
+}
+
+fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values[values.len() / 2]
+}
+
+/// What one costs over what another costs, and the most that it may be.
+struct Ratio(&'static str, &'static str, Bound);
+
+enum Bound {
+    AtMost(f64),
+    /// So many times as cheap.
+    Cheaper(f64),
+}
+
+const FLOOR: &str = "the floor: axum, empty, same headers";
+const FLOOR_OF_FORMS: &str = "the floor: axum, form read, same answer";
+const SEEN_BEFORE: &str = "Hallpass, forward-auth, seen before";
+const FIRST_SEEN: &str = "Hallpass, forward-auth, first seen";
+const RUBBISH: &str = "Hallpass, forward-auth, rubbish";
+const FORGED: &str = "Hallpass, forward-auth, forged signature";
+const INTROSPECTION: &str = "Hallpass, introspection, seen before";
+const KEYCLOAK: &str = "Keycloak, introspection, warm";
+const NGINX: &str = "nginx, `return 200`";
+const NGINX_AND_HALLPASS: &str = "nginx, `auth_request` to Hallpass, both";
+const NGINX_AND_OAUTH2_PROXY: &str = "nginx, `auth_request` to oauth2-proxy, both";
+const OAUTH2_PROXY: &str = "oauth2-proxy";
+const ENVOY: &str = "Envoy `jwt_authn`";
+const ENVOY_CACHED: &str = "Envoy `jwt_authn`, cached";
+const APACHE: &str = "Apache mod_auth_openidc";
+const FASTIFY: &str = "fastify with jose";
+
+const RATIOS: [Ratio; 10] = [
+    Ratio(SEEN_BEFORE, FLOOR, Bound::AtMost(1.5)),
+    Ratio(SEEN_BEFORE, ENVOY_CACHED, Bound::Cheaper(2.0)),
+    Ratio(SEEN_BEFORE, OAUTH2_PROXY, Bound::Cheaper(18.0)),
+    Ratio(FIRST_SEEN, FLOOR, Bound::AtMost(4.5)),
+    Ratio(FIRST_SEEN, ENVOY, Bound::Cheaper(2.0)),
+    Ratio(RUBBISH, FLOOR, Bound::AtMost(1.5)),
+    Ratio(INTROSPECTION, FLOOR_OF_FORMS, Bound::AtMost(1.6)),
+    Ratio(INTROSPECTION, KEYCLOAK, Bound::Cheaper(25.0)),
+    Ratio(NGINX_AND_HALLPASS, NGINX_AND_OAUTH2_PROXY, Bound::Cheaper(6.0)),
+    Ratio(FORGED, FLOOR, Bound::AtMost(f64::INFINITY)),
+];
+
+pub async fn measure(report: &mut Report) {
+    let scene = Scene::set().await;
+    let admin = Admin::log_in().await;
+    // One token of the realm's own lasts for the whole run.
+    admin.put(&format!("/{}", scene.realm.name), &json!({"accessTokenLifespan": 7200})).await;
+    println!("signing {} tokens …", SEEN + NEW * (ROUNDS + 1));
+    let seen: Arc<[String]> = scene.tokens(0..SEEN).await.into();
+    let new: Arc<[String]> = scene.tokens(SEEN..SEEN + NEW * (ROUNDS + 1)).await.into();
+    let (_floor, mut targets) = ours(&scene, &seen, new).await;
+    let peers = Peers::of(&scene.realm).await;
+    let others = Others::start(&peers, scene.address).await;
+    let realms_own: Arc<[String]> = [scene.realm.access_token(&scene.owner).await].into();
+    targets.extend(others.targets(&scene, &seen, realms_own));
+    run_all(&mut targets).await;
+    tell(report, &targets);
+}
+
+/// Hallpass, and the floor below it.
+async fn ours(
+    scene: &Scene,
+    seen: &Arc<[String]>,
+    new: Arc<[String]>,
+) -> (tokio::process::Child, Vec<Target>) {
+    let hallpass = [scene.process.id().unwrap()];
+    let hallpass = (scene.address, &hallpass[..]);
+    let (child, floor_address) = floor_like(scene, &seen[0]).await;
+    let floor = [child.id().unwrap()];
+    let floor = (floor_address, &floor[..]);
+    let service = (&*scene.service.id, &*scene.service.secret);
+    let introspect = || ask::introspection(service, "/oauth2/introspect", seen.clone());
+    let forward = |tokens: &Arc<[String]>| ask::bearer("/forward-auth", tokens.clone());
+    let forged = new.iter().map(|token| ask::forged(token)).collect();
+    let targets = vec![
+        Target::new(FLOOR, floor, forward(seen), ask::passes),
+        Target::new(SEEN_BEFORE, hallpass, forward(seen), ask::passes),
+        Target::new(FIRST_SEEN, hallpass, forward(&new), ask::passes).anew(),
+        Target::new(RUBBISH, hallpass, forward(&ask::rubbish(seen)), ask::is_refused),
+        Target::new(FORGED, hallpass, forward(&forged), ask::is_refused).anew(),
+        Target::new(FLOOR_OF_FORMS, floor, introspect(), ask::is_active),
+        Target::new(INTROSPECTION, hallpass, introspect(), ask::is_active),
+    ];
+    (child, targets)
+}
+
+/// The peers that run.
+struct Others {
+    keycloak: Peer,
+    nginx: Peer,
+    envoy_cached: Peer,
+    envoy: Peer,
+    apache: Peer,
+    fastify: Peer,
+    /// With an nginx that asks it.
+    oauth2_proxy: Option<(Peer, Peer)>,
+}
+
+impl Others {
+    async fn start(peers: &Peers, hallpass: SocketAddr) -> Self {
+        let oauth2_proxy = match peers.oauth2_proxy(LOGIN_CLIENT).await {
+            Some(proxy) => {
+                let nginx = peers.nginx(proxy.address, "/oauth2/auth").await;
+                Some((proxy, nginx))
+            }
+            None => None,
+        };
+        Self {
+            keycloak: Peers::keycloak(),
+            nginx: peers.nginx(hallpass, "/forward-auth").await,
+            envoy_cached: peers.envoy(true).await,
+            envoy: peers.envoy(false).await,
+            apache: peers.apache().await,
+            fastify: peers.fastify().await,
+            oauth2_proxy,
+        }
+    }
+
+    fn targets(
+        &self,
+        scene: &Scene,
+        seen: &Arc<[String]>,
+        realms_own: Arc<[String]>,
+    ) -> Vec<Target> {
+        let with = |path| ask::bearer(path, seen.clone());
+        let path = format!("/realms/{}/protocol/openid-connect/token/introspect", scene.realm.name);
+        // Keycloak answers only who is in the token's audience.
+        let client = ("hallpass", scene.realm.client_secret.expose_secret());
+        let introspect = ask::introspection(client, &path, realms_own);
+        let hallpass = [scene.process.id().unwrap()];
+        let mut targets = vec![
+            Target {
+                requests: FEW,
+                ..Target::of(KEYCLOAK, &self.keycloak, introspect, ask::is_active)
+            },
+            Target { requests: MANY, ..Target::of(NGINX, &self.nginx, with("/plain"), ask::is_ok) },
+            Target::of(NGINX_AND_HALLPASS, &self.nginx, with("/protected"), ask::is_ok)
+                .beside(&hallpass),
+            Target::of(ENVOY_CACHED, &self.envoy_cached, with("/"), ask::is_ok),
+            Target::of(ENVOY, &self.envoy, with("/"), ask::is_ok),
+            Target::of(APACHE, &self.apache, with("/index.html"), ask::is_ok),
+            Target::of(FASTIFY, &self.fastify, with("/"), ask::is_ok),
+        ];
+        if let Some((proxy, nginx)) = &self.oauth2_proxy {
+            targets.push(Target::of(OAUTH2_PROXY, proxy, with("/oauth2/auth"), ask::is_accepted));
+            targets.push(
+                Target::of(NGINX_AND_OAUTH2_PROXY, nginx, with("/protected"), ask::is_ok)
+                    .beside(&proxy.processes),
+            );
+        }
+        targets
+    }
+}
+
+async fn run_all(targets: &mut [Target]) {
+    for target in &mut *targets {
+        println!("warming up: {}", target.name);
+        let requests = target.requests;
+        target.requests = if target.name == KEYCLOAK { WARM } else { requests };
+        target.run(0).await;
+        target.requests = requests;
+        target.runs.clear();
+    }
+    for round in 1..=ROUNDS {
+        println!("round {round} of {ROUNDS}");
+        for target in &mut *targets {
+            target.run(round).await;
+        }
+    }
+}
+
+fn tell(report: &mut Report, targets: &[Target]) {
+    report.section(
+        "Validation, by the server's processor time",
+        "10,000 tokens over 64 connections, every answer checked, all targets in turn in five rounds; medians. Server CPU is user \
+         and system time of the server's processes over answered requests; the load comes from the same two cores.",
+        "| what | server CPU, µs | requests/s | 99 %, ms | RSS, MiB |\n|---|---:|---:|---:|---:|",
+    );
+    for target in targets {
+        let row = format!(
+            "| {} | {:.1} | {:.0} | {:.1} | {:.0} |",
+            target.name,
+            target.median(|run| run.cpu),
+            target.median(|run| run.per_second),
+            target.median(|run| run.late.as_secs_f64() * 1e3),
+            target.median(|run| run.resident),
+        );
+        report.row(&row, true);
+    }
+    let others = median(targets.iter().map(|target| target.median(|run| run.others)).collect());
+    report.section(
+        "Validation, as ratios",
+        &format!(
+            "Of server CPU, medians of the rounds' ratios. Other processes used {:.0} % of the machine.",
+            others * 100.0
+        ),
+        "| what | over what | ratio | target |\n|---|---|---:|---:|",
+    );
+    for Ratio(what, over, bound) in &RATIOS {
+        let find = |name: &str| targets.iter().find(|target| target.name == name);
+        let (Some(one), Some(other)) = (find(what), find(over)) else { continue };
+        let pairs = one.runs.iter().zip(&other.runs);
+        let ratio = median(pairs.map(|(one, other)| one.cpu / other.cpu).collect());
+        let (text, target, is_good) = match bound {
+            Bound::AtMost(most) if most.is_infinite() => {
+                (format!("{ratio:.2}"), String::new(), true)
+            }
+            Bound::AtMost(most) => (format!("{ratio:.2}"), format!("≤ {most}"), ratio <= *most),
+            Bound::Cheaper(least) => {
+                let times = 1.0 / ratio;
+                (format!("{times:.1} times cheaper"), format!("≥ {least}"), times >= *least)
+            }
+        };
+        report.row(&format!("| {what} | {over} | {text} | {target} |"), is_good);
+    }
+    assert!(others <= MOST_FOR_OTHERS, "others used {:.0} % of the machine", others * 100.0);
+}
+
+/// The floor, with the headers and the body of Hallpass's own answers.
+async fn floor_like(scene: &Scene, token: &str) -> (tokio::process::Child, SocketAddr) {
+    let url = format!("http://{}/forward-auth", scene.address);
+    let answer = http().get(&url).bearer_auth(token).send().await.unwrap();
+    let mut headers = answer.headers().clone();
+    // Those are written by the server itself.
+    for name in ["content-length", "date"] {
+        headers.remove(name);
+    }
+    let api = Api::new(&format!("http://{}", scene.address), None);
+    let body = scene.service.ask(&api, token, &[]).await.text;
+    floor::start(&headers, &body).await
+}
+
+fn free_address() -> SocketAddr {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
+}
+
+/// Waits until something answers there.
+async fn until_answers(url: &str) {
+    let began = Instant::now();
+    while http().get(url).send().await.is_err() {
+        assert!(began.elapsed() < Duration::from_secs(30), "{url} does not answer");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
