@@ -27,8 +27,9 @@ use sqlx::{AssertSqlSafe, Connection as _, Row as _};
 use crate::support::{Admin, Answer, Api, Database, Person, TestRealm, TestServer, unique};
 
 const TOKENS: &str = "/api/pat/v1/tokens";
-/// Far longer than anything takes that is waited for.
-const PATIENCE: Duration = Duration::from_secs(30);
+/// Far longer than anything takes that is waited for: a sweep that Keycloak failed once, busy with other tests' realms, is
+/// tried again half a minute later.
+const PATIENCE: Duration = Duration::from_secs(75);
 
 /// Events are read often; sweeps come at the start and then not for long.
 const EVENTS_ONLY: [(&str, &str); 2] =
