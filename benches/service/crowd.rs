@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use hallpass::clock::Timestamp;
 use serde_json::{Value, json};
 use sqlx::{AssertSqlSafe, Connection as _};
 
@@ -150,15 +151,17 @@ async fn fill(realm: &TestRealm, server: &TestServer) -> Vec<String> {
     ids
 }
 
+/// When the last sweep began that came to its end.
+pub async fn swept_at(server: &TestServer) -> Option<Timestamp> {
+    let store = server.store().await;
+    let progress = store.find_progress().await.unwrap();
+    store.close().await;
+    progress.swept_at
+}
+
 /// Starts the service anew, which sweeps; answers how long that took, and what logins took meanwhile.
 async fn sweep(realm: &TestRealm, server: TestServer) -> (TestServer, Duration, Duration) {
-    let swept = async |server: &TestServer| {
-        let store = server.store().await;
-        let progress = store.find_progress().await.unwrap();
-        store.close().await;
-        progress.swept_at
-    };
-    let before = swept(&server).await;
+    let before = swept_at(&server).await;
     let server = server.restart(&[("HALLPASS_LIFECYCLE__BRAKE", "200")]).await;
     let began = Instant::now();
     let end = Arc::new(AtomicBool::new(false));
@@ -166,7 +169,7 @@ async fn sweep(realm: &TestRealm, server: TestServer) -> (TestServer, Duration, 
         let (realm, end) = (realm.clone(), end.clone());
         async move { logins(&realm, end, usize::MAX).await }
     });
-    while swept(&server).await == before {
+    while swept_at(&server).await == before {
         assert!(began.elapsed() < Duration::from_mins(3), "the sweep does not end");
         tokio::time::sleep(Duration::from_millis(100)).await;
     }

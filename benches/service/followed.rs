@@ -96,7 +96,11 @@ pub async fn measure(report: &mut Report) {
 impl Scene {
     async fn set() -> Self {
         let realm = TestRealm::own().await;
-        let brake = [("HALLPASS_LIFECYCLE__BRAKE", "1000"), ("HALLPASS_TOKENS__MAX_PER_USER", "0")];
+        let brake = [
+            ("HALLPASS_LIFECYCLE__BRAKE", "1000"),
+            ("HALLPASS_TOKENS__MAX_PER_USER", "0"),
+            ("HALLPASS_SERVER__TRUSTED_PROXIES", "127.0.0.1"),
+        ];
         let server = TestServer::start_with(realm.clone(), Database::sqlite, &brake).await;
         let admin = Admin::log_in().await;
         let path = |rest: &str| format!("/{}/{rest}", realm.name);
@@ -205,11 +209,17 @@ async fn anytime(trial: usize) {
     tokio::time::sleep(Duration::from_millis(trial as u64 * 137 % 1000)).await;
 }
 
-/// How long it takes from now until the last of these tokens is refused.
+/// How long it takes from now until the last of these tokens is refused. Each is used from an address of its own: from
+/// one, so many refusals are too many.
 async fn refused(holders: &[Holder]) -> Duration {
     let began = Instant::now();
-    for holder in holders {
-        while holder.pat.get(&format!("{TOKENS}/self")).await.status != 401 {
+    for (number, holder) in holders.iter().enumerate() {
+        let address = format!("10.0.0.{number}");
+        let ask = || {
+            let request = holder.pat.request(Method::GET, &format!("{TOKENS}/self"));
+            holder.pat.send(request.header("x-forwarded-for", &address))
+        };
+        while ask().await.status != 401 {
             assert!(began.elapsed() < Duration::from_secs(30), "{} is good", holder.person.id);
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
