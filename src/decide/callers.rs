@@ -19,7 +19,7 @@ use aws_lc_rs::rand::SystemRandom;
 use moka::future::Cache;
 use secrecy::{ExposeSecret as _, SecretString};
 
-use super::{Accepts, Decider, Kind, Presented, Reason, Refusal, Token};
+use super::{Decider, Kind, Presented, Reason, Refusal, Token};
 use crate::error::{Code, Error};
 use crate::id::UserId;
 use crate::keycloak::{
@@ -230,14 +230,7 @@ impl Callers {
     }
 
     async fn by_access_token(&self, token: &str, origin: &Origin) -> Result<Caller, Error> {
-        let presented = Presented {
-            token,
-            accepts: Accepts::AccessTokens,
-            from: Some(origin.address),
-            service: None,
-            origin,
-        };
-        let token = self.decider.decide(presented).await?;
+        let token = self.decider.decide(Presented::by_holder(token, origin)).await?;
         let Kind::AccessToken(access_token) = &token.kind else {
             token.principal().authorize(Action::IntrospectTokens)?;
             return Err(Refused::Role.into());

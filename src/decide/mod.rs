@@ -92,6 +92,14 @@ pub struct Presented<'a> {
     pub origin: &'a Origin,
 }
 
+impl<'a> Presented<'a> {
+    /// Either token, by whom it is of, to Hallpass itself.
+    const fn by_holder(token: &'a str, origin: &'a Origin) -> Self {
+        let from = Some(origin.address);
+        Self { token, accepts: Accepts::AccessTokens, from, service: None, origin }
+    }
+}
+
 /// Which tokens are taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Accepts {
@@ -184,14 +192,7 @@ impl Decider {
 
     /// The caller of the API behind a bearer token.
     pub async fn principal(&self, token: &str, origin: &Origin) -> Result<Principal, Error> {
-        let presented = Presented {
-            token,
-            accepts: Accepts::AccessTokens,
-            from: Some(origin.address),
-            service: None,
-            origin,
-        };
-        let token = self.decide(presented).await?;
+        let token = self.decide(Presented::by_holder(token, origin)).await?;
         if let Kind::AccessToken(access_token) = &token.kind {
             if !self.is_for_us(&token) {
                 return Err(Refusal::Because(Reason::Audience).into());

@@ -4,34 +4,9 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 
-use crate::support::{Api, Database, Line, Metrics, Process, TcpProxy, TestRealm, service};
+use crate::support::{Api, Line, Metrics, ProxiedStore};
 
 const BOUND: Duration = Duration::from_secs(10);
-
-/// A service on PostgreSQL behind a proxy.
-struct Behind {
-    realm: TestRealm,
-    proxy: TcpProxy,
-    process: Process,
-    _folder: tempfile::TempDir,
-}
-
-impl Behind {
-    async fn start() -> Self {
-        let realm = TestRealm::shared().await;
-        let folder = tempfile::tempdir().unwrap();
-        let database = Database::postgres(&folder);
-        Process::prepare_store(&realm, &database).await;
-        let server: url::Url = service("HALLPASS_TEST_POSTGRES_URL").parse().unwrap();
-        let target = format!("{}:{}", server.host_str().unwrap(), server.port().unwrap());
-        let proxy = TcpProxy::before(target).await;
-        let mut url: url::Url = database.url_text().parse().unwrap();
-        url.set_port(Some(proxy.port())).unwrap();
-        let extra = [("HALLPASS_STORE__URL", url.as_str())];
-        let process = Process::serve(&realm, &database, folder.path(), &extra).await;
-        Self { realm, proxy, process, _folder: folder }
-    }
-}
 
 /// Everything that needs the store says so, in time.
 async fn assert_unavailable(user: &Api, pat: &Api, pat_id: &str) {
@@ -55,7 +30,7 @@ async fn assert_unavailable(user: &Api, pat: &Api, pat_id: &str) {
 }
 
 async fn goes_and_comes_back(away: Line) {
-    let Behind { realm, proxy, process, _folder } = Behind::start().await;
+    let ProxiedStore { realm, proxy, process, folder: _folder } = ProxiedStore::serve().await;
     let user = process.user(&realm, &realm.person().await).await;
     let minted = user.mint("before").await;
     let pat = process.api(Some(minted["token"].as_str().unwrap()));
@@ -92,7 +67,7 @@ async fn a_store_that_falls_silent_is_never_good_and_comes_back() {
 
 #[tokio::test]
 async fn a_service_whose_store_is_silent_still_ends_in_time() {
-    let Behind { realm, proxy, process, _folder } = Behind::start().await;
+    let ProxiedStore { realm, proxy, process, folder: _folder } = ProxiedStore::serve().await;
     let user = process.user(&realm, &realm.person().await).await;
     user.mint("before").await;
     proxy.set(Line::Silent);

@@ -7,19 +7,10 @@ mod requirements;
 use reqwest::Method;
 use serde_json::Value;
 
-use crate::support::{Answer, Api};
+use crate::support::{Answer, Api, IDENTITY_HEADERS as HEADERS};
 
 const PATH: &str = "/forward-auth";
 const TOKENS: &str = "/api/pat/v1/tokens";
-/// Always all of them.
-const HEADERS: [&str; 6] = [
-    "x-auth-user-id",
-    "x-auth-username",
-    "x-auth-email",
-    "x-auth-roles",
-    "x-auth-scope",
-    "x-auth-token-id",
-];
 
 fn jwt(minted: &Value) -> &str {
     minted["token"].as_str().unwrap()

@@ -18,21 +18,14 @@ use std::net::{IpAddr, Ipv4Addr};
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::support::{Admin, Api, Database, Person, TestRealm, TestServer};
+use crate::support::{
+    Admin, Api, Database, IDENTITY_HEADERS as HEADERS, Person, TestRealm, TestServer,
+};
 use client::{Reply, send};
 use gateway::Gateway;
 use service::Seen;
 
 const TOKENS: &str = "/api/pat/v1/tokens";
-/// What Hallpass says of a caller; always all of them.
-const HEADERS: [&str; 6] = [
-    "x-auth-user-id",
-    "x-auth-username",
-    "x-auth-email",
-    "x-auth-roles",
-    "x-auth-scope",
-    "x-auth-token-id",
-];
 /// Where the client is. The gateways are at 127.0.0.1.
 const CLIENT: IpAddr = IpAddr::V4(Ipv4Addr::new(127, 0, 0, 2));
 

@@ -21,13 +21,13 @@ pub use database::{DATABASES, Database};
 pub use fault_proxy::{Fault, FaultProxy, Rule};
 pub use ldap::{LDAP_ADMIN, LDAP_PASSWORD, LDAP_SUFFIX, Ldap};
 pub use metrics::Metrics;
-pub use process::{Process, hallpass, restart_keycloak, run};
+pub use process::{Process, ProxiedStore, hallpass, restart_keycloak, run};
 pub use realm::{
     BareRealm, LOGIN_CLIENT, PASSWORD, Person, TestRealm, administrator, bare_realm,
     bootstrap_settings, bootstrap_settings_by, options,
 };
 pub use server::TestServer;
-pub use service_client::{INACTIVE, ServiceClient, passes, passes_with};
+pub use service_client::{IDENTITY_HEADERS, INACTIVE, ServiceClient, passes, passes_with};
 pub use tcp_proxy::{Line, TcpProxy};
 pub use tokens::claims_of;
 

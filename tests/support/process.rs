@@ -11,7 +11,7 @@ use tokio::process::{Child, Command};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
-use super::{Api, Database, Person, TestRealm};
+use super::{Api, Database, Person, TcpProxy, TestRealm, service};
 
 /// Far longer than a start or an end takes.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -31,7 +31,7 @@ pub async fn run(mut command: Command) -> Output {
 
 /// Ends the Keycloak of this run and starts it again, with what it had. Whoever else uses it meanwhile fails.
 pub async fn restart_keycloak() {
-    let mut command = Command::new(super::service("HALLPASS_TEST_KEYCLOAK_RESTART"));
+    let mut command = Command::new(service("HALLPASS_TEST_KEYCLOAK_RESTART"));
     let status = command.stdin(Stdio::null()).status().await.unwrap();
     assert!(status.success(), "Keycloak could not be restarted");
 }
@@ -130,6 +130,32 @@ impl Process {
         let (status, written) = self.ended().await;
         assert!(status.success(), "{status}: {written}");
         written
+    }
+}
+
+/// A `hallpass serve` on PostgreSQL with a proxy between the two.
+pub struct ProxiedStore {
+    pub realm: TestRealm,
+    pub proxy: TcpProxy,
+    pub process: Process,
+    /// Held for its drop.
+    pub folder: tempfile::TempDir,
+}
+
+impl ProxiedStore {
+    pub async fn serve() -> Self {
+        let realm = TestRealm::shared().await;
+        let folder = tempfile::tempdir().unwrap();
+        let database = Database::postgres(&folder);
+        Process::prepare_store(&realm, &database).await;
+        let server: url::Url = service("HALLPASS_TEST_POSTGRES_URL").parse().unwrap();
+        let target = format!("{}:{}", server.host_str().unwrap(), server.port().unwrap());
+        let proxy = TcpProxy::before(target).await;
+        let mut url: url::Url = database.url_text().parse().unwrap();
+        url.set_port(Some(proxy.port())).unwrap();
+        let extra = [("HALLPASS_STORE__URL", url.as_str())];
+        let process = Process::serve(&realm, &database, folder.path(), &extra).await;
+        Self { realm, proxy, process, folder }
     }
 }
 

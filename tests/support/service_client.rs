@@ -80,6 +80,16 @@ impl ServiceClient {
 /// What is said of a token that is not good, and not a letter more.
 pub const INACTIVE: &str = r#"{"active":false}"#;
 
+/// What forward-auth says of who calls; always all of them.
+pub const IDENTITY_HEADERS: [&str; 6] = [
+    "x-auth-user-id",
+    "x-auth-username",
+    "x-auth-email",
+    "x-auth-roles",
+    "x-auth-scope",
+    "x-auth-token-id",
+];
+
 /// Whether a proxy may let a request with this token pass.
 pub async fn passes(api: &Api, token: &str) -> bool {
     passes_with(api, &format!("Bearer {token}")).await

@@ -8,8 +8,7 @@ use serde_json::Value;
 use super::Scene;
 use crate::oauth2::expect_error;
 use crate::support::{
-    Answer, Api, Database, Fault, FaultProxy, Line, Process, ServiceClient, TcpProxy, TestRealm,
-    TestServer, passes, service,
+    Answer, Api, Database, Fault, FaultProxy, Line, ProxiedStore, TestRealm, TestServer, passes,
 };
 
 const BOUND: Duration = Duration::from_secs(10);
@@ -26,39 +25,13 @@ async fn revoke(api: &Api, token: &str) -> Answer {
     api.send(api.request(Method::POST, "/oauth2/revoke").form(&[("token", token)])).await
 }
 
-/// A service on PostgreSQL behind a proxy.
-struct Behind {
-    realm: TestRealm,
-    proxy: TcpProxy,
-    process: Process,
-    asker: ServiceClient,
-    _folder: tempfile::TempDir,
-}
-
-impl Behind {
-    async fn start() -> Self {
-        let realm = TestRealm::shared().await;
-        let folder = tempfile::tempdir().unwrap();
-        let database = Database::postgres(&folder);
-        Process::prepare_store(&realm, &database).await;
-        let server: url::Url = service("HALLPASS_TEST_POSTGRES_URL").parse().unwrap();
-        let target = format!("{}:{}", server.host_str().unwrap(), server.port().unwrap());
-        let proxy = TcpProxy::before(target).await;
-        let mut url: url::Url = database.url_text().parse().unwrap();
-        url.set_port(Some(proxy.port())).unwrap();
-        let extra = [("HALLPASS_STORE__URL", url.as_str())];
-        let process = Process::serve(&realm, &database, folder.path(), &extra).await;
-        let asker = realm.introspector().await;
-        Self { realm, proxy, process, asker, _folder: folder }
-    }
-}
-
 async fn without_the_store(away: Line) {
-    let Behind { realm, proxy, process, asker, _folder } = Behind::start().await;
+    let ProxiedStore { realm, proxy, process, folder: _folder } = ProxiedStore::serve().await;
+    let service = realm.introspector().await;
     let user = process.user(&realm, &realm.person().await).await;
     let (seen, unseen) = (user.mint("seen").await, user.mint("unseen").await);
     let anyone = process.api(None);
-    assert!(passes(&anyone, jwt(&seen)).await && asker.finds(&anyone, jwt(&seen)).await);
+    assert!(passes(&anyone, jwt(&seen)).await && service.finds(&anyone, jwt(&seen)).await);
 
     proxy.set(away);
     let cut = Instant::now();
@@ -74,8 +47,8 @@ async fn without_the_store(away: Line) {
     last.expect_problem(503, "store-unavailable");
     let asked = Instant::now();
     let answers = tokio::join!(
-        asker.ask(&anyone, jwt(&seen), &[]),
-        asker.ask(&anyone, jwt(&unseen), &[]),
+        service.ask(&anyone, jwt(&seen), &[]),
+        service.ask(&anyone, jwt(&unseen), &[]),
         revoke(&anyone, jwt(&seen)),
         revoke(&anyone, jwt(&unseen)),
         forward_auth(&anyone, jwt(&unseen)),
@@ -94,7 +67,7 @@ async fn without_the_store(away: Line) {
         assert!(back.elapsed() < BOUND, "{:?}", back.elapsed());
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
-    assert!(asker.finds(&anyone, jwt(&seen)).await);
+    assert!(service.finds(&anyone, jwt(&seen)).await);
     process.stop().await;
 }
 
