@@ -131,8 +131,9 @@ impl TokenOwners {
         let is_suspended = |token: &OwnedToken| token.record.suspended_at.is_some();
         let is_weighed = force == Force::EndUnlessWeighed
             && (self.weighed.has(owner) || live.iter().any(is_suspended));
-        // Whoever is held waits for a person, but for an owner who left on purpose.
-        let left = hint == Hint::Event(UserChange::Left) && sight.is_away();
+        // Whoever is held waits for a person, but for an owner who left on purpose, if that is certain.
+        let may_have_left = matches!(hint, Hint::Event(UserChange::Left | UserChange::Edited));
+        let left = may_have_left && sight.is_away();
         let force = if (waits || is_weighed) && !left { Force::Suspend } else { force };
         let found = self.follow(owner, hint, force, &sight, &live).await?;
         // An owner who only seems to be away is still the one that a person is to decide about.

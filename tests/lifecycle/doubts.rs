@@ -96,6 +96,25 @@ async fn without_events_a_second_sweep_makes_it_certain_on_both_databases() {
 }
 
 #[tokio::test]
+async fn an_event_without_details_makes_certain_what_a_sweep_doubted() {
+    let scene = Scene::silent(Database::sqlite).await;
+    let (holder, other) = (scene.holder().await, scene.holder().await);
+    scene.set_enabled(&holder.person, false).await;
+    let scene = scene.sweep_after(Duration::ZERO).await;
+    let holder = scene.renewed(holder);
+    scene.wait_for(&holder, "suspended").await;
+
+    scene.put("", &json!({"adminEventsEnabled": true, "adminEventsDetailsEnabled": false})).await;
+    let scene = scene.sweep_anew(&super::EVENTS_ONLY).await;
+    let (holder, other) = (scene.renewed(holder), scene.renewed(other));
+    scene.wait_for(&holder, "suspended").await;
+    scene.put(&user(&holder.person), &json!({"firstName": "Renamed"})).await;
+    scene.assert_deleted(&holder, "owner_disabled").await;
+    scene.assert_good(&other).await;
+    scene.server.stop().await;
+}
+
+#[tokio::test]
 async fn who_is_back_before_it_is_certain_has_their_tokens_back_or_revoked_with_other_roles() {
     let scene = Scene::silent(Database::sqlite).await;
     let (back, changed) = (scene.holder().await, scene.holder().await);
