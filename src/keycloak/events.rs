@@ -64,6 +64,14 @@ pub enum UserChange {
     Left,
 }
 
+impl UserChange {
+    /// Whether it says, or may say, that the user was disabled or deleted.
+    #[must_use]
+    pub const fn may_be_a_departure(self) -> bool {
+        matches!(self, Self::Left | Self::Edited)
+    }
+}
+
 /// The kinds of events of which there is a list each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum EventKind {

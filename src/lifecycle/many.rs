@@ -37,6 +37,8 @@ struct Asked {
     /// Groups and roles, in the order of their events.
     narrow: VecDeque<Wide>,
     everybody: bool,
+    /// Who had events of their own while nobody followed.
+    missed: BTreeSet<UserId>,
     /// Who could not be looked at.
     failed: BTreeSet<UserId>,
     is_busy: bool,
@@ -58,10 +60,18 @@ impl Many {
         self.wake.notify_one();
     }
 
+    /// Asks for a look at users of whom events tell that happened while nobody followed. Something wide may have happened
+    /// to them since: what that asks for comes first, so that its brake holds them too.
+    pub(super) fn ask_for_missed(&self, users: impl IntoIterator<Item = UserId>) {
+        self.asked().missed.extend(users);
+        self.wake.notify_one();
+    }
+
     /// Whether everything that was asked for was looked at, but for owners who could not be.
     pub(super) fn is_done(&self) -> bool {
         let asked = self.asked();
-        asked.narrow.is_empty() && !asked.everybody && !asked.is_busy
+        let is_asked = asked.everybody || !asked.narrow.is_empty() || !asked.missed.is_empty();
+        !is_asked && !asked.is_busy
     }
 
     fn asked(&self) -> MutexGuard<'_, Asked> {
@@ -74,31 +84,36 @@ impl Many {
         let (mut rests_until, mut retries_at) = (Instant::now(), Instant::now());
         loop {
             let now = Instant::now();
-            let (next, failed) = {
+            let (next, apart) = {
                 let mut asked = self.asked();
                 let mut next = asked.narrow.pop_front();
                 if next.is_none() && asked.everybody && rests_until <= now {
                     asked.everybody = false;
                     next = Some(Wide::Everybody);
                 }
-                let due = next.is_none() && retries_at <= now;
-                let failed = if due { std::mem::take(&mut asked.failed) } else { BTreeSet::new() };
-                asked.is_busy = next.is_some();
-                (next, failed)
+                let mut apart = BTreeSet::new();
+                if next.is_none() {
+                    apart = std::mem::take(&mut asked.missed);
+                    if retries_at <= now {
+                        apart.append(&mut asked.failed);
+                    }
+                }
+                asked.is_busy = next.is_some() || !apart.is_empty();
+                (next, apart)
             };
             if let Some(wide) = next {
                 self.look(&wide).await;
                 if wide == Wide::Everybody {
                     rests_until = Instant::now() + now.elapsed();
                 }
-            } else if failed.is_empty() {
+            } else if apart.is_empty() {
                 let until = if self.is_done() { now + RETRY } else { rests_until };
                 let _ = timeout_at(until.max(now + AGAIN / 10), self.wake.notified()).await;
             } else {
-                let whose = Whose::Among(failed.iter().cloned().collect());
+                let whose = Whose::Among(apart.iter().cloned().collect());
                 if let Err(error) = self.look_at(&whose).await {
                     tracing::warn!(cause = error.chain(), "owners cannot be looked at again");
-                    self.asked().failed.extend(failed);
+                    self.asked().failed.extend(apart);
                 }
                 retries_at = Instant::now() + RETRY;
             }

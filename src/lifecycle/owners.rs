@@ -132,7 +132,7 @@ impl TokenOwners {
         let is_weighed = force == Force::EndUnlessWeighed
             && (self.weighed.has(owner) || live.iter().any(is_suspended));
         // Whoever is held waits for a person, but for an owner who left on purpose, if that is certain.
-        let may_have_left = matches!(hint, Hint::Event(UserChange::Left | UserChange::Edited));
+        let may_have_left = matches!(hint, Hint::Event(change) if change.may_be_a_departure());
         let left = may_have_left && sight.is_away();
         let force = if (waits || is_weighed) && !left { Force::Suspend } else { force };
         let found = self.follow(owner, hint, force, &sight, &live).await?;

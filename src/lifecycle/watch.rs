@@ -61,6 +61,8 @@ impl Polled {
 /// How far the events were read, and what of them could not be dealt with yet.
 struct Position {
     feeds: [Feed; 2],
+    /// What happened while nobody followed was read.
+    caught_up: bool,
     clients: BTreeSet<String>,
     users: BTreeMap<UserId, UserChange>,
     /// Looked at once: again with the next events.
@@ -72,6 +74,7 @@ impl Position {
     fn noted() -> Self {
         Self {
             feeds: [Feed::new(EventKind::Admin), Feed::new(EventKind::User)],
+            caught_up: false,
             clients: BTreeSet::new(),
             users: BTreeMap::new(),
             again: BTreeMap::new(),
@@ -150,6 +153,11 @@ impl Watch {
                 }
                 Err(error) => unread = Some(error),
             }
+        }
+        if !position.caught_up {
+            let missed = fresh.extract_if(.., |_, change| !change.may_be_a_departure());
+            self.many.ask_for_missed(missed.map(|(user, _)| user));
+            position.caught_up = unread.is_none();
         }
         for (user, change) in std::mem::take(&mut position.again) {
             position.users.entry(user).or_insert(change);
