@@ -133,7 +133,7 @@ impl Actor {
                 Credential::Pat { pat_id, .. } => format!("pat:{pat_id}"),
             },
             address: origin.address.to_string(),
-            request_id: origin.request_id.clone(),
+            request_id: origin.request_id.to_string(),
         }
     }
 

@@ -3,6 +3,7 @@
 //! A [`Code`] fixes the [`Kind`], so one code never answers with two statuses. Each edge (problem+json,
 //! RFC 6749, page, terminal) renders by an exhaustive match over [`Kind`]; the cause is for the log only.
 
+use std::borrow::Cow;
 use std::error::Error as StdError;
 use std::fmt;
 use std::time::Duration;
@@ -168,7 +169,7 @@ pub struct FieldError {
 #[derive(Debug)]
 pub struct Error {
     code: Code,
-    detail: String,
+    detail: Cow<'static, str>,
     fields: Vec<FieldError>,
     wait: Option<Duration>,
     source: Option<Box<dyn StdError + Send + Sync>>,
@@ -177,7 +178,7 @@ pub struct Error {
 impl Error {
     /// An error whose `detail` the caller may read.
     #[must_use]
-    pub fn new(code: Code, detail: impl Into<String>) -> Self {
+    pub fn new(code: Code, detail: impl Into<Cow<'static, str>>) -> Self {
         Self { code, detail: detail.into(), fields: Vec::new(), wait: None, source: None }
     }
 
@@ -237,6 +238,12 @@ impl Error {
     #[must_use]
     pub const fn code(&self) -> Code {
         self.code
+    }
+
+    /// The sentence for the caller.
+    #[must_use]
+    pub fn detail(&self) -> &str {
+        &self.detail
     }
 
     /// The fields that are wrong; empty unless the code is [`Code::Invalid`].

@@ -1,9 +1,11 @@
 //! The ids that everything else speaks of.
 
 use std::fmt;
+use std::sync::Arc;
 
 use aws_lc_rs::error::Unspecified;
 use aws_lc_rs::rand::{SecureRandom as _, SystemRandom};
+use axum::http::HeaderValue;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::Serialize;
@@ -12,14 +14,16 @@ use uuid::Uuid;
 use crate::clock::Timestamp;
 
 /// A user's id in Keycloak: the `sub` of their tokens.
+// Shared, since it goes along with each request.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, utoipa::ToSchema)]
 #[serde(transparent)]
-pub struct UserId(String);
+#[schema(value_type = String)]
+pub struct UserId(Arc<str>);
 
 impl UserId {
     /// Takes the id as Keycloak says it.
     #[must_use]
-    pub fn new(id: impl Into<String>) -> Self {
+    pub fn new(id: impl Into<Arc<str>>) -> Self {
         Self(id.into())
     }
 
@@ -151,6 +155,32 @@ impl fmt::Display for ClientId {
 fn is_word(text: &str) -> bool {
     let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
     (1..=64).contains(&text.len()) && text.chars().all(allowed)
+}
+
+/// The id of a request: what its answer, its log line and the audit log say.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RequestId(Uuid);
+
+impl RequestId {
+    /// A new id, ordered by time.
+    #[must_use]
+    pub fn new(now: Timestamp) -> Self {
+        Self(uuid_at(now))
+    }
+}
+
+impl fmt::Display for RequestId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.0.hyphenated().encode_lower(&mut Uuid::encode_buffer()))
+    }
+}
+
+impl From<RequestId> for HeaderValue {
+    fn from(id: RequestId) -> Self {
+        let text = &mut Uuid::encode_buffer();
+        // Visible ASCII.
+        Self::from_str(id.0.hyphenated().encode_lower(text)).unwrap_or(Self::from_static(""))
+    }
 }
 
 /// A `UUIDv7` that says this moment.

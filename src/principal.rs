@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use crate::error::{Code, Error};
-use crate::id::{AccountId, PatId, UserId};
+use crate::id::{AccountId, PatId, RequestId, UserId};
 
 /// The client roles that bootstrap makes on the client `hallpass`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -110,12 +110,12 @@ pub struct Principal {
 }
 
 /// Where a request came from, for the audit log.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 pub struct Origin {
     /// The caller's address.
     pub address: IpAddr,
     /// The id that the answer and the log line carry.
-    pub request_id: String,
+    pub request_id: RequestId,
 }
 
 /// What an operation asks of its caller.

@@ -29,6 +29,7 @@ pub struct Server {
     stop: watch::Sender<bool>,
     listening: JoinHandle<std::io::Result<()>>,
     watching: JoinHandle<()>,
+    remembering: JoinHandle<()>,
     following_realm: JoinHandle<()>,
     writing_uses: JoinHandle<()>,
     folding_metrics: JoinHandle<()>,
@@ -67,6 +68,7 @@ impl Server {
         let following_realm = tokio::spawn(app.watch.clone().run(until(stopped.clone())));
         let writing_uses = tokio::spawn(app.tokens.uses.clone().run(until(stopped.clone())));
         let folding_metrics = tokio::spawn(app.metrics.clone().run(until(stopped.clone())));
+        let remembering = tokio::spawn(remember(app.clone(), stopped.clone()));
         let watching = tokio::spawn(watch_changes(app.clone(), stopped));
         Ok(Self {
             address,
@@ -74,6 +76,7 @@ impl Server {
             stop,
             listening,
             watching,
+            remembering,
             following_realm,
             writing_uses,
             folding_metrics,
@@ -95,9 +98,15 @@ impl Server {
             abort.abort();
         }
         let close = async {
-            let loops =
-                (self.watching, self.following_realm, self.writing_uses, self.folding_metrics);
-            let _ = tokio::join!(loops.0, loops.1, loops.2, loops.3);
+            for task in [
+                self.watching,
+                self.remembering,
+                self.following_realm,
+                self.writing_uses,
+                self.folding_metrics,
+            ] {
+                let _ = task.await;
+            }
             if let Err(error) = self.app.tokens.uses.write_all().await {
                 tracing::warn!(
                     error = &error as &dyn std::error::Error,
@@ -110,6 +119,19 @@ impl Server {
             tracing::warn!(
                 "the store did not answer within {CLOSE:?}; its connections are cut off"
             );
+        }
+    }
+}
+
+/// Without it each token's first use is a look into the store.
+async fn remember(app: App, stopped: watch::Receiver<bool>) {
+    let now = app.clock.now();
+    tokio::select! {
+        () = until(stopped) => {}
+        outcome = app.store.remember_live(now) => {
+            if let Err(error) = outcome {
+                tracing::warn!(error = &error as &dyn std::error::Error, "live tokens are not remembered ahead of their use");
+            }
         }
     }
 }

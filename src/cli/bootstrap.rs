@@ -63,7 +63,7 @@ impl Bootstrap {
         let credentials = self.credentials()?;
         let written = self.write_config.clone().filter(|path| path.exists());
         let settings = BootstrapSettings::load(&self.settings.sources(written))?;
-        logging::start(settings.log_format);
+        let _lines = logging::start(settings.log_format);
         let keycloak = Keycloak::new(http_client()?, settings.realm.clone(), credentials);
         let mode = if self.dry_run { Mode::DryRun } else { Mode::Apply };
         let clock = Clock::system();

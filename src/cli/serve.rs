@@ -22,7 +22,7 @@ impl Serve {
     pub(super) async fn run(self) -> anyhow::Result<()> {
         let sources = self.settings.sources_with(None, vec![("server.listen", self.listen)]);
         let settings = Settings::load(&sources)?;
-        logging::start(settings.log_format);
+        let _lines = logging::start(settings.log_format);
         // Before the start, so that a signal during it is not lost.
         let mut terminate = signal(SignalKind::terminate())?;
         let mut interrupt = signal(SignalKind::interrupt())?;

@@ -17,8 +17,8 @@ use super::reason::Reason;
 use super::token::Token;
 use super::{Failure, Refusal};
 
-/// Bytes of prepared tokens; some ten thousand of a usual size.
-const MAX_GOOD: u64 = 32 * 1024 * 1024;
+/// Bytes of prepared tokens; some twenty thousand of a usual size.
+const MAX_GOOD: u64 = 64 * 1024 * 1024;
 /// Nothing of a token changes; but what nobody uses need not stay.
 const GOOD_FOR: Duration = Duration::from_mins(5);
 /// Refused tokens, a hundred bytes each.

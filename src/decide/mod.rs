@@ -28,7 +28,7 @@ pub use token::{AccessToken, Identity, Kind, Pat, Token};
 pub use uses::Uses;
 
 use crate::audit::{self, Event, Teller};
-use crate::clock::Clock;
+use crate::clock::{Clock, Timestamp};
 use crate::error::{Code, Error};
 use crate::id::{PatId, UserId};
 use crate::keys::KeyRing;
@@ -36,7 +36,7 @@ use crate::owner::AuthorityRule;
 use crate::principal::{Origin, Principal};
 use crate::store::{FamilyBurned, Standing, Store};
 use crate::verify::{
-    self, Algorithm, CheckError, Claims, DEFAULT_MAX_BYTES, JwksCache, Rules, UnverifiedHeader,
+    self, Algorithm, CheckError, Claims, DEFAULT_MAX_BYTES, JwksCache, Rules, UnverifiedToken,
 };
 use cache::{Hash, Tokens};
 
@@ -218,11 +218,11 @@ impl Decider {
     /// The claims of a token under a key of ours, whether or not its time is over: to say what it was.
     pub async fn read(&self, token: &str) -> Result<Claims, Refusal> {
         let rules = self.personal_access_token.clone().at_any_time();
-        let header = UnverifiedHeader::parse(token, rules.max_bytes).map_err(Reason::from)?;
-        if !self.keys.is_ours(&header.kid) {
+        let token = UnverifiedToken::parse(token, rules.max_bytes).map_err(Reason::from)?;
+        if !self.keys.is_ours(&token.header().kid) {
             return Err(Reason::NotAPat.into());
         }
-        self.verify(token, &rules).await
+        self.verify(&token, &rules).await
     }
 
     /// Whether an access token is meant for Hallpass itself.
@@ -282,8 +282,9 @@ impl Decider {
         hash: Hash,
         generation: u64,
     ) -> Result<Arc<Token>, Refusal> {
-        let header = UnverifiedHeader::parse(text, DEFAULT_MAX_BYTES).map_err(Reason::from)?;
-        let ours = self.keys.is_ours(&header.kid);
+        let unverified = UnverifiedToken::parse(text, DEFAULT_MAX_BYTES).map_err(Reason::from)?;
+        let kid = &*unverified.header().kid;
+        let ours = self.keys.is_ours(kid);
         if !ours && accepts == Accepts::Pats {
             return Err(Reason::NotAPat.into());
         }
@@ -291,30 +292,39 @@ impl Decider {
             return Err(reason.into());
         }
         let check = async {
-            let found =
-                if ours { self.new_pat(text).await } else { self.new_access_token(text).await };
-            found.map(|token| token.found_under(&header.kid, generation))
+            let token = if ours {
+                self.new_pat(&unverified).await
+            } else {
+                self.new_access_token(&unverified).await
+            };
+            token.map(|token| token.found_under(kid, generation))
         };
         self.tokens.find_out(hash, generation, check).await
     }
 
-    async fn new_pat(&self, text: &str) -> Result<Token, Refusal> {
-        let claims = self.verify(text, &self.personal_access_token).await?;
+    async fn new_pat(&self, token: &UnverifiedToken<'_>) -> Result<Token, Refusal> {
+        let claims = self.verify(token, &self.personal_access_token).await?;
         let id = PatId::parse(&claims.jti).ok_or(Reason::Unknown)?;
         let owner = UserId::new(&*claims.sub);
-        let record = self.store.find_token_to_remember(&owner, id).await.map_err(Error::from)?;
-        Ok(Token::pat(id, claims, &record.ok_or(Reason::Unknown)?)?)
+        let ends_at = Timestamp::from_seconds(claims.exp);
+        if self.store.is_known_as_plain(&owner, id, ends_at) && token::says_username(&claims) {
+            return Ok(Token::plain_pat(id, claims)?);
+        }
+        // Boxed, as above.
+        let record = Box::pin(self.store.find_token_to_remember(&owner, id)).await;
+        let record = record.map_err(Error::from)?.ok_or(Reason::Unknown)?;
+        Ok(Token::pat(id, claims, &record)?)
     }
 
-    async fn new_access_token(&self, text: &str) -> Result<Token, Refusal> {
-        let claims = self.verify(text, &self.access_token).await?;
+    async fn new_access_token(&self, token: &UnverifiedToken<'_>) -> Result<Token, Refusal> {
+        let claims = self.verify(token, &self.access_token).await?;
         let authority = self.authority.read(&claims.rest);
         Ok(Token::access_token(claims, authority))
     }
 
-    async fn verify(&self, token: &str, rules: &Rules) -> Result<Claims, Refusal> {
+    async fn verify(&self, token: &UnverifiedToken<'_>, rules: &Rules) -> Result<Claims, Refusal> {
         let now = self.clock.now().seconds();
-        verify::check(&self.jwks, token, rules, now).await.map_err(|error| match error {
+        verify::check_parsed(&self.jwks, token, rules, now).await.map_err(|error| match error {
             CheckError::Rejected(rejection) => Reason::from(rejection).into(),
             CheckError::KeysUnavailable => Error::new(
                 Code::KeycloakUnavailable,

@@ -4,6 +4,7 @@ use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use axum::http::HeaderValue;
 use bytes::Bytes;
 use ipnet::IpNet;
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
@@ -19,6 +20,8 @@ use crate::verify::Claims;
 
 /// Whatever is not visible ASCII, the comma that stands between roles, and the sign that this is written with.
 const IN_HEADER: &AsciiSet = &CONTROLS.add(b' ').add(b',').add(b'%');
+/// The claim of the name at login.
+const USERNAME: &str = "preferred_username";
 
 /// A token that is what it says, as far as its signature goes.
 pub struct Token {
@@ -74,20 +77,20 @@ pub struct AccessToken {
     pub impersonated: bool,
 }
 
-/// The values of the headers that say who calls, encoded as such.
+/// The values of the headers that say who calls, encoded as such. A clone shares them.
 pub struct Identity {
     /// The user's id.
-    pub user_id: Bytes,
+    pub user_id: HeaderValue,
     /// The name at login.
-    pub username: Bytes,
+    pub username: HeaderValue,
     /// The email address.
-    pub email: Bytes,
+    pub email: HeaderValue,
     /// The roles, with commas between.
-    pub roles: Bytes,
+    pub roles: HeaderValue,
     /// The scope.
-    pub scope: Bytes,
+    pub scope: HeaderValue,
     /// The token's id.
-    pub token_id: Bytes,
+    pub token_id: HeaderValue,
 }
 
 impl Pat {
@@ -113,15 +116,23 @@ impl Token {
                 .as_ref()
                 .map(|networks| networks.iter().filter_map(|text| text.parse().ok()).collect()),
         };
-        let username = claim(&claims, "preferred_username").unwrap_or(&record.username).to_owned();
+        let username = claim(&claims, USERNAME).unwrap_or(&record.username).to_owned();
         let ends_at = Timestamp::from_seconds(claims.exp).min(record.expires_at);
         let introspection = introspection(&claims, &username)?;
         Ok(Self { introspection, ends_at, ..Self::new(claims, username, Kind::Pat(pat)) })
     }
 
+    /// A personal access token whose record adds nothing to its claims, which say the username.
+    pub(super) fn plain_pat(id: PatId, claims: Claims) -> Result<Self, Error> {
+        let pat = Pat { id, narrowed: false, narrowed_in_audience: false, networks: None };
+        let username = claim(&claims, USERNAME).unwrap_or_default().to_owned();
+        let introspection = introspection(&claims, &username)?;
+        Ok(Self { introspection, ..Self::new(claims, username, Kind::Pat(pat)) })
+    }
+
     /// An access token of the realm.
     pub(super) fn access_token(claims: Claims, authority: Authority) -> Self {
-        let username = claim(&claims, "preferred_username").unwrap_or_default().to_owned();
+        let username = claim(&claims, USERNAME).unwrap_or_default().to_owned();
         let kind = Kind::AccessToken(AccessToken {
             client_id: claims.azp.clone().unwrap_or_default(),
             authority,
@@ -134,13 +145,21 @@ impl Token {
         let roles = roles(&claims.rest);
         let scope = claim(&claims, "scope").unwrap_or_default();
         let encoded: Vec<_> = roles.iter().map(|role| encode(role)).collect();
+        let [user_id, username_header, email, roles_header, scope_header, token_id] = headers([
+            &encode(&claims.sub),
+            &encode(&username),
+            &encode(claim(&claims, "email").unwrap_or_default()),
+            &encoded.join(","),
+            &encode(scope),
+            &encode(&claims.jti),
+        ]);
         let identity = Identity {
-            user_id: encode(&claims.sub).into(),
-            username: encode(&username).into(),
-            email: encode(claim(&claims, "email").unwrap_or_default()).into(),
-            roles: encoded.join(",").into(),
-            scope: encode(scope).into(),
-            token_id: encode(&claims.jti).into(),
+            user_id,
+            username: username_header,
+            email,
+            roles: roles_header,
+            scope: scope_header,
+            token_id,
         };
         Self {
             scopes: scope.split_ascii_whitespace().map(str::to_owned).collect(),
@@ -196,7 +215,7 @@ impl Token {
         const ITSELF: usize = 1024;
         let texts = [&self.roles, &self.scopes, &self.audience].into_iter().flatten();
         let Identity { user_id, username, email, roles, scope, token_id } = &self.identity;
-        let identity = [user_id, username, email, roles, scope, token_id].map(Bytes::len);
+        let identity = [user_id, username, email, roles, scope, token_id].map(HeaderValue::len);
         let bytes = texts.map(|text| text.len() + size_of::<String>()).sum::<usize>()
             + identity.iter().sum::<usize>()
             + self.introspection.len()
@@ -207,12 +226,28 @@ impl Token {
     }
 }
 
+/// Whether the claims say the name at login, or the record has to.
+pub(super) fn says_username(claims: &Claims) -> bool {
+    claim(claims, USERNAME).is_some()
+}
+
 fn claim<'a>(claims: &'a Claims, name: &str) -> Option<&'a str> {
     claims.rest.get(name).and_then(Value::as_str)
 }
 
 fn encode(text: &str) -> String {
     utf8_percent_encode(text, IN_HEADER).to_string()
+}
+
+/// Values of headers from what is encoded, and so visible ASCII. They share one piece of memory: each answer takes them all.
+fn headers<const N: usize>(encoded: [&str; N]) -> [HeaderValue; N] {
+    let all = Bytes::from(encoded.concat());
+    let mut begin = 0;
+    encoded.map(|text| {
+        let value = all.slice(begin..begin + text.len());
+        begin += text.len();
+        HeaderValue::from_maybe_shared(value).unwrap_or(HeaderValue::from_static(""))
+    })
 }
 
 /// The roles as Keycloak's mappers write them. What is malformed gives none.

@@ -18,7 +18,7 @@ use crate::store::{Store, StoreError, TokenUse};
 const WRITE_INTERVAL: Duration = Duration::from_secs(1);
 /// How long a token is not written again.
 const REST: Duration = Duration::from_mins(1);
-/// How many uses are written in one transaction.
+/// How many uses are written in one transaction. With more of them, SQLite takes longer for each: it looks for each parameter by name.
 const BATCH: usize = 100;
 /// How many tokens are noted at most, while the store is away.
 const MAX_WAITING: usize = 100_000;

@@ -38,7 +38,7 @@ impl FromRequestParts<App> for Caller {
         let found = principal(app, &parts.headers, &context.origin).await;
         let principal = found.map_err(|error| count_failure(app, context, error))?;
         let _ = context.caller.set(principal.user_id.clone());
-        Ok(Self { principal, origin: context.origin.clone() })
+        Ok(Self { principal, origin: context.origin })
     }
 }
 

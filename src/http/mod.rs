@@ -17,12 +17,11 @@ mod public_keys;
 mod trace;
 
 use axum::Router;
-use axum::middleware;
-use tower_http::catch_panic::CatchPanicLayer;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 pub use openapi::document;
+pub use trace::REQUEST_LOG;
 
 use crate::app::App;
 use crate::error::{Code, Error};
@@ -82,7 +81,6 @@ pub fn router(app: App) -> Router {
         .method_not_allowed_fallback(async || {
             Problem(Error::new(Code::MethodNotAllowed, "This path does not take this method."))
         })
-        .layer(CatchPanicLayer::custom(problem::panicked))
-        .layer(middleware::from_fn_with_state(app.clone(), trace::trace))
+        .layer(trace::TraceLayer(app.clone()))
         .with_state(app)
 }

@@ -38,7 +38,7 @@ impl IntoResponse for Problem {
 
 /// What went wrong, as every endpoint under `/api` says it (RFC 9457).
 #[derive(Serialize, ToSchema)]
-pub(super) struct ProblemDocument {
+pub(super) struct ProblemDocument<'a> {
     /// The address of a page that explains the code.
     #[serde(rename = "type")]
     kind: String,
@@ -47,21 +47,21 @@ pub(super) struct ProblemDocument {
     /// The HTTP status.
     status: u16,
     /// What happened this time.
-    detail: String,
+    detail: &'a str,
     /// The stable code.
     code: &'static str,
     /// Each field that is wrong.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    errors: Vec<FieldProblem>,
+    errors: Vec<FieldProblem<'a>>,
 }
 
 /// One field that is wrong.
 #[derive(Serialize, ToSchema)]
-struct FieldProblem {
+struct FieldProblem<'a> {
     /// Its name.
-    field: String,
+    field: &'a str,
     /// What is wrong with it.
-    message: String,
+    message: &'a str,
 }
 
 pub(super) fn render(error: &Error, public_url: &str) -> Response {
@@ -70,12 +70,12 @@ pub(super) fn render(error: &Error, public_url: &str) -> Response {
     let errors = error
         .fields()
         .iter()
-        .map(|field| FieldProblem { field: field.field.clone(), message: field.message.clone() });
+        .map(|field| FieldProblem { field: &field.field, message: &field.message });
     let document = ProblemDocument {
         kind: format!("{public_url}/problems/{}", code.name()),
         title: code.title(),
         status: status.as_u16(),
-        detail: error.to_string(),
+        detail: error.detail(),
         code: code.name(),
         errors: errors.collect(),
     };
@@ -118,7 +118,7 @@ pub(super) const fn status(kind: Kind) -> StatusCode {
 }
 
 /// A panic ends its request, not the process; its message stays out of the answer.
-#[expect(clippy::needless_pass_by_value, reason = "the layer's signature")]
+#[expect(clippy::needless_pass_by_value, reason = "it is what was thrown")]
 pub(super) fn panicked(panic: Box<dyn Any + Send + 'static>) -> Response {
     let text = panic
         .downcast_ref::<&str>()

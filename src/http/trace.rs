@@ -1,24 +1,33 @@
 //! Around every request: its id, the caller's address, one log line, its count, and the rendering of errors.
 
+use std::any::Any;
+use std::convert::Infallible;
 use std::error::Error as StdError;
+use std::future::poll_fn;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::{Pin, pin};
 use std::sync::{Arc, OnceLock};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
-use axum::extract::{ConnectInfo, MatchedPath, Request, State};
+use axum::extract::{ConnectInfo, MatchedPath, Request};
 use axum::http::header::ALLOW;
-use axum::http::{Extensions, HeaderMap, HeaderName, HeaderValue, StatusCode};
-use axum::middleware::Next;
+use axum::http::{Extensions, HeaderMap, HeaderName, Method, StatusCode};
 use axum::response::Response;
 use ipnet::IpNet;
 use tokio::time::Instant;
+use tower::{Layer, Service};
 
 use super::{oauth, problem};
 use crate::app::App;
 use crate::decide::Reason;
 use crate::error::Error;
-use crate::id::{UserId, uuid_at};
+use crate::id::{RequestId, UserId};
 use crate::principal::Origin;
+
+/// The target of the lines of requests.
+pub const REQUEST_LOG: &str = "hallpass::request";
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
@@ -39,48 +48,121 @@ impl RequestContext {
     }
 }
 
-/// The outermost layer.
-pub(super) async fn trace(State(app): State<App>, mut request: Request, next: Next) -> Response {
-    let started = Instant::now();
-    let request_id = uuid_at(app.clock.now()).to_string();
-    let address = caller_address(&request, &app.settings.server.trusted_proxies);
-    let context = RequestContext {
-        origin: Origin { address, request_id: request_id.clone() },
-        caller: Arc::default(),
-    };
-    request.extensions_mut().insert(context.clone());
-    let method = request.method().clone();
-    // The pattern, not the path: a path may hold what somebody pasted by mistake.
-    let route = request.extensions().get::<MatchedPath>().map(|route| route.as_str().to_owned());
+/// The outermost layer. As a service of its own and not by [`axum::middleware::from_fn`], which boxes and copies each
+/// request and each answer once more.
+#[derive(Clone)]
+pub(super) struct TraceLayer(pub(super) App);
 
-    let oauth = request.uri().path().starts_with(oauth::BASE);
+/// What [`TraceLayer`] makes of a service.
+#[derive(Clone)]
+pub(super) struct Trace<S> {
+    app: App,
+    inner: S,
+}
 
-    let mut response = next.run(request).await;
-    let error = response.extensions_mut().remove::<Arc<Error>>();
-    let reason = response.extensions_mut().remove::<Reason>();
-    let reason = reason.or_else(|| error.as_deref().and_then(reason_of));
-    if let Some(error) = &error {
-        // RFC 9110 §15.5.6: a 405 says which methods are allowed; the router knows.
-        let allow = response.headers_mut().remove(ALLOW);
-        response = if oauth {
-            oauth::render(error)
-        } else {
-            problem::render(error, app.settings.server.public_url.as_str())
-        };
-        response.headers_mut().extend(allow.map(|allow| (ALLOW, allow)));
+impl<S> Layer<S> for TraceLayer {
+    type Service = Trace<S>;
+
+    fn layer(&self, inner: S) -> Trace<S> {
+        Trace { app: self.0.clone(), inner }
     }
-    let (status, duration) = (response.status(), started.elapsed());
-    app.requests.count(method.as_str(), route.as_deref(), status.as_u16(), duration);
-    log(&context, &method, route.as_deref(), status, error.as_deref(), reason, duration);
-    if let Ok(value) = HeaderValue::from_str(&request_id) {
-        response.headers_mut().insert(REQUEST_ID, value);
+}
+
+impl<S> Service<Request> for Trace<S>
+where
+    S: Service<Request, Response = Response, Error = Infallible> + Send,
+    S::Future: Send + 'static,
+{
+    type Response = Response;
+    type Error = Infallible;
+    type Future = Pin<Box<dyn Future<Output = Result<Response, Infallible>> + Send>>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        self.inner.poll_ready(context)
     }
-    response
+
+    fn call(&mut self, mut request: Request) -> Self::Future {
+        let (app, traced) = (self.app.clone(), Traced::begin(&self.app, &mut request));
+        let answer = catch_unwind(AssertUnwindSafe(|| self.inner.call(request)));
+        Box::pin(async move {
+            let response = match answer {
+                Ok(answer) => unless_it_panics(answer).await,
+                Err(panic) => Err(panic),
+            };
+            let response = response.unwrap_or_else(problem::panicked);
+            Ok(traced.end(&app, response))
+        })
+    }
+}
+
+/// A panic ends its request, not the connection, on which there may be others.
+async fn unless_it_panics<F>(answer: F) -> Result<Response, Box<dyn Any + Send>>
+where
+    F: Future<Output = Result<Response, Infallible>>,
+{
+    let mut answer = pin!(answer);
+    poll_fn(|context| match catch_unwind(AssertUnwindSafe(|| answer.as_mut().poll(context))) {
+        Ok(poll) => poll.map(|Ok(response)| Ok(response)),
+        Err(panic) => Poll::Ready(Err(panic)),
+    })
+    .await
+}
+
+/// A request under way.
+struct Traced {
+    started: Instant,
+    context: RequestContext,
+    method: Method,
+    /// The pattern, not the path: a path may hold what somebody pasted by mistake.
+    route: Option<MatchedPath>,
+    /// Errors are OAuth's there.
+    oauth: bool,
+}
+
+impl Traced {
+    fn begin(app: &App, request: &mut Request) -> Self {
+        let started = Instant::now();
+        let request_id = RequestId::new(app.clock.now());
+        let address = caller_address(request, &app.settings.server.trusted_proxies);
+        let context =
+            RequestContext { origin: Origin { address, request_id }, caller: Arc::default() };
+        request.extensions_mut().insert(context.clone());
+        Self {
+            started,
+            context,
+            method: request.method().clone(),
+            route: request.extensions().get().cloned(),
+            oauth: request.uri().path().starts_with(oauth::BASE),
+        }
+    }
+
+    fn end(self, app: &App, mut response: Response) -> Response {
+        let error = response.extensions_mut().remove::<Arc<Error>>();
+        let reason = response.extensions_mut().remove::<Reason>();
+        let reason = reason.or_else(|| error.as_deref().and_then(reason_of));
+        if let Some(error) = &error {
+            // RFC 9110 §15.5.6: a 405 says which methods are allowed; the router knows.
+            let allow = response.headers_mut().remove(ALLOW);
+            response = if self.oauth {
+                oauth::render(error)
+            } else {
+                problem::render(error, app.settings.server.public_url.as_str())
+            };
+            response.headers_mut().extend(allow.map(|allow| (ALLOW, allow)));
+        }
+        let (status, duration) = (response.status(), self.started.elapsed());
+        let route = self.route.as_ref().map(MatchedPath::as_str);
+        app.requests.count(self.method.as_str(), route, status.as_u16(), duration);
+        log(&self.context, &self.method, route, status, error.as_deref(), reason, duration);
+        let request_id = self.context.origin.request_id.into();
+        response.headers_mut().insert(REQUEST_ID, request_id);
+        response
+    }
 }
 
 fn log(
     context: &RequestContext,
-    method: &axum::http::Method,
+    method: &Method,
     route: Option<&str>,
     status: StatusCode,
     error: Option<&Error>,
@@ -88,12 +170,11 @@ fn log(
     duration: Duration,
 ) {
     let code = error.map(|error| error.code().name());
-    let cause = error.map(Error::chain).filter(|chain| !chain.is_empty());
     let duration_us = u64::try_from(duration.as_micros()).unwrap_or(u64::MAX);
     macro_rules! line {
         ($level:ident) => {
             tracing::$level!(
-                target: "hallpass::request",
+                target: REQUEST_LOG,
                 request_id = %context.origin.request_id,
                 %method,
                 route,
@@ -103,7 +184,7 @@ fn log(
                 user_id = context.caller.get().map(UserId::as_str),
                 code,
                 reason = reason.map(Reason::code),
-                cause,
+                cause = error.map(Error::chain).filter(|chain| !chain.is_empty()),
             )
         };
     }
@@ -155,6 +236,8 @@ fn address(entry: &[u8]) -> Option<IpAddr> {
 
 #[cfg(test)]
 mod tests {
+    use axum::http::HeaderValue;
+
     use super::*;
 
     fn caller(peer: &str, forwarded: &[&str]) -> String {

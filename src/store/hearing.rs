@@ -4,22 +4,26 @@
 //!    process that numbered one. What is remembered of the tokens in them is forgotten.
 //! 2. What is remembered counts only while the last good look *began* at most 750 ms ago. Longer than that, the database
 //!    is asked for each request: so nothing is older than a second, however the connection fails.
-//! 3. Other changes wait for the service's loop, which follows them.
+//! 3. At a start, the standing of all live tokens is read in the background.
+//! 4. Other changes wait for the service's loop, which follows them.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use tokio::time::{Instant, timeout};
+use tokio::time::{Instant, sleep, timeout};
 
-use super::statuses::Statuses;
+use super::statuses::{MAX_REMEMBERED, Plain, Status, Statuses};
 use super::{Change, ChangeKind, Standing, Store, StoreError, TokenRecord};
+use crate::clock::Timestamp;
 use crate::id::{PatId, UserId};
 
 /// How old the beginning of the last good look may be.
 const FRESH: Duration = Duration::from_millis(750);
 /// How long the answer to a change waits until it is heard here; after that nothing is taken from memory.
 const PATIENCE: Duration = Duration::from_millis(500);
+/// How many tokens are read at a time.
+const PAGE: u32 = 1000;
 
 pub(super) struct Hearing {
     statuses: Statuses,
@@ -119,15 +123,15 @@ impl Store {
     pub async fn get_standing(&self, id: PatId) -> Result<Standing, StoreError> {
         let Hearing { statuses, .. } = &*self.hearing;
         if self.hearing.is_fresh()
-            && let Some(standing) = statuses.find(id)
+            && let Some(status) = statuses.find(id)
         {
-            return Ok(standing);
+            return Ok(status.standing);
         }
         let ticket = statuses.ticket(id);
         // Boxed: what is seldom done would be moved about with what is done for each request.
-        let standing = Box::pin(self.read_standing(id)).await?;
-        statuses.keep(id, standing, ticket);
-        Ok(standing)
+        let status = Box::pin(self.read_status(id)).await?;
+        statuses.keep(id, status, ticket);
+        Ok(status.standing)
     }
 
     /// The owner's token of this id, whose standing is remembered.
@@ -140,7 +144,7 @@ impl Store {
         let ticket = statuses.ticket(id);
         let found = self.find_token(owner, id).await?;
         if let Some(record) = &found {
-            statuses.keep(id, record.standing(), ticket);
+            statuses.keep(id, record.to_remember(), ticket);
         }
         Ok(found)
     }
@@ -148,6 +152,33 @@ impl Store {
     /// Remembers that a token is revoked for good, whatever else its record says.
     pub fn note_ended_for_good(&self, id: PatId) {
         let statuses = &self.hearing.statuses;
-        statuses.keep(id, Standing::Revoked, statuses.ticket(id));
+        let ended = Status { standing: Standing::Revoked, plain: None };
+        statuses.keep(id, ended, statuses.ticket(id));
+    }
+
+    /// Whether this token of the owner's, which says that it ends then, has a record that narrows nothing. `false` where
+    /// that is not remembered.
+    #[must_use]
+    pub fn is_known_as_plain(&self, owner: &UserId, id: PatId, ends_at: Timestamp) -> bool {
+        let known = self.hearing.statuses.find(id).and_then(|status| status.plain);
+        known == Some(Plain::new(owner.as_str(), ends_at))
+    }
+
+    /// Remembers the tokens that are live, so that their first use after a start costs no look into the database. Takes at
+    /// most half of the time of a processor.
+    pub async fn remember_live(&self, now: Timestamp) -> Result<(), StoreError> {
+        // What was read before the first look is forgotten by it.
+        self.hear().await?;
+        let (mut oldest, mut remembered) = (None, 0);
+        while remembered < MAX_REMEMBERED {
+            let (began, tickets) = (Instant::now(), self.hearing.statuses.tickets());
+            let some = self.list_statuses_before(oldest, now, PAGE).await?;
+            let Some((last, _)) = some.last() else { break };
+            self.hearing.statuses.keep_all(&some, &tickets);
+            oldest = Some(*last);
+            remembered += some.len();
+            sleep(began.elapsed()).await;
+        }
+        Ok(())
     }
 }

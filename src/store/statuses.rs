@@ -5,18 +5,21 @@
 //! 3. There are two halves. When the young one is full it becomes the old one, and what nobody asked for in
 //!    the meantime is gone: so the memory is bounded, without a list of who came when.
 //!
-//! An entry is 32 bytes and what a hash table needs around them: a million of them fit where a general cache holds a
+//! An entry is 48 bytes and what a hash table needs around them: a million of them fit where a general cache holds a
 //! tenth of that.
 
 use std::collections::HashMap;
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::Standing;
+use crate::clock::Timestamp;
 use crate::id::PatId;
 
-const SHARDS: usize = 64;
+/// A full half of a shard is then just short of where its table would grow.
+const SHARDS: usize = 72;
 /// The most that are remembered.
-const MAX_REMEMBERED: usize = 1_000_000;
+pub(super) const MAX_REMEMBERED: usize = 1_000_000;
 
 pub(super) struct Statuses {
     shards: Box<[Mutex<Shard>]>,
@@ -24,12 +27,40 @@ pub(super) struct Statuses {
     half: usize,
 }
 
+/// What is remembered of a token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Status {
+    pub(super) standing: Standing,
+    pub(super) plain: Option<Plain>,
+}
+
+/// A token that is not narrowed: beside its standing its record says nothing that the token does not say itself, if they
+/// agree in this.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Plain {
+    owner: u32,
+    expires_at: u32,
+}
+
+impl Plain {
+    pub(super) fn new(owner: &str, expires_at: Timestamp) -> Self {
+        let mut hasher = DefaultHasher::new();
+        owner.hash(&mut hasher);
+        let [.., a, b, c, d] = hasher.finish().to_be_bytes();
+        // Up to the year 2106; of what is beyond, nothing agrees.
+        let expires_at = u32::try_from(expires_at.seconds()).unwrap_or(0);
+        Self { owner: u32::from_be_bytes([a, b, c, d]), expires_at }
+    }
+}
+
+type Table = HashMap<u128, Status, foldhash::fast::RandomState>;
+
 #[derive(Default)]
 struct Shard {
     /// How often something was forgotten here.
     forgotten: u64,
-    young: HashMap<u128, Standing>,
-    old: HashMap<u128, Standing>,
+    young: Table,
+    old: Table,
 }
 
 /// Proof of when a standing was read, taken before.
@@ -46,25 +77,36 @@ impl Statuses {
         Self { shards, half: (max / SHARDS / 2).max(1) }
     }
 
-    pub(super) fn find(&self, id: PatId) -> Option<Standing> {
+    pub(super) fn find(&self, id: PatId) -> Option<Status> {
         let mut shard = self.shard(id);
-        if let Some(standing) = shard.young.get(&id.bits()) {
-            return Some(*standing);
+        if let Some(status) = shard.young.get(&id.bits()) {
+            return Some(*status);
         }
-        let standing = shard.old.remove(&id.bits())?;
-        self.insert(&mut shard, id, standing);
-        Some(standing)
+        let status = shard.old.remove(&id.bits())?;
+        self.insert(&mut shard, id, status);
+        Some(status)
     }
 
     pub(super) fn ticket(&self, id: PatId) -> Ticket {
         Ticket(self.shard(id).forgotten)
     }
 
-    pub(super) fn keep(&self, id: PatId, standing: Standing, ticket: Ticket) {
+    pub(super) fn keep(&self, id: PatId, status: Status, ticket: Ticket) {
         let mut shard = self.shard(id);
         if shard.forgotten == ticket.0 {
             shard.old.remove(&id.bits());
-            self.insert(&mut shard, id, standing);
+            self.insert(&mut shard, id, status);
+        }
+    }
+
+    /// Tickets for whatever is read next.
+    pub(super) fn tickets(&self) -> Vec<Ticket> {
+        self.shards.iter().map(|shard| Ticket(lock(shard).forgotten)).collect()
+    }
+
+    pub(super) fn keep_all(&self, statuses: &[(PatId, Status)], tickets: &[Ticket]) {
+        for (id, status) in statuses {
+            self.keep(*id, *status, tickets[shard_of(*id)]);
         }
     }
 
@@ -82,18 +124,22 @@ impl Statuses {
         }
     }
 
-    fn insert(&self, shard: &mut Shard, id: PatId, standing: Standing) {
+    fn insert(&self, shard: &mut Shard, id: PatId, status: Status) {
         if shard.young.len() >= self.half && !shard.young.contains_key(&id.bits()) {
             shard.old = std::mem::take(&mut shard.young);
         }
-        shard.young.insert(id.bits(), standing);
+        shard.young.insert(id.bits(), status);
     }
 
-    /// By the random end of the id; its beginning is a time.
     fn shard(&self, id: PatId) -> MutexGuard<'_, Shard> {
-        let number = usize::try_from(id.bits() % SHARDS as u128).unwrap_or_default();
-        lock(&self.shards[number])
+        lock(&self.shards[shard_of(id)])
     }
+}
+
+/// By the random end of the id; its beginning is a time.
+fn shard_of(id: PatId) -> usize {
+    let end = id.bits() & u128::from(u32::MAX);
+    usize::try_from(end).unwrap_or_default() % SHARDS
 }
 
 fn lock(shard: &Mutex<Shard>) -> MutexGuard<'_, Shard> {
@@ -110,8 +156,10 @@ mod tests {
         PatId::from(Uuid::from_u128(number as u128))
     }
 
+    const REVOKED: Status = Status { standing: Standing::Revoked, plain: None };
+
     fn keep(statuses: &Statuses, number: usize) {
-        statuses.keep(id(number), Standing::Revoked, statuses.ticket(id(number)));
+        statuses.keep(id(number), REVOKED, statuses.ticket(id(number)));
     }
 
     #[test]
@@ -119,13 +167,13 @@ mod tests {
         let statuses = Statuses::new();
         let ticket = statuses.ticket(id(1));
         statuses.forget(id(1));
-        statuses.keep(id(1), Standing::Revoked, ticket);
+        statuses.keep(id(1), REVOKED, ticket);
         assert_eq!(statuses.find(id(1)), None);
         keep(&statuses, 1);
-        assert_eq!(statuses.find(id(1)), Some(Standing::Revoked));
+        assert_eq!(statuses.find(id(1)), Some(REVOKED));
         let ticket = statuses.ticket(id(1));
         statuses.forget_all();
-        statuses.keep(id(1), Standing::Revoked, ticket);
+        statuses.keep(id(1), REVOKED, ticket);
         assert_eq!(statuses.find(id(1)), None);
     }
 
@@ -147,7 +195,26 @@ mod tests {
     }
 
     #[test]
+    fn of_many_that_were_read_together_those_that_changed_meanwhile_are_not_kept() {
+        let statuses = Statuses::new();
+        let tickets = statuses.tickets();
+        statuses.forget(id(1));
+        statuses.keep_all(&[(id(1), REVOKED), (id(2), REVOKED)], &tickets);
+        assert_eq!(statuses.find(id(1)), None);
+        assert_eq!(statuses.find(id(2)), Some(REVOKED));
+    }
+
+    #[test]
+    fn a_plain_token_agrees_in_owner_and_end() {
+        let plain = |owner, seconds| Plain::new(owner, Timestamp::from_seconds(seconds));
+        assert_eq!(plain("a", 7), Plain::new("a", Timestamp::from_millis(7_999)));
+        for other in [plain("b", 7), plain("a", 8), plain("", 7)] {
+            assert_ne!(plain("a", 7), other);
+        }
+    }
+
+    #[test]
     fn an_entry_is_small() {
-        assert!(size_of::<(u128, Standing)>() <= 32);
+        assert!(size_of::<(u128, Status)>() <= 48);
     }
 }

@@ -11,6 +11,7 @@ mod postgres;
 mod races;
 mod signing_keys;
 mod sqlite;
+mod standing;
 mod text;
 mod tokens;
 

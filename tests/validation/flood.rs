@@ -5,8 +5,9 @@ use std::time::{Duration, Instant};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use hallpass::app::App;
-use hallpass::clock::Clock;
+use hallpass::clock::{Clock, Timestamp};
 use hallpass::decide::{Accepts, Fill, Presented, Reason, Refusal};
+use hallpass::id::RequestId;
 use hallpass::principal::Origin;
 
 use crate::support::{Database, TestRealm, TestServer};
@@ -26,7 +27,10 @@ impl Bench {
     async fn beside(server: &TestServer) -> Self {
         let settings = server.realm.settings(&server.database, &[]);
         let app = App::build(settings, Clock::system()).await.unwrap();
-        let origin = Origin { address: [192, 0, 2, 1].into(), request_id: "flood".to_owned() };
+        let origin = Origin {
+            address: [192, 0, 2, 1].into(),
+            request_id: RequestId::new(Timestamp::from_millis(0)),
+        };
         Self { app, origin }
     }
 

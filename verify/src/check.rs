@@ -1,6 +1,6 @@
 //! The decision on one token.
 //!
-//! 1. Form and header, see [`UnverifiedHeader`](crate::UnverifiedHeader).
+//! 1. Form and header, see [`UnverifiedToken`].
 //! 2. Algorithm: named by the header, allowed by the rules and by the key (RFC 8725 §3.1).
 //! 3. Signature.
 //! 4. Claims: issuer, type, audience, times (RFC 7519 §4.1).
@@ -9,7 +9,7 @@ use jsonwebtoken::Algorithm;
 
 use crate::cache::{JwksCache, KeyError};
 use crate::claims::Claims;
-use crate::compact::{Compact, DEFAULT_MAX_BYTES};
+use crate::compact::{DEFAULT_MAX_BYTES, UnverifiedToken};
 use crate::key_set::{PERMITTED, VerificationKey};
 
 /// How far, in seconds, the clock of the issuer may be ahead of ours. `exp` has no such allowance.
@@ -153,7 +153,7 @@ pub fn verify(
     rules: &Rules,
     now: i64,
 ) -> Result<Claims, Rejection> {
-    decide(&parse(token, rules)?, key, rules, now)
+    decide(&UnverifiedToken::parse(token, rules.max_bytes)?, key, rules, now)
 }
 
 /// Checks `token` with the key of the realm that it names. `now` is in Unix seconds.
@@ -163,29 +163,36 @@ pub async fn check(
     rules: &Rules,
     now: i64,
 ) -> Result<Claims, CheckError> {
-    let compact = parse(token, rules)?;
-    let key = keys.key(&compact.header.kid).await.map_err(|error| match error {
+    check_parsed(keys, &UnverifiedToken::parse(token, rules.max_bytes)?, rules, now).await
+}
+
+/// The same for a token that was taken apart already, whatever its length.
+pub async fn check_parsed(
+    keys: &JwksCache,
+    token: &UnverifiedToken<'_>,
+    rules: &Rules,
+    now: i64,
+) -> Result<Claims, CheckError> {
+    // Before the key: a hopeless token causes no fetch.
+    if !rules.algorithms.contains(&token.header.alg) {
+        return Err(Rejection::Algorithm.into());
+    }
+    let key = keys.key(&token.header.kid).await.map_err(|error| match error {
         KeyError::UnknownKid => Rejection::UnknownKey.into(),
         KeyError::Unavailable => CheckError::KeysUnavailable,
     })?;
-    Ok(decide(&compact, &key, rules, now)?)
-}
-
-/// Applies the rules for which no key is needed, so that a hopeless token causes no fetch.
-fn parse<'a>(token: &'a str, rules: &Rules) -> Result<Compact<'a>, Rejection> {
-    let compact = Compact::parse(token, rules.max_bytes)?;
-    if !rules.algorithms.contains(&compact.header.alg) {
-        return Err(Rejection::Algorithm);
-    }
-    Ok(compact)
+    Ok(decide(token, &key, rules, now)?)
 }
 
 fn decide(
-    token: &Compact<'_>,
+    token: &UnverifiedToken<'_>,
     key: &VerificationKey,
     rules: &Rules,
     now: i64,
 ) -> Result<Claims, Rejection> {
+    if !rules.algorithms.contains(&token.header.alg) {
+        return Err(Rejection::Algorithm);
+    }
     if token.header.kid != key.kid() {
         return Err(Rejection::UnknownKey);
     }

@@ -26,15 +26,6 @@ pub struct UnverifiedHeader {
 }
 
 impl UnverifiedHeader {
-    /// Reads the header of `token`, which has at most `max_bytes` bytes, and checks the form of all
-    /// three segments.
-    ///
-    /// Keys that the header brings along or points at (`jwk`, `jku`, `x5c`, `x5u`) are never used
-    /// (RFC 8725 §3.10), and a token with `crit` is refused: no extension is understood here.
-    pub fn parse(token: &str, max_bytes: usize) -> Result<Self, Rejection> {
-        Compact::parse(token, max_bytes).map(|compact| compact.header)
-    }
-
     fn from_json(json: &[u8]) -> Result<Self, Rejection> {
         let header = json::parse_object(json).ok_or(Rejection::Malformed)?;
         if header.contains_key("crit") {
@@ -60,15 +51,19 @@ impl UnverifiedHeader {
 }
 
 /// A token taken apart. The payload stays unread bytes until the signature holds.
-pub(crate) struct Compact<'a> {
+pub struct UnverifiedToken<'a> {
     pub(crate) header: UnverifiedHeader,
     pub(crate) signing_input: &'a [u8],
     pub(crate) payload: Vec<u8>,
     pub(crate) signature: Vec<u8>,
 }
 
-impl<'a> Compact<'a> {
-    pub(crate) fn parse(token: &'a str, max_bytes: usize) -> Result<Self, Rejection> {
+impl<'a> UnverifiedToken<'a> {
+    /// Takes `token` apart, which has at most `max_bytes` bytes, and checks the form of all three segments and its header.
+    ///
+    /// Keys that the header brings along or points at (`jwk`, `jku`, `x5c`, `x5u`) are never used
+    /// (RFC 8725 §3.10), and a token with `crit` is refused: no extension is understood here.
+    pub fn parse(token: &'a str, max_bytes: usize) -> Result<Self, Rejection> {
         if token.len() > max_bytes {
             return Err(Rejection::TooLarge);
         }
@@ -81,6 +76,12 @@ impl<'a> Compact<'a> {
         let signature = decode(signature)?;
         let header = UnverifiedHeader::from_json(&header)?;
         Ok(Self { header, signing_input: signing_input.as_bytes(), payload, signature })
+    }
+
+    /// What it says of its own signature.
+    #[must_use]
+    pub fn header(&self) -> &UnverifiedHeader {
+        &self.header
     }
 }
 

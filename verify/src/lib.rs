@@ -39,7 +39,7 @@
 //! rules that a token must satisfy. It knows no database, and but for the layer it never reads the wall
 //! clock: the caller passes `now`. Alone it cannot see a revocation; that needs Hallpass itself.
 //!
-//! 1. [`UnverifiedHeader::parse`] looks at the size, the three segments and the header, before any
+//! 1. [`UnverifiedToken::parse`] looks at the size, the three segments and the header, before any
 //!    costly work.
 //! 2. [`JwksCache::key`] finds the key that the header names, fetching the realm's keys when they
 //!    may have changed.
@@ -81,9 +81,9 @@ mod key_set;
 mod layer;
 
 pub use cache::{FetchError, JwksCache, KeyError};
-pub use check::{CheckError, Rejection, Rules, check, verify};
+pub use check::{CheckError, Rejection, Rules, check, check_parsed, verify};
 pub use claims::Claims;
-pub use compact::{DEFAULT_MAX_BYTES, UnverifiedHeader};
+pub use compact::{DEFAULT_MAX_BYTES, UnverifiedHeader, UnverifiedToken};
 pub use introspection::Introspection;
 pub use jsonwebtoken::Algorithm;
 pub use key_set::{KeySet, KeySetError, VerificationKey};

@@ -1,11 +1,13 @@
 //! Whether a token is good, as far as its record says it: small enough to be remembered for a million tokens.
 
-use sqlx::Row as _;
+use sqlx::any::AnyRow;
+use sqlx::{AssertSqlSafe, Row as _};
 
-use super::TokenRecord;
 use super::status::ROTATED;
+use super::{TokenRecord, pat_id};
 use crate::clock::Timestamp;
 use crate::id::PatId;
+use crate::store::statuses::{Plain, Status};
 use crate::store::{Store, StoreError, within};
 
 /// What a record says of its token, but for its end in time, which the token itself says.
@@ -70,31 +72,73 @@ impl TokenRecord {
         let suspended = self.suspended_at.is_some();
         Standing::new(revoked, self.grace_until, self.rotated_to.is_some(), suspended)
     }
+
+    pub(in crate::store) fn to_remember(&self) -> Status {
+        let plain =
+            (!self.is_narrowed()).then(|| Plain::new(self.user_id.as_str(), self.expires_at));
+        Status { standing: self.standing(), plain }
+    }
 }
 
+/// What a status is read from.
+const STATUS: &str = "pat_id, user_id, expires_at, revoked_at, revoked_reason, grace_until, rotated_to, suspended_at, \
+     CAST(CASE WHEN scopes IS NULL AND roles IS NULL AND audience IS NULL AND allowed_cidrs IS NULL \
+     THEN 1 ELSE 0 END AS BIGINT) AS plain";
+
 impl Store {
-    pub(in crate::store) async fn read_standing(&self, id: PatId) -> Result<Standing, StoreError> {
+    pub(in crate::store) async fn read_status(&self, id: PatId) -> Result<Status, StoreError> {
         within(async {
-            let row = sqlx::query(
-                "SELECT revoked_at, revoked_reason, grace_until, rotated_to, suspended_at FROM tokens \
-                 WHERE pat_id = $1",
-            )
-            .bind(id.to_string())
-            .fetch_optional(&self.pool)
-            .await?;
-            let Some(row) = row else { return Ok(Standing::Unknown) };
-            let is_set = |column: &str| -> Result<bool, StoreError> {
-                Ok(row.try_get::<Option<i64>, _>(column)?.is_some())
-            };
-            let reason: Option<&str> = row.try_get("revoked_reason")?;
-            let revoked = is_set("revoked_at")?.then(|| reason.unwrap_or_default());
-            let grace: Option<i64> = row.try_get("grace_until")?;
-            let rotated: Option<&str> = row.try_get("rotated_to")?;
-            let grace = grace.map(Timestamp::from_millis);
-            Ok(Standing::new(revoked, grace, rotated.is_some(), is_set("suspended_at")?))
+            let sql = format!("SELECT {STATUS} FROM tokens WHERE pat_id = $1");
+            let row = sqlx::query(AssertSqlSafe(sql))
+                .bind(id.to_string())
+                .fetch_optional(&self.pool)
+                .await?;
+            let unknown = Status { standing: Standing::Unknown, plain: None };
+            row.as_ref().map_or(Ok(unknown), status)
         })
         .await
     }
+
+    /// Tokens that are live or suspended, from the newest to the oldest, from before this one on.
+    pub(in crate::store) async fn list_statuses_before(
+        &self,
+        newest: Option<PatId>,
+        now: Timestamp,
+        limit: u32,
+    ) -> Result<Vec<(PatId, Status)>, StoreError> {
+        within(async {
+            let sql = format!(
+                "SELECT {STATUS} FROM tokens WHERE pat_id < $1 AND revoked_at IS NULL AND expires_at > $2 \
+                 ORDER BY pat_id DESC LIMIT $3"
+            );
+            let rows = sqlx::query(AssertSqlSafe(sql))
+                // No id begins with a letter behind f.
+                .bind(newest.map_or_else(|| "g".to_owned(), |id| id.to_string()))
+                .bind(now.millis())
+                .bind(i64::from(limit))
+                .fetch_all(&self.pool)
+                .await?;
+            rows.iter().map(|row| Ok((pat_id(row.try_get("pat_id")?)?, status(row)?))).collect()
+        })
+        .await
+    }
+}
+
+fn status(row: &AnyRow) -> Result<Status, StoreError> {
+    let time = |column: &str| -> Result<Option<Timestamp>, StoreError> {
+        Ok(row.try_get::<Option<i64>, _>(column)?.map(Timestamp::from_millis))
+    };
+    let reason: Option<&str> = row.try_get("revoked_reason")?;
+    let revoked = time("revoked_at")?.map(|_| reason.unwrap_or_default());
+    let rotated: Option<&str> = row.try_get("rotated_to")?;
+    let suspended = time("suspended_at")?.is_some();
+    let is_plain = row.try_get::<i64, _>("plain")? == 1;
+    let expires_at = Timestamp::from_millis(row.try_get("expires_at")?);
+    let owner: &str = row.try_get("user_id")?;
+    Ok(Status {
+        standing: Standing::new(revoked, time("grace_until")?, rotated.is_some(), suspended),
+        plain: is_plain.then(|| Plain::new(owner, expires_at)),
+    })
 }
 
 #[cfg(test)]
