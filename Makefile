@@ -1,7 +1,7 @@
 # The two commands of the README are `make up` and `make test`.
 
 .DEFAULT_GOAL := help
-.PHONY: help up down test soak compose bench check fmt clippy unit deny audit generate
+.PHONY: help up down test soak compose bench bench-hot-path check fmt clippy unit deny audit generate
 
 help: ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
@@ -23,6 +23,9 @@ compose: ## Bring docker-compose.yml up for real, try it, take it down; needs ro
 
 bench: ## Measure, on a release build, and write docs/benchmarks.md; PARTS="validation …" for some of it
 	@dev/bench $(PARTS)
+
+bench-hot-path: ## Measure what a request costs without a network, with criterion
+	@dev/with-services cargo bench --workspace --locked --bench hot_path
 
 check: fmt clippy unit ## The quick loop: formatting, lints, unit tests
 

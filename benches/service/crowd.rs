@@ -11,7 +11,7 @@ use sqlx::{AssertSqlSafe, Connection as _};
 use crate::Report;
 use crate::support::{Admin, Database, TestRealm, TestServer, hallpass};
 
-const OWNERS: usize = 1_000;
+pub const OWNERS: usize = 1_000;
 const EACH: usize = 10;
 const SWEEP: Duration = Duration::from_secs(30);
 /// What others wait for Keycloak while a sweep runs, over what they wait else.
@@ -26,7 +26,7 @@ pub async fn measure(report: &mut Report) {
     let realm = TestRealm::own().await;
     let settings = [("HALLPASS_LIFECYCLE__BRAKE", "200")];
     let server = TestServer::start_with(realm.clone(), Database::sqlite, &settings).await;
-    let users = fill(&realm, &server).await;
+    let users = fill(&realm, &server, EACH).await;
 
     let calm = logins(&realm, Arc::new(AtomicBool::new(false)), 300).await;
     let (server, took, busy) = sweep(&realm, server).await;
@@ -104,8 +104,8 @@ async fn change_of_all(report: &mut Report, realm: &TestRealm, server: &TestServ
     assert_eq!(count(server, "revoked_at IS NOT NULL").await, OWNERS * EACH);
 }
 
-/// Users as an import makes them, and their tokens as Hallpass writes them. Answers the users' ids.
-async fn fill(realm: &TestRealm, server: &TestServer) -> Vec<String> {
+/// Users as an import makes them, and so many tokens of each as Hallpass writes them. Answers the users' ids.
+pub async fn fill(realm: &TestRealm, server: &TestServer, each: usize) -> Vec<String> {
     let person = realm.person().await;
     let api = server.user(&person).await;
     let minted = api.post("/api/pat/v1/tokens", &json!({"name": "model"})).await;
@@ -138,9 +138,9 @@ async fn fill(realm: &TestRealm, server: &TestServer) -> Vec<String> {
     let mut connection = sqlx::AnyConnection::connect(&url).await.unwrap();
     for (number, id) in ids.iter().enumerate() {
         let insert = format!(
-            "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {EACH}) \
+            "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {each}) \
              INSERT INTO tokens (pat_id, user_id, username, name, kid, owner_roles, created_at, expires_at, search_text) \
-             SELECT '01900000-0000-7000-8000-' || (100000000000 + {number} * {EACH} + i), '{id}', 'crowd-{number:04}', \
+             SELECT '01900000-0000-7000-8000-' || (100000000000 + {number} * {each} + i), '{id}', 'crowd-{number:04}', \
              'token-' || i, kid, owner_roles, created_at, expires_at, 'token-' || i || ' crowd-{number:04}' \
              FROM n, (SELECT kid, owner_roles, created_at, expires_at FROM tokens WHERE pat_id = '{model}')"
         );

@@ -8,9 +8,14 @@
 #![allow(unreachable_pub, missing_docs)]
 
 mod clients;
+mod cpu;
 mod crowd;
 mod followed;
+mod footprint;
+mod minted;
 mod noticed;
+mod release;
+mod revoked;
 #[allow(dead_code, unused_imports)]
 #[path = "../../tests/support/mod.rs"]
 mod support;
@@ -124,6 +129,15 @@ async fn main() {
     let mut report = Report::default();
     if asked("validation") {
         validation::measure(&mut report).await;
+    }
+    if asked("minted") {
+        minted::measure(&mut report).await;
+    }
+    if asked("revoked") {
+        revoked::measure(&mut report).await;
+    }
+    if asked("footprint") {
+        footprint::measure(&mut report).await;
     }
     if asked("followed") {
         followed::measure(&mut report).await;

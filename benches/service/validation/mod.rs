@@ -2,24 +2,24 @@
 //! of one run.
 
 mod ask;
-mod cpu;
 mod floor;
 mod load;
 mod peers;
 mod tokens;
 
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use secrecy::ExposeSecret as _;
 use serde_json::json;
 
-use crate::Report;
-use crate::support::{Admin, Api, LOGIN_CLIENT, http};
+use crate::release::free_address;
+use crate::support::{Admin, LOGIN_CLIENT, http};
+use crate::{Report, cpu};
 use load::{Ask, Right};
 use peers::{Peer, Peers};
-use tokens::Scene;
+use tokens::{Scene, Twin};
 
 const ROUNDS: usize = 5;
 /// How many tokens were seen before.
@@ -122,6 +122,7 @@ enum Bound {
 const FLOOR: &str = "the floor: axum, empty, same headers";
 const FLOOR_OF_FORMS: &str = "the floor: axum, form read, same answer";
 const SEEN_BEFORE: &str = "Hallpass, forward-auth, seen before";
+const LOGGED: &str = "the same, each request logged";
 const FIRST_SEEN: &str = "Hallpass, forward-auth, first seen";
 const RUBBISH: &str = "Hallpass, forward-auth, rubbish";
 const FORGED: &str = "Hallpass, forward-auth, forged signature";
@@ -136,8 +137,9 @@ const ENVOY_CACHED: &str = "Envoy `jwt_authn`, cached";
 const APACHE: &str = "Apache mod_auth_openidc";
 const FASTIFY: &str = "fastify with jose";
 
-const RATIOS: [Ratio; 10] = [
+const RATIOS: [Ratio; 11] = [
     Ratio(SEEN_BEFORE, FLOOR, Bound::AtMost(1.5)),
+    Ratio(LOGGED, FLOOR, Bound::AtMost(f64::INFINITY)),
     Ratio(SEEN_BEFORE, ENVOY_CACHED, Bound::Cheaper(2.0)),
     Ratio(SEEN_BEFORE, OAUTH2_PROXY, Bound::Cheaper(18.0)),
     Ratio(FIRST_SEEN, FLOOR, Bound::AtMost(4.5)),
@@ -157,9 +159,10 @@ pub async fn measure(report: &mut Report) {
     println!("signing {} tokens …", SEEN + NEW * (ROUNDS + 1));
     let seen: Arc<[String]> = scene.tokens(0..SEEN).await.into();
     let new: Arc<[String]> = scene.tokens(SEEN..SEEN + NEW * (ROUNDS + 1)).await.into();
-    let (_floor, mut targets) = ours(&scene, &seen, new).await;
+    let (scene, twin) = scene.with_twin().await;
+    let (_floor, mut targets) = ours(&scene, &twin, &seen, new).await;
     let peers = Peers::of(&scene.realm).await;
-    let others = Others::start(&peers, scene.address).await;
+    let others = Others::start(&peers, scene.hallpass.address).await;
     let realms_own: Arc<[String]> = [scene.realm.access_token(&scene.owner).await].into();
     targets.extend(others.targets(&scene, &seen, realms_own));
     run_all(&mut targets).await;
@@ -169,11 +172,12 @@ pub async fn measure(report: &mut Report) {
 /// Hallpass, and the floor below it.
 async fn ours(
     scene: &Scene,
+    twin: &Twin,
     seen: &Arc<[String]>,
     new: Arc<[String]>,
 ) -> (tokio::process::Child, Vec<Target>) {
-    let hallpass = [scene.process.id().unwrap()];
-    let hallpass = (scene.address, &hallpass[..]);
+    let hallpass = (scene.hallpass.address, &[scene.hallpass.id()][..]);
+    let logging = (twin.hallpass.address, &[twin.hallpass.id()][..]);
     let (child, floor_address) = floor_like(scene, &seen[0]).await;
     let floor = [child.id().unwrap()];
     let floor = (floor_address, &floor[..]);
@@ -184,6 +188,7 @@ async fn ours(
     let targets = vec![
         Target::new(FLOOR, floor, forward(seen), ask::passes),
         Target::new(SEEN_BEFORE, hallpass, forward(seen), ask::passes),
+        Target::new(LOGGED, logging, forward(seen), ask::passes),
         Target::new(FIRST_SEEN, hallpass, forward(&new), ask::passes).anew(),
         Target::new(RUBBISH, hallpass, forward(&ask::rubbish(seen)), ask::is_refused),
         Target::new(FORGED, hallpass, forward(&forged), ask::is_refused).anew(),
@@ -236,7 +241,7 @@ impl Others {
         // Keycloak answers only who is in the token's audience.
         let client = ("hallpass", scene.realm.client_secret.expose_secret());
         let introspect = ask::introspection(client, &path, realms_own);
-        let hallpass = [scene.process.id().unwrap()];
+        let hallpass = [scene.hallpass.id()];
         let mut targets = vec![
             Target {
                 requests: FEW,
@@ -327,20 +332,16 @@ fn tell(report: &mut Report, targets: &[Target]) {
 
 /// The floor, with the headers and the body of Hallpass's own answers.
 async fn floor_like(scene: &Scene, token: &str) -> (tokio::process::Child, SocketAddr) {
-    let url = format!("http://{}/forward-auth", scene.address);
+    let url = format!("{}/forward-auth", scene.hallpass.base());
     let answer = http().get(&url).bearer_auth(token).send().await.unwrap();
     let mut headers = answer.headers().clone();
     // Those are written by the server itself.
     for name in ["content-length", "date"] {
         headers.remove(name);
     }
-    let api = Api::new(&format!("http://{}", scene.address), None);
+    let api = scene.hallpass.anonymous();
     let body = scene.service.ask(&api, token, &[]).await.text;
     floor::start(&headers, &body).await
-}
-
-fn free_address() -> SocketAddr {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
 }
 
 /// Waits until something answers there.

@@ -1,30 +1,30 @@
 //! Very many live tokens: signed as Hallpass signs them, and written into the table as it writes them.
 
-use std::net::SocketAddr;
-use std::path::Path;
-use std::process::Stdio;
-use std::time::Duration;
-
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use hallpass::keys::Signer;
 use serde_json::{Value, json};
 use sqlx::{AssertSqlSafe, Connection as _};
-use tokio::process::{Child, Command};
 
-use crate::support::{Database, Person, ServiceClient, TestRealm, claims_of, service};
+use crate::release::{QUIET, Release};
+use crate::support::{Database, Person, Process, ServiceClient, TestRealm, claims_of};
 
-/// A release build of Hallpass on SQLite, as a process of its own.
+/// A realm, and Hallpass on SQLite, which logs no requests, as its peers do not.
 pub struct Scene {
     pub realm: TestRealm,
     pub service: ServiceClient,
     pub owner: Person,
-    pub address: SocketAddr,
-    pub process: Child,
+    pub hallpass: Release,
     database: Database,
-    _folder: tempfile::TempDir,
+    folder: tempfile::TempDir,
     model: Value,
     signer: Signer,
+}
+
+/// Another one, with the same tokens.
+pub struct Twin {
+    pub hallpass: Release,
+    _folder: tempfile::TempDir,
 }
 
 impl Scene {
@@ -32,20 +32,33 @@ impl Scene {
         let realm = TestRealm::own().await;
         let folder = tempfile::tempdir().unwrap();
         let database = Database::sqlite(&folder);
-        crate::support::Process::prepare_store(&realm, &database).await;
-        let (process, address) = serve(&realm, &database, folder.path()).await;
+        Process::prepare_store(&realm, &database).await;
+        let hallpass = Release::serve(&realm, &database, folder.path(), QUIET).await;
         let service = realm.introspector().await;
         let owner = realm.person().await;
         // As people in a company are: some roles of the realm, some of clients.
         realm.give_roles(&owner, "hallpass", &["manage-tokens", "read-audit"]).await;
-        let api = crate::support::Api::new(
-            &format!("http://{address}"),
-            Some(&realm.access_token(&owner).await),
-        );
+        let api = hallpass.api(&realm.access_token(&owner).await);
         let minted = api.mint("model").await;
         let model = claims_of(minted["token"].as_str().unwrap());
         let signer = realm.signing_key().into_signer().unwrap();
-        Self { realm, service, owner, address, process, database, _folder: folder, model, signer }
+        Self { realm, service, owner, hallpass, database, folder, model, signer }
+    }
+
+    /// The same, started anew, so that it knows all tokens as a service does that has so many. And a second one, on a copy
+    /// of the store, which logs each request.
+    pub async fn with_twin(mut self) -> (Self, Twin) {
+        self.hallpass.stop().await;
+        let folder = tempfile::tempdir().unwrap();
+        let database = Database::sqlite(&folder);
+        for entry in std::fs::read_dir(self.folder.path()).unwrap().flatten() {
+            std::fs::copy(entry.path(), folder.path().join(entry.file_name())).unwrap();
+        }
+        let own = self.folder.path();
+        let hallpass = Release::serve(&self.realm, &self.database, own, QUIET).await;
+        self.hallpass = hallpass.until_at_rest().await;
+        let twin = Release::serve(&self.realm, &database, folder.path(), "info").await;
+        (self, Twin { hallpass: twin.until_at_rest().await, _folder: folder })
     }
 
     /// The tokens with these numbers, which are live.
@@ -83,19 +96,4 @@ impl Scene {
         });
         signed.collect()
     }
-}
-
-/// Starts it; its log goes to a file, as a service's does.
-async fn serve(realm: &TestRealm, database: &Database, folder: &Path) -> (Child, SocketAddr) {
-    let address = super::free_address();
-    // Optimised as a release is, which this program itself is not.
-    let mut command = Command::new(service("HALLPASS_BENCH_HALLPASS"));
-    command.arg("serve").env_clear().current_dir(folder).kill_on_drop(true);
-    command.envs(realm.environment(database, &[("HALLPASS_SERVER__LISTEN", &address.to_string())]));
-    let log = std::fs::File::create(folder.join("log")).unwrap();
-    let process = command.stdout(Stdio::null()).stderr(log).spawn().unwrap();
-    super::until_answers(&format!("http://{address}/readyz")).await;
-    // The sweep of the start is over.
-    tokio::time::sleep(Duration::from_secs(2)).await;
-    (process, address)
 }
