@@ -26,7 +26,7 @@ use hallpass::verify::{DEFAULT_MAX_BYTES, JwksCache, Rules, UnverifiedToken, che
 use tokio::runtime::Runtime;
 use tower::ServiceExt as _;
 
-use support::{Database, TestRealm, TestServer};
+use support::{Database, TestRealm, TestServer, forged};
 
 const ADDRESS: [u8; 4] = [192, 0, 2, 1];
 
@@ -44,9 +44,7 @@ impl Scene {
         let server = TestServer::start_with(realm.clone(), Database::postgres, &[]).await;
         let minted = server.user(&realm.person().await).await.mint("good").await;
         let good = minted["token"].as_str().unwrap().to_owned();
-        let at = good.len() - 100;
-        let other = if good.as_bytes()[at] == b'A' { "B" } else { "A" };
-        let forged = format!("{}{other}{}", &good[..at], &good[at + 1..]);
+        let forged = forged(&good);
         let settings = realm.settings(&server.database, &[]);
         let app = App::build(settings, Clock::system()).await.unwrap();
         Self { app, realm, good, forged, server }

@@ -2,7 +2,7 @@
 
 use crate::release::{QUIET, Release};
 use crate::support::{Database, TestRealm, TestServer};
-use crate::{Report, cpu, crowd};
+use crate::{Report, cpu, crowd, median};
 
 /// How often it is started.
 const STARTS: usize = 11;
@@ -35,8 +35,7 @@ pub async fn measure(report: &mut Report) {
         let hallpass = hallpass.until_at_rest().await;
         let resident = cpu::resident(&[hallpass.id()]);
         hallpass.stop().await;
-        took.sort_by(f64::total_cmp);
-        let start = took[STARTS / 2];
+        let start = median(took);
         let tokens = each * crowd::OWNERS;
         let row = format!("| {tokens} | {resident:.0} | {target:.0} | {start:.0} | {START:.0} |");
         report.row(&row, resident <= target && start <= START);

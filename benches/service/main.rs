@@ -121,6 +121,13 @@ impl Report {
     }
 }
 
+/// The one in the middle.
+#[must_use]
+pub fn median<T: PartialOrd + Copy>(mut values: Vec<T>) -> T {
+    values.sort_by(|one, other| one.partial_cmp(other).expect("they can be compared"));
+    values[values.len() / 2]
+}
+
 #[tokio::main]
 async fn main() {
     // `cargo bench` adds one of its own.

@@ -7,9 +7,9 @@ use hallpass::clock::Clock;
 use hallpass::id::{PatId, UserId};
 use hallpass::store::{NewToken, Restrictions, Store};
 
-use crate::Report;
 use crate::release::{QUIET, Release};
 use crate::support::{DATABASES, Database, Metrics, Process, TestRealm, unique};
+use crate::{Report, median};
 
 /// No more than one person may make at once.
 const MINTS: u32 = 100;
@@ -108,9 +108,4 @@ async fn commits(database: &Database) -> Duration {
     }
     store.close().await;
     median(times)
-}
-
-fn median(mut times: Vec<Duration>) -> Duration {
-    times.sort();
-    times[times.len() / 2]
 }

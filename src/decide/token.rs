@@ -93,6 +93,21 @@ pub struct Identity {
     pub token_id: HeaderValue,
 }
 
+impl Identity {
+    fn new(claims: &Claims, username: &str, roles: &[String], scope: &str) -> Self {
+        let roles: Vec<_> = roles.iter().map(|role| encode(role)).collect();
+        let [user_id, username, email, roles, scope, token_id] = headers([
+            &encode(&claims.sub),
+            &encode(username),
+            &encode(claim(claims, "email").unwrap_or_default()),
+            &roles.join(","),
+            &encode(scope),
+            &encode(&claims.jti),
+        ]);
+        Self { user_id, username, email, roles, scope, token_id }
+    }
+}
+
 impl Pat {
     /// Whether it may be used from there; from an address that nobody knows only where any is good.
     #[must_use]
@@ -118,14 +133,17 @@ impl Token {
         };
         let username = claim(&claims, USERNAME).unwrap_or(&record.username).to_owned();
         let ends_at = Timestamp::from_seconds(claims.exp).min(record.expires_at);
-        let introspection = introspection(&claims, &username)?;
-        Ok(Self { introspection, ends_at, ..Self::new(claims, username, Kind::Pat(pat)) })
+        Ok(Self { ends_at, ..Self::of_pat(pat, claims, username)? })
     }
 
     /// A personal access token whose record adds nothing to its claims, which say the username.
     pub(super) fn plain_pat(id: PatId, claims: Claims) -> Result<Self, Error> {
         let pat = Pat { id, narrowed: false, narrowed_in_audience: false, networks: None };
         let username = claim(&claims, USERNAME).unwrap_or_default().to_owned();
+        Self::of_pat(pat, claims, username)
+    }
+
+    fn of_pat(pat: Pat, claims: Claims, username: String) -> Result<Self, Error> {
         let introspection = introspection(&claims, &username)?;
         Ok(Self { introspection, ..Self::new(claims, username, Kind::Pat(pat)) })
     }
@@ -144,23 +162,7 @@ impl Token {
     fn new(claims: Claims, username: String, kind: Kind) -> Self {
         let roles = roles(&claims.rest);
         let scope = claim(&claims, "scope").unwrap_or_default();
-        let encoded: Vec<_> = roles.iter().map(|role| encode(role)).collect();
-        let [user_id, username_header, email, roles_header, scope_header, token_id] = headers([
-            &encode(&claims.sub),
-            &encode(&username),
-            &encode(claim(&claims, "email").unwrap_or_default()),
-            &encoded.join(","),
-            &encode(scope),
-            &encode(&claims.jti),
-        ]);
-        let identity = Identity {
-            user_id,
-            username: username_header,
-            email,
-            roles: roles_header,
-            scope: scope_header,
-            token_id,
-        };
+        let identity = Identity::new(&claims, &username, &roles, scope);
         Self {
             scopes: scope.split_ascii_whitespace().map(str::to_owned).collect(),
             ends_at: Timestamp::from_seconds(claims.exp),

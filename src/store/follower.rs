@@ -2,7 +2,7 @@
 
 use sqlx::Row as _;
 
-use super::{Store, StoreError, within};
+use super::{Store, StoreError, optional_time, within};
 use crate::clock::Timestamp;
 
 /// Who follows the realm.
@@ -100,12 +100,9 @@ impl Store {
             )
             .fetch_one(&self.pool)
             .await?;
-            let time = |column: &str| -> Result<_, StoreError> {
-                Ok(row.try_get::<Option<i64>, _>(column)?.map(Timestamp::from_millis))
-            };
             Ok(Progress {
-                polled_at: time("polled_at")?,
-                swept_at: time("swept_at")?,
+                polled_at: optional_time(&row, "polled_at")?,
+                swept_at: optional_time(&row, "swept_at")?,
                 held_owners: row.try_get::<i64, _>("held")?.unsigned_abs(),
             })
         })

@@ -161,7 +161,7 @@ impl Store {
     #[must_use]
     pub fn is_known_as_plain(&self, owner: &UserId, id: PatId, ends_at: Timestamp) -> bool {
         let known = self.hearing.statuses.find(id).and_then(|status| status.plain);
-        known == Some(Plain::new(owner.as_str(), ends_at))
+        known.is_some() && known == Plain::new(owner.as_str(), ends_at)
     }
 
     /// Remembers the tokens that are live, so that their first use after a start costs no look into the database. Takes at

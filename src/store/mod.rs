@@ -21,7 +21,8 @@ mod tokens;
 use std::sync::Arc;
 use std::time::Duration;
 
-use sqlx::{Any, AnyPool, Transaction};
+use sqlx::any::AnyRow;
+use sqlx::{Any, AnyPool, Row as _, Transaction};
 use tokio::time::timeout;
 
 pub use accounts::Quota;
@@ -43,6 +44,7 @@ pub use tokens::{
 
 use hearing::Hearing;
 
+use crate::clock::Timestamp;
 use crate::error::{Code, Error};
 
 /// The longest that a caller waits: a connection and a statement, each at its own bound.
@@ -188,6 +190,11 @@ impl Store {
             Dialect::Postgres => self.pool.begin().await,
         }
     }
+}
+
+/// A moment that may not have come.
+fn optional_time(row: &AnyRow, column: &str) -> Result<Option<Timestamp>, StoreError> {
+    Ok(row.try_get::<Option<i64>, _>(column)?.map(Timestamp::from_millis))
 }
 
 /// `$3, $4, $5`: this many placeholders, from this number on.

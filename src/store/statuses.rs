@@ -43,13 +43,13 @@ pub(super) struct Plain {
 }
 
 impl Plain {
-    pub(super) fn new(owner: &str, expires_at: Timestamp) -> Self {
+    /// `None` beyond the year 2106.
+    pub(super) fn new(owner: &str, expires_at: Timestamp) -> Option<Self> {
         let mut hasher = DefaultHasher::new();
         owner.hash(&mut hasher);
         let [.., a, b, c, d] = hasher.finish().to_be_bytes();
-        // Up to the year 2106; of what is beyond, nothing agrees.
-        let expires_at = u32::try_from(expires_at.seconds()).unwrap_or(0);
-        Self { owner: u32::from_be_bytes([a, b, c, d]), expires_at }
+        let expires_at = u32::try_from(expires_at.seconds()).ok()?;
+        Some(Self { owner: u32::from_be_bytes([a, b, c, d]), expires_at })
     }
 }
 
@@ -211,6 +211,7 @@ mod tests {
         for other in [plain("b", 7), plain("a", 8), plain("", 7)] {
             assert_ne!(plain("a", 7), other);
         }
+        assert_eq!(plain("a", i64::from(u32::MAX) + 1), None);
     }
 
     #[test]

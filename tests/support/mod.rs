@@ -29,7 +29,7 @@ pub use realm::{
 pub use server::TestServer;
 pub use service_client::{IDENTITY_HEADERS, INACTIVE, ServiceClient, passes, passes_with};
 pub use tcp_proxy::{Line, TcpProxy};
-pub use tokens::claims_of;
+pub use tokens::{claims_of, forged};
 
 /// A representation with its lists in order: Keycloak's lists are sets.
 pub fn sorted(value: serde_json::Value) -> serde_json::Value {

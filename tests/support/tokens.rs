@@ -14,6 +14,13 @@ pub fn claims_of(token: &str) -> Value {
     serde_json::from_slice(&URL_SAFE_NO_PAD.decode(payload).unwrap()).unwrap()
 }
 
+/// The token with another byte in the middle of the signature: the last one would only be no base64.
+pub fn forged(good: &str) -> String {
+    let at = good.len() - 100;
+    let other = if good.as_bytes()[at] == b'A' { 'B' } else { 'A' };
+    format!("{}{other}{}", &good[..at], &good[at + 1..])
+}
+
 impl TestRealm {
     /// A token with these claims under Hallpass's own signing key: what a thief of the key could make.
     pub fn forge(&self, claims: &Value) -> String {

@@ -153,7 +153,9 @@ pub fn verify(
     rules: &Rules,
     now: i64,
 ) -> Result<Claims, Rejection> {
-    decide(&UnverifiedToken::parse(token, rules.max_bytes)?, key, rules, now)
+    let token = UnverifiedToken::parse(token, rules.max_bytes)?;
+    permit(&token, rules)?;
+    decide(&token, key, rules, now)
 }
 
 /// Checks `token` with the key of the realm that it names. `now` is in Unix seconds.
@@ -174,14 +176,17 @@ pub async fn check_parsed(
     now: i64,
 ) -> Result<Claims, CheckError> {
     // Before the key: a hopeless token causes no fetch.
-    if !rules.algorithms.contains(&token.header.alg) {
-        return Err(Rejection::Algorithm.into());
-    }
+    permit(token, rules)?;
     let key = keys.key(&token.header.kid).await.map_err(|error| match error {
         KeyError::UnknownKid => Rejection::UnknownKey.into(),
         KeyError::Unavailable => CheckError::KeysUnavailable,
     })?;
     Ok(decide(token, &key, rules, now)?)
+}
+
+/// Applies the rules for which no key is needed.
+fn permit(token: &UnverifiedToken<'_>, rules: &Rules) -> Result<(), Rejection> {
+    if rules.algorithms.contains(&token.header.alg) { Ok(()) } else { Err(Rejection::Algorithm) }
 }
 
 fn decide(
@@ -190,9 +195,6 @@ fn decide(
     rules: &Rules,
     now: i64,
 ) -> Result<Claims, Rejection> {
-    if !rules.algorithms.contains(&token.header.alg) {
-        return Err(Rejection::Algorithm);
-    }
     if token.header.kid != key.kid() {
         return Err(Rejection::UnknownKey);
     }

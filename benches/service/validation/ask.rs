@@ -69,10 +69,3 @@ pub fn rubbish(good: &[String]) -> Arc<[String]> {
     });
     all.collect()
 }
-
-/// With another byte in the middle of the signature: the last one would only be no base64.
-pub fn forged(good: &str) -> String {
-    let at = good.len() - 100;
-    let other = if good.as_bytes()[at] == b'A' { 'B' } else { 'A' };
-    format!("{}{other}{}", &good[..at], &good[at + 1..])
-}

@@ -15,8 +15,8 @@ use secrecy::ExposeSecret as _;
 use serde_json::json;
 
 use crate::release::free_address;
-use crate::support::{Admin, LOGIN_CLIENT, http};
-use crate::{Report, cpu};
+use crate::support::{Admin, LOGIN_CLIENT, forged, http};
+use crate::{Report, cpu, median};
 use load::{Ask, Right};
 use peers::{Peer, Peers};
 use tokens::{Scene, Twin};
@@ -105,11 +105,6 @@ impl Target {
     }
 }
 
-fn median(mut values: Vec<f64>) -> f64 {
-    values.sort_by(f64::total_cmp);
-    values[values.len() / 2]
-}
-
 /// What one costs over what another costs, and the most that it may be.
 struct Ratio(&'static str, &'static str, Bound);
 
@@ -184,7 +179,7 @@ async fn ours(
     let service = (&*scene.service.id, &*scene.service.secret);
     let introspect = || ask::introspection(service, "/oauth2/introspect", seen.clone());
     let forward = |tokens: &Arc<[String]>| ask::bearer("/forward-auth", tokens.clone());
-    let forged = new.iter().map(|token| ask::forged(token)).collect();
+    let forged = new.iter().map(|token| forged(token)).collect();
     let targets = vec![
         Target::new(FLOOR, floor, forward(seen), ask::passes),
         Target::new(SEEN_BEFORE, hallpass, forward(seen), ask::passes),

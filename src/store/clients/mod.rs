@@ -12,7 +12,7 @@ pub use create::{ClientReserved, NewClient};
 pub use list::{ClientFilter, ClientSort, Visible};
 pub use operation::NewOwner;
 
-use super::StoreError;
+use super::{StoreError, optional_time};
 use crate::clock::Timestamp;
 use crate::id::{AccountId, ClientId, UserId};
 
@@ -120,9 +120,6 @@ macro_rules! select_clients {
 use select_clients;
 
 fn client_record(row: &AnyRow) -> Result<ClientRecord, StoreError> {
-    let time = |column: &str| -> Result<Option<Timestamp>, StoreError> {
-        Ok(row.try_get::<Option<i64>, _>(column)?.map(Timestamp::from_millis))
-    };
     let operation = match row.try_get::<Option<&str>, _>("operation")? {
         None => None,
         Some(name) => Some(
@@ -143,12 +140,12 @@ fn client_record(row: &AnyRow) -> Result<ClientRecord, StoreError> {
         spec: row.try_get("spec")?,
         written: row.try_get("written")?,
         created_at: Timestamp::from_millis(row.try_get("created_at")?),
-        secret_created_at: time("secret_created_at")?,
+        secret_created_at: optional_time(row, "secret_created_at")?,
         operation,
         plan: row.try_get("plan")?,
         version: row.try_get("version")?,
-        missing_at: time("missing_at")?,
-        drifted_at: time("drifted_at")?,
-        orphaned_at: time("orphaned_at")?,
+        missing_at: optional_time(row, "missing_at")?,
+        drifted_at: optional_time(row, "drifted_at")?,
+        orphaned_at: optional_time(row, "orphaned_at")?,
     })
 }

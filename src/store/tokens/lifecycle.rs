@@ -8,7 +8,7 @@ use crate::audit::Event;
 use crate::clock::Timestamp;
 use crate::id::{PatId, UserId};
 use crate::store::changes::{self, ChangeKind};
-use crate::store::{Dialect, Store, StoreError, audit, placeholders, within};
+use crate::store::{Dialect, Store, StoreError, audit, optional_time, placeholders, within};
 
 /// A token with what its answer never shows.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -170,13 +170,10 @@ impl Store {
             .fetch_optional(&self.pool)
             .await?;
             let Some(row) = row else { return Ok(OwnerNote::default()) };
-            let time = |column: &str| -> Result<_, StoreError> {
-                Ok(row.try_get::<Option<i64>, _>(column)?.map(Timestamp::from_millis))
-            };
             Ok(OwnerNote {
-                federated_at: time("federated_at")?,
-                doubted_at: time("doubted_at")?,
-                held_at: time("held_at")?,
+                federated_at: optional_time(&row, "federated_at")?,
+                doubted_at: optional_time(&row, "doubted_at")?,
+                held_at: optional_time(&row, "held_at")?,
             })
         })
         .await

@@ -25,7 +25,7 @@ pub use standing::Standing;
 pub use status::TokenStatus;
 pub use uses::TokenUse;
 
-use super::{Store, StoreError, within};
+use super::{Store, StoreError, optional_time, within};
 use crate::clock::Timestamp;
 use crate::id::{PatId, UserId};
 
@@ -153,14 +153,11 @@ async fn find(
 }
 
 fn token_record(row: &AnyRow) -> Result<TokenRecord, StoreError> {
-    let time = |column: &str| -> Result<Option<Timestamp>, StoreError> {
-        Ok(row.try_get::<Option<i64>, _>(column)?.map(Timestamp::from_millis))
-    };
     let pat_id = pat_id(row.try_get("pat_id")?)?;
     let created_at = Timestamp::from_millis(row.try_get("created_at")?);
     let chain = Chain {
         family_id: optional_pat_id(row, "family_id")?.unwrap_or(pat_id),
-        began_at: time("chain_began_at")?.unwrap_or(created_at),
+        began_at: optional_time(row, "chain_began_at")?.unwrap_or(created_at),
     };
     Ok(TokenRecord {
         pat_id,
@@ -170,10 +167,10 @@ fn token_record(row: &AnyRow) -> Result<TokenRecord, StoreError> {
         description: row.try_get("description")?,
         created_at,
         expires_at: Timestamp::from_millis(row.try_get("expires_at")?),
-        revoked_at: time("revoked_at")?,
+        revoked_at: optional_time(row, "revoked_at")?,
         revoked_reason: row.try_get("revoked_reason")?,
-        suspended_at: time("suspended_at")?,
-        last_used_at: time("last_used_at")?.filter(|at| at.millis() != 0),
+        suspended_at: optional_time(row, "suspended_at")?,
+        last_used_at: optional_time(row, "last_used_at")?.filter(|at| at.millis() != 0),
         last_used_ip: row.try_get("last_used_ip")?,
         scopes: list(row, "scopes")?,
         roles: list(row, "roles")?,
@@ -181,7 +178,7 @@ fn token_record(row: &AnyRow) -> Result<TokenRecord, StoreError> {
         allowed_cidrs: list(row, "allowed_cidrs")?,
         rotated_from: optional_pat_id(row, "rotated_from")?,
         rotated_to: optional_pat_id(row, "rotated_to")?,
-        grace_until: time("grace_until")?,
+        grace_until: optional_time(row, "grace_until")?,
         chain,
     })
 }

@@ -8,7 +8,7 @@ use super::{TokenRecord, pat_id};
 use crate::clock::Timestamp;
 use crate::id::PatId;
 use crate::store::statuses::{Plain, Status};
-use crate::store::{Store, StoreError, within};
+use crate::store::{Store, StoreError, optional_time, within};
 
 /// What a record says of its token, but for its end in time, which the token itself says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -74,8 +74,8 @@ impl TokenRecord {
     }
 
     pub(in crate::store) fn to_remember(&self) -> Status {
-        let plain =
-            (!self.is_narrowed()).then(|| Plain::new(self.user_id.as_str(), self.expires_at));
+        let plain = || Plain::new(self.user_id.as_str(), self.expires_at);
+        let plain = if self.is_narrowed() { None } else { plain() };
         Status { standing: self.standing(), plain }
     }
 }
@@ -99,10 +99,10 @@ impl Store {
         .await
     }
 
-    /// Tokens that are live or suspended, from the newest to the oldest, from before this one on.
+    /// Tokens that are live or suspended, from the newest to the oldest, those before this one.
     pub(in crate::store) async fn list_statuses_before(
         &self,
-        newest: Option<PatId>,
+        before: Option<PatId>,
         now: Timestamp,
         limit: u32,
     ) -> Result<Vec<(PatId, Status)>, StoreError> {
@@ -113,7 +113,7 @@ impl Store {
             );
             let rows = sqlx::query(AssertSqlSafe(sql))
                 // No id begins with a letter behind f.
-                .bind(newest.map_or_else(|| "g".to_owned(), |id| id.to_string()))
+                .bind(before.map_or_else(|| "g".to_owned(), |id| id.to_string()))
                 .bind(now.millis())
                 .bind(i64::from(limit))
                 .fetch_all(&self.pool)
@@ -125,19 +125,21 @@ impl Store {
 }
 
 fn status(row: &AnyRow) -> Result<Status, StoreError> {
-    let time = |column: &str| -> Result<Option<Timestamp>, StoreError> {
-        Ok(row.try_get::<Option<i64>, _>(column)?.map(Timestamp::from_millis))
-    };
     let reason: Option<&str> = row.try_get("revoked_reason")?;
-    let revoked = time("revoked_at")?.map(|_| reason.unwrap_or_default());
+    let revoked = optional_time(row, "revoked_at")?.map(|_| reason.unwrap_or_default());
     let rotated: Option<&str> = row.try_get("rotated_to")?;
-    let suspended = time("suspended_at")?.is_some();
+    let suspended = optional_time(row, "suspended_at")?.is_some();
     let is_plain = row.try_get::<i64, _>("plain")? == 1;
     let expires_at = Timestamp::from_millis(row.try_get("expires_at")?);
     let owner: &str = row.try_get("user_id")?;
     Ok(Status {
-        standing: Standing::new(revoked, time("grace_until")?, rotated.is_some(), suspended),
-        plain: is_plain.then(|| Plain::new(owner, expires_at)),
+        standing: Standing::new(
+            revoked,
+            optional_time(row, "grace_until")?,
+            rotated.is_some(),
+            suspended,
+        ),
+        plain: is_plain.then(|| Plain::new(owner, expires_at)).flatten(),
     })
 }
 
