@@ -1,13 +1,12 @@
 //! A gateway as an operator would run it: the real program, with the files of `examples/`. It ends with the test.
 
-use std::collections::BTreeSet;
 use std::fmt;
 use std::fs::Permissions;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::Stdio;
-use std::sync::Mutex;
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::{Duration, Instant};
 
 use tokio::process::{Child, Command};
@@ -99,46 +98,39 @@ impl Gateway {
     pub async fn start(program: &'static Program, hallpass: &TestServer) -> Self {
         let hallpass: SocketAddr =
             hallpass.base().strip_prefix("http://").unwrap().parse().unwrap();
-        for _ in 0..5 {
-            let service = Service::start().await;
-            let address = free_address();
-            let addresses = [(8080, address), (8090, hallpass), (9000, service.address())];
-            let folder = program.folder(&addresses);
-            let child = program.spawn(folder.path());
-            let mut gateway = Self { program, service, address, folder, child };
-            if gateway.serves().await {
-                return gateway;
-            }
-        }
-        panic!("{} does not start", program.name);
+        let host = own_host();
+        let service = Service::start(host).await;
+        let address = free_address(host);
+        let folder =
+            program.folder(&[(8080, address), (8090, hallpass), (9000, service.address())]);
+        let child = program.spawn(folder.path());
+        let mut gateway = Self { program, service, address, folder, child };
+        gateway.until_it_serves().await;
+        gateway
     }
 
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// Waits until a request reaches this service: it is not enough that somebody listens at the port. False when the
-    /// gateway ended before.
-    async fn serves(&mut self) -> bool {
+    /// Waits until a request reaches the service.
+    async fn until_it_serves(&mut self) {
         let begun = Instant::now();
         let host = self.address;
         let request = format!("GET /public/ HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n");
-        while self.child.try_wait().unwrap().is_none() {
-            let _ = try_to_send(host, request.as_bytes(), 1).await;
-            if !self.service.take().is_empty() {
-                return true;
-            }
+        while self.service.take().is_empty() {
+            let ended = self.child.try_wait().unwrap();
+            assert!(ended.is_none(), "{self} ended: {ended:?}");
             assert!(begun.elapsed() < PATIENCE, "{self} does not serve");
             tokio::time::sleep(Duration::from_millis(20)).await;
+            let _ = try_to_send(host, request.as_bytes(), 1).await;
         }
-        self.show_log();
-        false
     }
 
     fn show_log(&self) {
         let log = std::fs::read_to_string(self.folder.path().join(LOG)).unwrap_or_default();
         let lines: Vec<_> = log.lines().collect();
-        eprintln!("{self}:\n{}", lines[lines.len().saturating_sub(20)..].join("\n"));
+        eprintln!("{self}:\n{}", lines[lines.len().saturating_sub(5)..].join("\n"));
     }
 }
 
@@ -155,17 +147,16 @@ impl Drop for Gateway {
     }
 }
 
-/// Nobody uses it now. Somebody may take it before the gateway does: then it is tried again. It is no other test's, whose
-/// service would get the requests of this one meanwhile.
-fn free_address() -> SocketAddr {
-    static GIVEN: Mutex<BTreeSet<u16>> = Mutex::new(BTreeSet::new());
-    loop {
-        let free = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
-        let address = free.local_addr().unwrap();
-        if GIVEN.lock().unwrap().insert(address.port()) {
-            return address;
-        }
-    }
+/// A gateway and its service have an address of their own. At one that all share, whoever still asks at the port of a test
+/// that has ended would be taken for a client of this one.
+fn own_host() -> IpAddr {
+    static GIVEN: AtomicU16 = AtomicU16::new(1);
+    let [high, low] = GIVEN.fetch_add(1, Ordering::Relaxed).to_be_bytes();
+    Ipv4Addr::new(127, 1, high, low).into()
+}
+
+fn free_address(host: IpAddr) -> SocketAddr {
+    std::net::TcpListener::bind((host, 0)).unwrap().local_addr().unwrap()
 }
 
 impl Program {
@@ -180,9 +171,12 @@ impl Program {
             let mut text = std::fs::read_to_string(examples.join(name)).unwrap();
             for ((port, address), found) in addresses.iter().zip(&mut found) {
                 // As an address is written everywhere, and as Envoy writes it.
-                for form in ["127.0.0.1:PORT", "address: 127.0.0.1, port_value: PORT"] {
-                    let [from, to] =
-                        [*port, address.port()].map(|port| form.replace("PORT", &port.to_string()));
+                let example = SocketAddr::from((Ipv4Addr::LOCALHOST, *port));
+                for form in ["HOST:PORT", "address: HOST, port_value: PORT"] {
+                    let [from, to] = [&example, address].map(|address| {
+                        let form = form.replace("HOST", &address.ip().to_string());
+                        form.replace("PORT", &address.port().to_string())
+                    });
                     *found += text.matches(&from).count();
                     text = text.replace(&from, &to);
                 }

@@ -26,7 +26,7 @@ use gateway::Gateway;
 use service::Seen;
 
 const TOKENS: &str = "/api/pat/v1/tokens";
-/// Where the client is. The gateways are at 127.0.0.1.
+/// Where the client is. The gateways ask Hallpass from 127.0.0.1.
 const CLIENT: IpAddr = IpAddr::V4(Ipv4Addr::new(127, 0, 0, 2));
 
 /// Hallpass, with each gateway before a service of its own.
