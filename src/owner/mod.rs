@@ -75,31 +75,28 @@ impl Owners {
 
     /// The owner, enabled and with their roles; else 403.
     pub async fn get_enabled(&self, id: &UserId) -> Result<Owner, Error> {
-        let user = self.keycloak.find_user(id).await?.filter(|user| user.enabled);
-        let user = user.ok_or_else(disabled)?;
-        self.get_owner(id, user).await
+        match self.look_at(id).await? {
+            Sight::Enabled(owner) => Ok(owner),
+            Sight::LockedOut | Sight::Disabled { .. } | Sight::Gone => Err(disabled()),
+        }
     }
 
     /// The owner as they are now. A malformed answer is an error, never "gone" or "no roles".
     pub async fn look_at(&self, id: &UserId) -> Result<Sight, Error> {
-        let Some(user) = self.keycloak.find_user(id).await? else { return Ok(Sight::Gone) };
+        // Each takes Keycloak some milliseconds. The roles of who turns out to be away are not wanted.
+        let (user, claims) =
+            tokio::join!(self.keycloak.find_user(id), self.evaluate(PROBE_CLIENT, id));
+        let Some(user) = user? else { return Ok(Sight::Gone) };
         if user.enabled {
-            return Ok(Sight::Enabled(self.get_owner(id, user).await?));
+            let Some(claims) = claims? else {
+                return Err(self.explain_nothing(PROBE_CLIENT, id).await);
+            };
+            return Ok(Sight::Enabled(owner_of(user, &claims)?));
         }
         if user.is_locked_out() {
             return Ok(Sight::LockedOut);
         }
         Ok(Sight::Disabled { federated: user.is_federated() })
-    }
-
-    async fn get_owner(&self, id: &UserId, user: User) -> Result<Owner, Error> {
-        let claims = self.get_claims(PROBE_CLIENT, id).await?;
-        // Who has no roles has no claim of them: an answer of something else must not pass for that.
-        if claims.get("azp").and_then(Value::as_str) != Some(PROBE_CLIENT) {
-            return Err(protocol("it is no evaluation of the probe").into());
-        }
-        let roles = Roles::from_claims(&claims).map_err(protocol)?;
-        Ok(Owner { federated: user.is_federated(), username: user.username, roles })
     }
 
     /// The client by which Hallpass itself acts.
@@ -144,17 +141,39 @@ impl Owners {
         client_id: &str,
         id: &UserId,
     ) -> Result<Map<String, Value>, Error> {
-        let client = self.clients.get(client_id).await?;
-        if let Some(claims) = self.keycloak.evaluate_claims(&client, id, BASE_SCOPE).await? {
-            return Ok(claims);
+        match self.evaluate(client_id, id).await? {
+            Some(claims) => Ok(claims),
+            None => Err(self.explain_nothing(client_id, id).await),
         }
-        // Keycloak says the same when the user is gone and when the client is: it may have been made anew.
-        self.clients.forget(client_id).await;
-        if self.is_enabled(id).await? {
-            return Err(KeycloakError::NotFound(format!("the client {client_id}")).into());
-        }
-        Err(disabled())
     }
+
+    async fn evaluate(
+        &self,
+        client_id: &str,
+        id: &UserId,
+    ) -> Result<Option<Map<String, Value>>, KeycloakError> {
+        let client = self.clients.get(client_id).await?;
+        self.keycloak.evaluate_claims(&client, id, BASE_SCOPE).await
+    }
+
+    /// Keycloak says the same when the user is gone and when the client is: it may have been made anew.
+    async fn explain_nothing(&self, client_id: &str, id: &UserId) -> Error {
+        self.clients.forget(client_id).await;
+        match self.is_enabled(id).await {
+            Ok(true) => KeycloakError::NotFound(format!("the client {client_id}")).into(),
+            Ok(false) => disabled(),
+            Err(error) => error.into(),
+        }
+    }
+}
+
+fn owner_of(user: User, claims: &Map<String, Value>) -> Result<Owner, KeycloakError> {
+    // Who has no roles has no claim of them: an answer of something else must not pass for that.
+    if claims.get("azp").and_then(Value::as_str) != Some(PROBE_CLIENT) {
+        return Err(protocol("it is no evaluation of the probe"));
+    }
+    let roles = Roles::from_claims(claims).map_err(protocol)?;
+    Ok(Owner { federated: user.is_federated(), username: user.username, roles })
 }
 
 fn disabled() -> Error {

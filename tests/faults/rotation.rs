@@ -24,8 +24,8 @@ async fn an_owner_who_changes_meanwhile_keeps_the_old_token_and_gets_no_successo
     for grace in [0, 600] {
         let old = user.mint(&format!("{}-{grace}", person.username)).await;
         proxy.clear();
-        // The first look at the owner is for the preparation, the second comes after the record.
-        let rule = proxy.on_nth(2, "GET */users/*", Fault::HoldRequest);
+        // The roles at the preparation, the claims, and the roles again when the record is there.
+        let rule = proxy.on_nth(3, "GET */generate-example*", Fault::HoldRequest);
         let path = format!("{TOKENS}/{}/rotate", old["patId"].as_str().unwrap());
         let body = json!({"graceSeconds": grace});
         let (answer, ()) = tokio::join!(user.post(&path, &body), async {
@@ -58,7 +58,7 @@ async fn a_token_that_is_ended_while_its_rotation_fails_stays_ended() {
     for grace in [0, 600] {
         let old = user.mint(&format!("{}-ended-{grace}", person.username)).await;
         proxy.clear();
-        let rule = proxy.on_nth(2, "GET */users/*", Fault::HoldRequest);
+        let rule = proxy.on_nth(3, "GET */generate-example*", Fault::HoldRequest);
         let path = format!("{TOKENS}/{}/rotate", old["patId"].as_str().unwrap());
         let body = json!({"graceSeconds": grace});
         let (answer, ()) = tokio::join!(user.post(&path, &body), async {
