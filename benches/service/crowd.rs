@@ -20,7 +20,8 @@ const SLOWER: f64 = 2.0;
 pub async fn measure(report: &mut Report) {
     report.section(
         "A thousand owners with ten tokens each",
-        "On SQLite. Others are logins of people, one after the other, while a sweep runs and while none does.",
+        "On SQLite. Others are logins of people, one after the other, while a sweep runs and while none does. A Keycloak that has just started is busy with \
+         compiling itself: it has logins and sweeps until a sweep takes no less than nine tenths of the one before.",
         "| what | measured | target |\n|---|---:|---:|",
     );
     let realm = TestRealm::own().await;
@@ -28,20 +29,37 @@ pub async fn measure(report: &mut Report) {
     let server = TestServer::start_with(realm.clone(), Database::sqlite, &settings).await;
     let users = fill(&realm, &server, EACH).await;
 
-    let calm = logins(&realm, Arc::new(AtomicBool::new(false)), 300).await;
-    let (server, took, busy) = sweep(&realm, server).await;
-    let (took_s, limit) = (took.as_secs_f64(), SWEEP.as_secs());
-    report.row(&format!("| sweep | {took_s:.1} s | {limit} s |"), took <= SWEEP);
-    let ratio = busy.as_secs_f64() / calm.as_secs_f64();
-    let (calm, busy) = (calm.as_secs_f64() * 1e3, busy.as_secs_f64() * 1e3);
-    let row = format!(
-        "| others' logins, 95 %: {calm:.0} ms without, {busy:.0} ms beside a sweep | {ratio:.2} x | {SLOWER} x |"
-    );
-    report.row(&row, ratio <= SLOWER);
-
+    let server = sweeps(report, &realm, server).await;
     change_of_a_hundred(report, &realm, &server, &users[..100]).await;
     change_of_all(report, &realm, &server).await;
     server.stop().await;
+}
+
+/// Sweeps, beside logins, until Keycloak has warmed up; reports the first one and the last.
+async fn sweeps(report: &mut Report, realm: &TestRealm, mut server: TestServer) -> TestServer {
+    let mut before: Option<Duration> = None;
+    loop {
+        let calm = logins(realm, Arc::new(AtomicBool::new(false)), 300).await;
+        let (again, took, busy) = sweep(realm, server).await;
+        server = again;
+        let took_s = took.as_secs_f64();
+        if before.is_none() {
+            report.row(&format!("| sweep, Keycloak just started | {took_s:.1} s | |"), true);
+        }
+        if before.is_none_or(|before| took < before.mul_f64(0.9)) {
+            before = Some(took);
+            continue;
+        }
+        let limit = SWEEP.as_secs();
+        report.row(&format!("| sweep | {took_s:.1} s | {limit} s |"), took <= SWEEP);
+        let ratio = busy.as_secs_f64() / calm.as_secs_f64();
+        let (calm, busy) = (calm.as_secs_f64() * 1e3, busy.as_secs_f64() * 1e3);
+        let row = format!(
+            "| others' logins, 95 %: {calm:.0} ms without, {busy:.0} ms beside a sweep | {ratio:.2} x | {SLOWER} x |"
+        );
+        report.row(&row, ratio <= SLOWER);
+        return server;
+    }
 }
 
 async fn change_of_a_hundred(
