@@ -86,13 +86,14 @@ impl Owners {
         // Each takes Keycloak some milliseconds. The roles of who turns out to be away are not wanted.
         let (user, claims) =
             tokio::join!(self.keycloak.find_user(id), self.evaluate(PROBE_CLIENT, id));
-        let Some(user) = user? else { return Ok(Sight::Gone) };
-        if user.enabled {
-            let Some(claims) = claims? else {
-                return Err(self.explain_nothing(PROBE_CLIENT, id).await);
-            };
-            return Ok(Sight::Enabled(owner_of(user, &claims)?));
+        let mut away = user?;
+        if let Some(user) = away.take_if(|user| user.enabled) {
+            match claims? {
+                Some(claims) => return Ok(Sight::Enabled(owner_of(user, &claims)?)),
+                None => away = self.find_away(PROBE_CLIENT, id).await?,
+            }
         }
+        let Some(user) = away else { return Ok(Sight::Gone) };
         if user.is_locked_out() {
             return Ok(Sight::LockedOut);
         }
@@ -141,10 +142,11 @@ impl Owners {
         client_id: &str,
         id: &UserId,
     ) -> Result<Map<String, Value>, Error> {
-        match self.evaluate(client_id, id).await? {
-            Some(claims) => Ok(claims),
-            None => Err(self.explain_nothing(client_id, id).await),
+        if let Some(claims) = self.evaluate(client_id, id).await? {
+            return Ok(claims);
         }
+        self.find_away(client_id, id).await?;
+        Err(disabled())
     }
 
     async fn evaluate(
@@ -156,13 +158,15 @@ impl Owners {
         self.keycloak.evaluate_claims(&client, id, BASE_SCOPE).await
     }
 
-    /// Keycloak says the same when the user is gone and when the client is: it may have been made anew.
-    async fn explain_nothing(&self, client_id: &str, id: &UserId) -> Error {
+    /// The user for whom nothing was evaluated, where they are disabled or gone by now. If not, it is the client that is
+    /// gone, which Keycloak says in the same way: it may have been made anew.
+    async fn find_away(&self, client_id: &str, id: &UserId) -> Result<Option<User>, KeycloakError> {
         self.clients.forget(client_id).await;
-        match self.is_enabled(id).await {
-            Ok(true) => KeycloakError::NotFound(format!("the client {client_id}")).into(),
-            Ok(false) => disabled(),
-            Err(error) => error.into(),
+        match self.keycloak.find_user(id).await? {
+            Some(user) if user.enabled => {
+                Err(KeycloakError::NotFound(format!("the client {client_id}")))
+            }
+            away => Ok(away),
         }
     }
 }

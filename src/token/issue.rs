@@ -137,7 +137,20 @@ impl Tokens {
             return Err(error);
         }
         let token = signing_input.sign(&signer)?;
-        Ok(IssuedToken { record: self.find(&caller.user_id, record.pat_id).await?, token })
+        self.issued(&record, token).await
+    }
+
+    /// What is answered. Whoever deletes the owner's tokens may have come first.
+    pub(super) async fn issued(
+        &self,
+        record: &store::NewToken,
+        token: SecretString,
+    ) -> Result<IssuedToken, Error> {
+        let record = self.store.find_token(&record.user_id, record.pat_id).await?;
+        let record = record.ok_or_else(|| {
+            Error::new(Code::OwnerChanged, "The token was deleted while it was made; try again.")
+        })?;
+        Ok(IssuedToken { record, token })
     }
 
     /// Steps 1 to 3, in the time for them from `begun` on.

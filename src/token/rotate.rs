@@ -95,7 +95,7 @@ impl Tokens {
             return Err(error);
         }
         let token = prepared.signing_input.sign(&prepared.signer)?;
-        Ok(IssuedToken { record: self.find(&caller.user_id, prepared.record.pat_id).await?, token })
+        self.issued(&prepared.record, token).await
     }
 
     async fn find_replaced(

@@ -86,6 +86,21 @@ async fn an_owner_who_loses_a_role_meanwhile_gets_no_token() {
 }
 
 #[tokio::test]
+async fn a_token_that_is_deleted_while_it_is_made_is_not_answered() {
+    let (realm, proxy) = (TestRealm::shared().await, FaultProxy::start());
+    let (server, person) = (server_behind(&proxy, &realm).await, realm.person().await);
+    let user = server.user(&person).await;
+    let answer = mint_while((&server, &person, &proxy), ROLES_AGAIN, async {
+        assert_eq!(user.delete("/api/pat/v1/tokens").await.expect(200)["deleted"], 1);
+    });
+    answer.await.expect_problem(409, "owner-changed");
+    let log = ["token_created", "token_deleted"];
+    assert_eq!(audited(&server, &person.username).await, log);
+    assert_eq!(recorded(&server).await, 0);
+    server.stop().await;
+}
+
+#[tokio::test]
 async fn an_owner_who_gains_a_role_between_roles_and_claims_gets_no_token() {
     let (realm, proxy) = (TestRealm::shared().await, FaultProxy::start());
     let (server, person) = (server_behind(&proxy, &realm).await, realm.person().await);
