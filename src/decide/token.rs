@@ -8,7 +8,9 @@ use axum::http::HeaderValue;
 use bytes::Bytes;
 use ipnet::IpNet;
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
-use serde_json::{Map, Value, json};
+use serde::Serializer as _;
+use serde::ser::SerializeMap as _;
+use serde_json::{Map, Value};
 
 use crate::clock::Timestamp;
 use crate::error::Error;
@@ -266,29 +268,66 @@ fn roles(claims: &Map<String, Value>) -> Vec<String> {
     roles
 }
 
-/// RFC 7662 §2.2: the members that it names, then the token's own claims. No claim takes the place of one of them.
+/// The members of an introspection (RFC 7662 §2.2), and those that Keycloak says beside.
+const OWN_MEMBERS: [&str; 13] = [
+    "active",
+    "scope",
+    "client_id",
+    "username",
+    "token_type",
+    "exp",
+    "iat",
+    "sub",
+    "aud",
+    "iss",
+    "jti",
+    "typ",
+    "azp",
+];
+
+/// These members, then the token's other claims: none of those takes the place of one of them.
 fn introspection(claims: &Claims, username: &str) -> Result<Bytes, Error> {
-    let mut answer = claims.rest.clone();
-    let mut say = |name: &str, value: Value| drop(answer.insert(name.to_owned(), value));
-    say("active", json!(true));
-    say("scope", json!(claim(claims, "scope").unwrap_or_default()));
-    say("client_id", json!(claims.azp));
-    say("username", json!(username));
-    say("token_type", json!("Bearer"));
-    say("exp", json!(claims.exp));
-    say("iat", json!(claims.iat));
-    say("sub", json!(claims.sub));
-    say("aud", json!(claims.aud));
-    say("iss", json!(claims.iss));
-    say("jti", json!(claims.jti));
-    say("typ", json!(claims.typ));
-    say("azp", json!(claims.azp));
-    let bytes = serde_json::to_vec(&answer).map_err(Error::internal)?;
-    Ok(bytes.into())
+    let mut text = Vec::with_capacity(TYPICAL_INTROSPECTION);
+    write_introspection(&mut text, claims, username).map_err(Error::internal)?;
+    text.shrink_to_fit();
+    Ok(text.into())
+}
+
+/// Room for most; what is over is given back.
+const TYPICAL_INTROSPECTION: usize = 2048;
+
+fn write_introspection(
+    text: &mut Vec<u8>,
+    claims: &Claims,
+    username: &str,
+) -> Result<(), serde_json::Error> {
+    let mut serializer = serde_json::Serializer::new(text);
+    let mut answer = serializer.serialize_map(None)?;
+    answer.serialize_entry("active", &true)?;
+    answer.serialize_entry("scope", claim(claims, "scope").unwrap_or_default())?;
+    answer.serialize_entry("client_id", &claims.azp)?;
+    answer.serialize_entry("username", username)?;
+    answer.serialize_entry("token_type", "Bearer")?;
+    answer.serialize_entry("exp", &claims.exp)?;
+    answer.serialize_entry("iat", &claims.iat)?;
+    answer.serialize_entry("sub", &claims.sub)?;
+    answer.serialize_entry("aud", &claims.aud)?;
+    answer.serialize_entry("iss", &claims.iss)?;
+    answer.serialize_entry("jti", &claims.jti)?;
+    answer.serialize_entry("typ", &claims.typ)?;
+    answer.serialize_entry("azp", &claims.azp)?;
+    for (name, value) in &claims.rest {
+        if !OWN_MEMBERS.contains(&name.as_str()) {
+            answer.serialize_entry(name, value)?;
+        }
+    }
+    answer.end()
 }
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     #[test]

@@ -95,7 +95,10 @@ impl Uses {
         let mut noted = self.noted();
         noted.written.retain(|_, at| at.plus(REST) > now);
         let due = noted.waiting.values().filter(|used| !noted.written.contains_key(&used.pat_id));
-        due.copied().collect()
+        let mut due: Vec<_> = due.copied().collect();
+        // Tokens that were made one after the other stand on the same pages of the database.
+        due.sort_unstable_by_key(|used| used.pat_id);
+        due
     }
 
     async fn write(&self, uses: Vec<TokenUse>) -> Result<(), StoreError> {
