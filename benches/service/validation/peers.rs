@@ -102,7 +102,7 @@ impl Peers {
         let mut command = Command::new(binary);
         command
             .args(["--provider=oidc", "--skip-jwt-bearer-tokens=true", "--email-domain=*"])
-            .args(["--upstream=static://200", "--client-secret=none", "--logging-level=error"])
+            .args(["--upstream=static://200", "--client-secret=none"])
             .args(["--cookie-secret=only-for-a-test-only-for-a-test-", "--set-xauthrequest=true"])
             .args(["--request-logging=false", "--auth-logging=false", "--standard-logging=false"])
             .args(["--insecure-oidc-allow-unverified-email=true", "--reverse-proxy=true"])
