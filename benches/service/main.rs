@@ -70,15 +70,15 @@ impl Report {
     }
 
     /// The document with what was measured in the place of what stood there.
-    fn written_into(self, document: &str) -> String {
+    fn written_into(&self, document: &str) -> String {
         let body = document.split_once("\n## ").map_or("", |(_, body)| body);
         let old = body.split("\n## ").filter_map(|section| section.split_once("\n\n"));
         let mut sections: Vec<_> =
             old.map(|(title, text)| (title.to_owned(), format!("{}\n", text.trim_end()))).collect();
-        for (title, text) in self.sections {
-            match sections.iter_mut().find(|(old, _)| *old == title) {
-                Some((_, old)) => *old = text,
-                None => sections.push((title, text)),
+        for (title, text) in &self.sections {
+            match sections.iter_mut().find(|(old, _)| old == title) {
+                Some((_, old)) => old.clone_from(text),
+                None => sections.push((title.clone(), text.clone())),
             }
         }
         sections.iter().fold(HEAD.to_owned(), |document, (title, text)| {
@@ -128,44 +128,47 @@ pub fn median<T: PartialOrd + Copy>(mut values: Vec<T>) -> T {
     values[values.len() / 2]
 }
 
+const PARTS: [&str; 9] = [
+    "validation",
+    "minted",
+    "revoked",
+    "footprint",
+    "followed",
+    "crowd",
+    "noticed",
+    "tokens",
+    "clients",
+];
+
 #[tokio::main]
 async fn main() {
     // `cargo bench` adds one of its own.
-    let parts: Vec<_> = std::env::args().skip(1).filter(|part| part != "--bench").collect();
-    let asked = |part: &str| parts.is_empty() || parts.iter().any(|asked| asked == part);
+    let asked: Vec<_> = std::env::args().skip(1).filter(|part| part != "--bench").collect();
+    let unknown = asked.iter().find(|asked| !PARTS.contains(&asked.as_str()));
+    assert!(unknown.is_none(), "{unknown:?} is none of {PARTS:?}");
     let mut report = Report::default();
-    if asked("validation") {
-        validation::measure(&mut report).await;
+    for part in PARTS {
+        if !asked.is_empty() && !asked.iter().any(|asked| asked == part) {
+            continue;
+        }
+        match part {
+            "validation" => validation::measure(&mut report).await,
+            "minted" => minted::measure(&mut report).await,
+            "revoked" => revoked::measure(&mut report).await,
+            "footprint" => footprint::measure(&mut report).await,
+            "followed" => followed::measure(&mut report).await,
+            "crowd" => crowd::measure(&mut report).await,
+            "noticed" => noticed::measure(&mut report).await,
+            "tokens" => tokens::measure(&mut report).await,
+            "clients" => clients::measure(&mut report).await,
+            _ => unreachable!("{part} is not measured"),
+        }
+        // What was measured is not lost when a later part fails.
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/benchmarks.md");
+        let document = std::fs::read_to_string(path).unwrap_or_default();
+        std::fs::write(path, report.written_into(&document)).unwrap();
     }
-    if asked("minted") {
-        minted::measure(&mut report).await;
-    }
-    if asked("revoked") {
-        revoked::measure(&mut report).await;
-    }
-    if asked("footprint") {
-        footprint::measure(&mut report).await;
-    }
-    if asked("followed") {
-        followed::measure(&mut report).await;
-    }
-    if asked("crowd") {
-        crowd::measure(&mut report).await;
-    }
-    if asked("noticed") {
-        noticed::measure(&mut report).await;
-    }
-    if asked("tokens") {
-        tokens::measure(&mut report).await;
-    }
-    if asked("clients") {
-        clients::measure(&mut report).await;
-    }
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/benchmarks.md");
-    let slow = report.slow;
-    let document = std::fs::read_to_string(path).unwrap_or_default();
-    std::fs::write(path, report.written_into(&document)).unwrap();
-    assert!(!slow, "something is over its target");
+    assert!(!report.slow, "something is over its target");
 }
 
 const HEAD: &str = "# Benchmarks

@@ -19,7 +19,7 @@ pub async fn measure(report: &mut Report) {
     report.section(
         "Minting",
         "By one person over HTTP, one after the other, medians; Keycloak is warm. The calls to Keycloak are the service's own count \
-         of the same mints; a signature and a commit of the same records are measured alone.",
+         of the same mints, and some are made at the same time, so that their sum may be more than the mint; a signature and a commit of the same records are measured alone.",
         "| database | a mint, ms | calls to Keycloak, ms | signature, ms | commit, ms | ratio | target |\n|---|---:|---:|---:|---:|---:|---:|",
     );
     for (name, database) in ["SQLite", "PostgreSQL"].into_iter().zip(DATABASES) {

@@ -154,16 +154,31 @@ impl Clients {
         Ok(found.document)
     }
 
-    /// Writes the operation into the record, and answers it; or says that another one is under way.
+    /// Writes the operation into the record, and answers it; or says that another one is under way. That somebody looked
+    /// at Keycloak's client meanwhile and noted what they saw is no operation.
     pub(super) async fn begin(
         &self,
         record: &ClientRecord,
         operation: Operation,
         plan: Option<&str>,
     ) -> Result<ClientRecord, Error> {
-        let begun =
-            self.store.begin_client_operation(record, operation, plan, self.lease()).await?;
-        begun.ok_or_else(busy)
+        let mut found = record.clone();
+        loop {
+            let lease = self.lease();
+            let begun = self.store.begin_client_operation(&found, operation, plan, lease).await?;
+            if let Some(begun) = begun {
+                return Ok(begun);
+            }
+            let now = self.store.find_client_record(&record.record_id).await?.ok_or_else(busy)?;
+            let same = |other: &ClientRecord| {
+                (&other.written, &other.owner_id, &other.keycloak_id)
+                    == (&record.written, &record.owner_id, &record.keycloak_id)
+            };
+            if now.operation.is_some() || now.version == found.version || !same(&now) {
+                return Err(busy());
+            }
+            found = now;
+        }
     }
 }
 

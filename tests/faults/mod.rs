@@ -12,6 +12,8 @@ mod rotation;
 mod service_token;
 mod store_away;
 
+use std::time::{Duration, Instant};
+
 use sqlx::sqlite::{SqliteConnectOptions, SqliteRow};
 use sqlx::{Connection as _, Row as _, SqliteConnection};
 
@@ -26,6 +28,23 @@ async fn server_behind(proxy: &FaultProxy, realm: &TestRealm) -> TestServer {
     let mut extra = SELDOM.to_vec();
     extra.push(("HALLPASS_KEYCLOAK__URL", proxy.url()));
     TestServer::start_with(realm.clone(), Database::sqlite, &extra).await
+}
+
+/// The same, when what it does at its start is over: it looks at nobody by itself any more.
+async fn quiet_server_behind(proxy: &FaultProxy, realm: &TestRealm) -> TestServer {
+    let server = server_behind(proxy, realm).await;
+    let store = server.store().await;
+    let begun = Instant::now();
+    loop {
+        let progress = store.find_progress().await.unwrap();
+        if progress.polled_at.is_some() && progress.swept_at.is_some() {
+            break;
+        }
+        assert!(begun.elapsed() < Duration::from_mins(1), "its start has no end: {progress:?}");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    store.close().await;
+    server
 }
 
 /// A call that a mint makes to Keycloak, and that the service makes for nothing else.

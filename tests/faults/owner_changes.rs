@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{audited, recorded, server_behind};
+use super::{audited, quiet_server_behind, recorded, server_behind};
 use crate::support::{Admin, Answer, Fault, FaultProxy, Person, TestRealm, TestServer};
 
 const FIRST_ROLES: (usize, &str) = (1, "GET */generate-example-access-token");
@@ -72,7 +72,7 @@ async fn an_owner_who_is_deleted_meanwhile_gets_no_token() {
 #[tokio::test]
 async fn an_owner_who_loses_a_role_meanwhile_gets_no_token() {
     let (realm, proxy) = (TestRealm::shared().await, FaultProxy::start());
-    let (server, person) = (server_behind(&proxy, &realm).await, realm.person().await);
+    let (server, person) = (quiet_server_behind(&proxy, &realm).await, realm.person().await);
     realm.give_roles(&person, "hallpass", &["read-audit"]).await;
     let answer = mint_while(
         (&server, &person, &proxy),
@@ -88,7 +88,7 @@ async fn an_owner_who_loses_a_role_meanwhile_gets_no_token() {
 #[tokio::test]
 async fn a_token_that_is_deleted_while_it_is_made_is_not_answered() {
     let (realm, proxy) = (TestRealm::shared().await, FaultProxy::start());
-    let (server, person) = (server_behind(&proxy, &realm).await, realm.person().await);
+    let (server, person) = (quiet_server_behind(&proxy, &realm).await, realm.person().await);
     let user = server.user(&person).await;
     let answer = mint_while((&server, &person, &proxy), ROLES_AGAIN, async {
         assert_eq!(user.delete("/api/pat/v1/tokens").await.expect(200)["deleted"], 1);
@@ -103,7 +103,7 @@ async fn a_token_that_is_deleted_while_it_is_made_is_not_answered() {
 #[tokio::test]
 async fn an_owner_who_gains_a_role_between_roles_and_claims_gets_no_token() {
     let (realm, proxy) = (TestRealm::shared().await, FaultProxy::start());
-    let (server, person) = (server_behind(&proxy, &realm).await, realm.person().await);
+    let (server, person) = (quiet_server_behind(&proxy, &realm).await, realm.person().await);
     // The roles are those from before, the claims those from after.
     let rule = proxy.on_nth(FIRST_ROLES.0, FIRST_ROLES.1, Fault::HoldAnswer);
     let user = server.user(&person).await;

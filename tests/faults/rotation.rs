@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{audited, server_behind};
+use super::{audited, quiet_server_behind, server_behind};
 use crate::support::{Api, Fault, FaultProxy, TestRealm};
 
 const TOKENS: &str = "/api/pat/v1/tokens";
@@ -19,7 +19,7 @@ async fn states(user: &Api) -> Vec<(String, Value)> {
 #[tokio::test]
 async fn an_owner_who_changes_meanwhile_keeps_the_old_token_and_gets_no_successor() {
     let (realm, proxy) = (TestRealm::shared().await, FaultProxy::start());
-    let (server, person) = (server_behind(&proxy, &realm).await, realm.person().await);
+    let (server, person) = (quiet_server_behind(&proxy, &realm).await, realm.person().await);
     let user = server.user(&person).await;
     for grace in [0, 600] {
         let old = user.mint(&format!("{}-{grace}", person.username)).await;
@@ -53,7 +53,7 @@ async fn an_owner_who_changes_meanwhile_keeps_the_old_token_and_gets_no_successo
 #[tokio::test]
 async fn a_token_that_is_ended_while_its_rotation_fails_stays_ended() {
     let (realm, proxy) = (TestRealm::shared().await, FaultProxy::start());
-    let (server, person) = (server_behind(&proxy, &realm).await, realm.person().await);
+    let (server, person) = (quiet_server_behind(&proxy, &realm).await, realm.person().await);
     let user = server.user(&person).await;
     for grace in [0, 600] {
         let old = user.mint(&format!("{}-ended-{grace}", person.username)).await;
