@@ -4,6 +4,7 @@ mod agree;
 mod answers;
 mod hung_up;
 mod killed;
+mod noticed;
 mod operation;
 mod replicas;
 mod store_cut;
