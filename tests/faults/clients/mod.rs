@@ -15,8 +15,8 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use super::SELDOM;
-use crate::support::{Admin, Api, Fault, FaultProxy, Person, TestRealm, http};
+use super::{SELDOM, unswept};
+use crate::support::{Admin, Api, FaultProxy, Person, TestRealm, http};
 
 const CLIENTS: &str = "/api/clients/v1/clients";
 /// Within this time record and Keycloak agree, whatever happened.
@@ -132,20 +132,6 @@ struct Made {
 
 fn path(id: &str) -> String {
     format!("{CLIENTS}/{id}")
-}
-
-/// A start, on a store without clients, whose sweep and first look at events find nothing, and the next ones are far away:
-/// they would look at clients and owners while these are counted on.
-async fn unswept<T>(proxy: &FaultProxy, start: impl Future<Output = T>) -> T {
-    let nothing = || Fault::Answer(200, "[]".to_owned());
-    let sweep = proxy.on("GET */clients?first=*", nothing());
-    let events = ["GET */admin-events", "GET */events"].map(|list| proxy.on(list, nothing()));
-    let started = start.await;
-    for list in events.iter().chain([&sweep]) {
-        list.wait_for_hits(1).await;
-    }
-    proxy.clear();
-    started
 }
 
 /// What a service is started with so that the calls to Keycloak are the test's alone.
