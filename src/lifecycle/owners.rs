@@ -148,7 +148,7 @@ impl TokenOwners {
         let now = self.clock.now();
         let mut live: Vec<OwnedToken> = Vec::new();
         loop {
-            let last = live.last().map(|token| token.record.pat_id);
+            let last = live.last().map(|token| &token.record);
             let some = self.store.list_live_tokens_after(owner, last, now, BATCH).await?;
             if some.is_empty() {
                 return Ok(live);

@@ -5,7 +5,7 @@ use std::time::Duration;
 use hallpass::audit::Action;
 use hallpass::clock::Timestamp;
 use hallpass::id::{PatId, UserId};
-use hallpass::store::{ChangeKind, NewToken, OwnerNote, Suspension};
+use hallpass::store::{ChangeKind, NewToken, OwnerNote, Suspension, TokenRecord};
 
 use super::{DAY, NOW, create, event, new_token, on_each, revoke};
 
@@ -43,16 +43,18 @@ async fn live_tokens_of_an_owner_are_read_with_the_roles_of_their_issue() {
         let made = [fresh.create("alice", "a").await, fresh.create("alice", "b").await];
         let revoked = fresh.create("alice", "revoked").await;
         fresh.create("bob", "c").await;
+        // Made in the same millisecond.
+        fresh.execute("UPDATE tokens SET created_at = 7").await;
         revoke(&fresh.store, revoked.pat_id, &event(Action::TokenRevoked, &revoked)).await.unwrap();
         let alice = UserId::new("alice");
-        let list = async |last, now, limit| {
+        let list = async |last: Option<&TokenRecord>, now, limit| {
             fresh.store.list_live_tokens_after(&alice, last, now, limit).await.unwrap()
         };
         let all = list(None, NOW, 10).await;
         let ids: Vec<PatId> = all.iter().map(|token| token.record.pat_id).collect();
         assert_eq!(ids, [made[0].pat_id, made[1].pat_id]);
         assert!(all.iter().all(|token| token.owner_roles == made[0].owner_roles));
-        assert_eq!(list(Some(ids[0]), NOW, 10).await, all[1..]);
+        assert_eq!(list(Some(&all[0].record), NOW, 10).await, all[1..]);
         assert_eq!(list(None, NOW, 1).await, all[..1]);
         assert_eq!(list(None, NOW.plus(DAY * 1000), 10).await, []);
     });

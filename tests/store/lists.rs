@@ -9,6 +9,7 @@ use hallpass::store::{NewToken, TokenFilter, TokenRecord, TokenSort, TokenStatus
 use uuid::Uuid;
 
 use super::{DAY, Fresh, NOW, create, new_token, on_each};
+use crate::support::Database;
 
 const SORTS: [TokenSort; 6] = [
     TokenSort::Name,
@@ -259,4 +260,14 @@ async fn many(fresh: &Fresh) {
         ))
         .await;
     fresh.execute(if fresh.is_sqlite() { "ANALYZE" } else { "VACUUM ANALYZE tokens" }).await;
+}
+
+/// Each page of all live tokens and of all their owners is found by an index that has them in order: what is read page by page
+/// would otherwise be read as often as there are pages.
+#[tokio::test]
+async fn a_walk_over_all_tokens_reads_each_once() {
+    let fresh = Fresh::on(Database::sqlite).await;
+    let plan = fresh.store.explain_walks().await.unwrap();
+    let by = |index: &str| plan.iter().filter(|line| line.contains(index)).count();
+    assert_eq!((plan.len(), by("tokens_of_owner"), by("autoindex_tokens")), (3, 2, 1), "{plan:#?}");
 }

@@ -42,6 +42,19 @@ pub enum Suspension {
 /// How many ids one statement names.
 const PART: usize = 250;
 
+/// The plus keeps SQLite from the index of the states, where it would look at all live tokens for each page.
+pub(super) fn owners_after(with_role: bool, dialect: Dialect) -> String {
+    let holds = match (with_role, dialect) {
+        (false, _) => "$4 = ''",
+        (true, Dialect::Sqlite) => "INSTR(owner_roles, $4) > 0",
+        (true, Dialect::Postgres) => "POSITION($4 IN owner_roles) > 0",
+    };
+    format!(
+        "SELECT DISTINCT user_id FROM tokens WHERE user_id > $1 AND +revoked_at IS NULL AND expires_at > $2 \
+         AND {holds} ORDER BY user_id LIMIT $3"
+    )
+}
+
 impl Store {
     /// Some of the owners of tokens that are neither revoked nor expired, after this one, in their order. Where a role
     /// is named, those alone that had one of this name at a token's issue, and maybe others.
@@ -55,15 +68,7 @@ impl Store {
         within(async {
             // As it is written in a list of roles; what else it is found in does no harm.
             let role = role.map(|role| Value::from(role).to_string());
-            let holds = match (&role, self.dialect) {
-                (None, _) => "$4 = ''",
-                (Some(_), Dialect::Sqlite) => "INSTR(owner_roles, $4) > 0",
-                (Some(_), Dialect::Postgres) => "POSITION($4 IN owner_roles) > 0",
-            };
-            let sql = format!(
-                "SELECT DISTINCT user_id FROM tokens WHERE user_id > $1 AND revoked_at IS NULL AND expires_at > $2 \
-                 AND {holds} ORDER BY user_id LIMIT $3"
-            );
+            let sql = owners_after(role.is_some(), self.dialect);
             let ids: Vec<String> = sqlx::query_scalar(AssertSqlSafe(sql))
                 .bind(last.map(UserId::as_str).unwrap_or_default())
                 .bind(now.millis())
@@ -100,22 +105,24 @@ impl Store {
         .await
     }
 
-    /// Some of the owner's tokens that are neither revoked nor expired, after this one, in the order of their ids.
+    /// Some of the owner's tokens that are neither revoked nor expired, after this one, in the order of their making.
     pub async fn list_live_tokens_after(
         &self,
         owner: &UserId,
-        last: Option<PatId>,
+        last: Option<&TokenRecord>,
         now: Timestamp,
         limit: u32,
     ) -> Result<Vec<OwnedToken>, StoreError> {
         within(async {
             let sql = format!(
-                "SELECT {COLUMNS}, owner_roles FROM tokens WHERE user_id = $1 AND pat_id > $2 AND revoked_at IS NULL \
-                 AND expires_at > $3 AND (grace_until IS NULL OR grace_until > $3) ORDER BY pat_id LIMIT $4"
+                "SELECT {COLUMNS}, owner_roles FROM tokens WHERE user_id = $1 AND (created_at, pat_id) > ($2, $3) \
+                 AND revoked_at IS NULL AND expires_at > $4 AND (grace_until IS NULL OR grace_until > $4) \
+                 ORDER BY created_at, pat_id LIMIT $5"
             );
             let rows = sqlx::query(AssertSqlSafe(sql))
                 .bind(owner.as_str())
-                .bind(last.map(|last| last.to_string()).unwrap_or_default())
+                .bind(last.map_or(i64::MIN, |last| last.created_at.millis()))
+                .bind(last.map(|last| last.pat_id.to_string()).unwrap_or_default())
                 .bind(now.millis())
                 .bind(i64::from(limit))
                 .fetch_all(&self.pool)

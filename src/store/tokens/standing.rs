@@ -3,12 +3,13 @@
 use sqlx::any::AnyRow;
 use sqlx::{AssertSqlSafe, Row as _};
 
+use super::lifecycle::owners_after;
 use super::status::ROTATED;
 use super::{TokenRecord, pat_id};
 use crate::clock::Timestamp;
 use crate::id::PatId;
 use crate::store::statuses::{Plain, Status};
-use crate::store::{Store, StoreError, optional_time, within};
+use crate::store::{Dialect, Store, StoreError, optional_time, within};
 
 /// What a record says of its token, but for its end in time, which the token itself says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -85,6 +86,14 @@ const STATUS: &str = "pat_id, user_id, expires_at, revoked_at, revoked_reason, g
      CAST(CASE WHEN scopes IS NULL AND roles IS NULL AND audience IS NULL AND allowed_cidrs IS NULL \
      THEN 1 ELSE 0 END AS BIGINT) AS plain";
 
+/// The plus is for SQLite, as in [`owners_after`].
+fn live_before() -> String {
+    format!(
+        "SELECT {STATUS} FROM tokens WHERE pat_id < $1 AND +revoked_at IS NULL AND expires_at > $2 \
+         ORDER BY pat_id DESC LIMIT $3"
+    )
+}
+
 impl Store {
     pub(in crate::store) async fn read_status(&self, id: PatId) -> Result<Status, StoreError> {
         within(async {
@@ -107,11 +116,7 @@ impl Store {
         limit: u32,
     ) -> Result<Vec<(PatId, Status)>, StoreError> {
         within(async {
-            let sql = format!(
-                "SELECT {STATUS} FROM tokens WHERE pat_id < $1 AND revoked_at IS NULL AND expires_at > $2 \
-                 ORDER BY pat_id DESC LIMIT $3"
-            );
-            let rows = sqlx::query(AssertSqlSafe(sql))
+            let rows = sqlx::query(AssertSqlSafe(live_before()))
                 // No id begins with a letter behind f.
                 .bind(before.map_or_else(|| "g".to_owned(), |id| id.to_string()))
                 .bind(now.millis())
@@ -121,6 +126,19 @@ impl Store {
             rows.iter().map(|row| Ok((pat_id(row.try_get("pat_id")?)?, status(row)?))).collect()
         })
         .await
+    }
+
+    /// How SQLite would walk over all live tokens and over all their owners: the plans of its statements, a line each.
+    pub async fn explain_walks(&self) -> Result<Vec<String>, StoreError> {
+        let owners = [false, true].map(|with_role| owners_after(with_role, Dialect::Sqlite));
+        let mut lines = Vec::new();
+        for statement in owners.into_iter().chain([live_before()]) {
+            let sql = format!("EXPLAIN QUERY PLAN {statement}");
+            for row in sqlx::query(AssertSqlSafe(sql)).fetch_all(&self.pool).await? {
+                lines.push(row.try_get(3)?);
+            }
+        }
+        Ok(lines)
     }
 }
 
