@@ -8,6 +8,7 @@ use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use foldhash::fast::RandomState;
 use tokio::time::{MissedTickBehavior, interval};
 
 use crate::clock::{Clock, Timestamp};
@@ -18,8 +19,9 @@ use crate::store::{Store, StoreError, TokenUse};
 const WRITE_INTERVAL: Duration = Duration::from_secs(1);
 /// How long a token is not written again.
 const REST: Duration = Duration::from_mins(1);
-/// How many uses are written in one transaction. With more of them, SQLite takes longer for each: it looks for each parameter by name.
-const BATCH: usize = 100;
+/// How many uses are written in one transaction. With fewer, each costs more: an order by last use has a page of the database
+/// for every few of them, which is written again in each transaction.
+const BATCH: usize = 1000;
 /// How many tokens are noted at most, while the store is away.
 const MAX_WAITING: usize = 100_000;
 
@@ -33,9 +35,9 @@ pub struct Uses {
 
 #[derive(Default)]
 struct Noted {
-    waiting: HashMap<PatId, TokenUse>,
+    waiting: HashMap<PatId, TokenUse, RandomState>,
     /// When tokens were last written, for as long as they rest.
-    written: HashMap<PatId, Timestamp>,
+    written: HashMap<PatId, Timestamp, RandomState>,
 }
 
 impl Uses {

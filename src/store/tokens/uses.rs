@@ -6,7 +6,7 @@ use sqlx::AssertSqlSafe;
 
 use crate::clock::Timestamp;
 use crate::id::PatId;
-use crate::store::{Store, StoreError, changes, within};
+use crate::store::{Dialect, Store, StoreError, changes, within};
 
 /// A use of a token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,22 +20,18 @@ pub struct TokenUse {
 }
 
 impl Store {
-    /// Records uses, by one statement; a hundred or so at a time. What is recorded already and later stays.
+    /// Records uses, by one statement; a thousand or so at a time. What is recorded already and later stays.
     pub async fn record_uses(&self, uses: &[TokenUse]) -> Result<(), StoreError> {
         if uses.is_empty() {
             return Ok(());
         }
         within(async {
-            let rows: Vec<_> = (0..uses.len())
-                .map(|row| row * 3)
-                .map(|n| format!("(${}, CAST(${} AS BIGINT), ${})", n + 1, n + 2, n + 3))
-                .collect();
             let sql = format!(
                 "WITH used (pat_id, used_at, address) AS (VALUES {}) \
                  UPDATE tokens SET last_used_at = used.used_at, last_used_ip = used.address FROM used \
                  WHERE tokens.pat_id = used.pat_id \
                  AND (tokens.last_used_at IS NULL OR tokens.last_used_at < used.used_at)",
-                rows.join(", ")
+                rows(self.dialect, uses.len())
             );
             let query = uses.iter().fold(sqlx::query(AssertSqlSafe(sql)), |query, used| {
                 query
@@ -50,5 +46,17 @@ impl Store {
             Ok(tx.commit().await?)
         })
         .await
+    }
+}
+
+/// Placeholders for an id, a time and an address in each row.
+fn rows(dialect: Dialect, count: usize) -> String {
+    match dialect {
+        // Without numbers: sqlx would look for each number among all of them.
+        Dialect::Sqlite => vec!["(?, ?, ?)"; count].join(", "),
+        Dialect::Postgres => {
+            let row = |n: usize| format!("(${}, CAST(${} AS BIGINT), ${})", n, n + 1, n + 2);
+            (0..count).map(|number| row(number * 3 + 1)).collect::<Vec<_>>().join(", ")
+        }
     }
 }
