@@ -88,7 +88,7 @@ struct State {
     last_attempt_failed: bool,
 }
 
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 struct Good {
     set: Arc<KeySet>,
     since: Instant,
@@ -157,15 +157,23 @@ impl JwksCache {
     /// background, as it is for [`Self::key`].
     #[must_use]
     pub fn holds(&self, kid: &str) -> bool {
-        self.known(kid).is_some()
+        self.look(kid, |_| ()).is_some()
     }
 
     fn known(&self, kid: &str) -> Option<VerificationKey> {
-        let good = self.shared.read(|state| state.good.clone())?;
-        if good.since.elapsed() >= self.max_age {
+        self.look(kid, VerificationKey::clone)
+    }
+
+    /// What `take` takes of the key in the last good set, where it stands: this is asked for each request.
+    fn look<T>(&self, kid: &str, take: impl FnOnce(&VerificationKey) -> T) -> Option<T> {
+        let (found, is_old) = self.shared.read(|state| {
+            let good = state.good.as_ref()?;
+            Some((good.set.find(kid).map(take), good.since.elapsed() >= self.max_age))
+        })?;
+        if is_old {
             self.renew();
         }
-        good.set.find(kid).cloned()
+        found
     }
 
     fn renew(&self) {

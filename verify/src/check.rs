@@ -9,7 +9,7 @@ use jsonwebtoken::Algorithm;
 
 use crate::cache::{JwksCache, KeyError};
 use crate::claims::Claims;
-use crate::compact::{DEFAULT_MAX_BYTES, UnverifiedToken};
+use crate::compact::{DEFAULT_MAX_BYTES, Segments, UnverifiedToken};
 use crate::key_set::{PERMITTED, VerificationKey};
 
 /// How far, in seconds, the clock of the issuer may be ahead of ours. `exp` has no such allowance.
@@ -154,8 +154,8 @@ pub fn verify(
     now: i64,
 ) -> Result<Claims, Rejection> {
     let token = UnverifiedToken::parse(token, rules.max_bytes)?;
-    permit(&token, rules)?;
-    decide(&token, key, rules, now)
+    let segments = permit(&token, rules)?;
+    decide(&token, &segments, key, rules, now)
 }
 
 /// Checks `token` with the key of the realm that it names. `now` is in Unix seconds.
@@ -176,21 +176,25 @@ pub async fn check_parsed(
     now: i64,
 ) -> Result<Claims, CheckError> {
     // Before the key: a hopeless token causes no fetch.
-    permit(token, rules)?;
+    let segments = permit(token, rules)?;
     let key = keys.key(&token.header.kid).await.map_err(|error| match error {
         KeyError::UnknownKid => Rejection::UnknownKey.into(),
         KeyError::Unavailable => CheckError::KeysUnavailable,
     })?;
-    Ok(decide(token, &key, rules, now)?)
+    Ok(decide(token, &segments, &key, rules, now)?)
 }
 
 /// Applies the rules for which no key is needed.
-fn permit(token: &UnverifiedToken<'_>, rules: &Rules) -> Result<(), Rejection> {
-    if rules.algorithms.contains(&token.header.alg) { Ok(()) } else { Err(Rejection::Algorithm) }
+fn permit(token: &UnverifiedToken<'_>, rules: &Rules) -> Result<Segments, Rejection> {
+    if !rules.algorithms.contains(&token.header.alg) {
+        return Err(Rejection::Algorithm);
+    }
+    token.segments()
 }
 
 fn decide(
     token: &UnverifiedToken<'_>,
+    segments: &Segments,
     key: &VerificationKey,
     rules: &Rules,
     now: i64,
@@ -201,10 +205,10 @@ fn decide(
     if !key.algorithms().contains(&token.header.alg) {
         return Err(Rejection::Algorithm);
     }
-    if !key.signed(token) {
+    if !key.signed(token, &segments.signature) {
         return Err(Rejection::Signature);
     }
-    let claims = Claims::from_json(&token.payload)?;
+    let claims = Claims::from_json(&segments.payload)?;
     apply(&claims, rules, now)?;
     Ok(claims)
 }

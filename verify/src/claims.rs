@@ -39,18 +39,20 @@ impl Claims {
     /// Reads the payload of a token. The values are well formed, but not yet compared with any
     /// rule.
     pub(crate) fn from_json(json: &[u8]) -> Result<Self, Rejection> {
-        let mut rest = json::parse_object(json).ok_or(Rejection::Malformed)?;
+        let names = ["iss", "sub", "aud", "exp", "iat", "nbf", "jti", "typ", "azp", "sid"];
+        let (known, rest) = json::parse_members(json, names).ok_or(Rejection::Malformed)?;
+        let [iss, sub, aud, exp, iat, nbf, jti, typ, azp, sid] = known;
         Ok(Self {
-            iss: required(text(&mut rest, "iss")?)?,
-            sub: required(text(&mut rest, "sub")?)?,
-            aud: audience(&mut rest)?,
-            exp: required(seconds(&mut rest, "exp")?)?,
-            iat: required(seconds(&mut rest, "iat")?)?,
-            nbf: seconds(&mut rest, "nbf")?,
-            jti: required(text(&mut rest, "jti")?)?,
-            typ: required(text(&mut rest, "typ")?)?,
-            azp: text(&mut rest, "azp")?,
-            sid: text(&mut rest, "sid")?,
+            iss: required(text(iss)?)?,
+            sub: required(text(sub)?)?,
+            aud: audience(aud)?,
+            exp: required(seconds(exp)?)?,
+            iat: required(seconds(iat)?)?,
+            nbf: seconds(nbf)?,
+            jti: required(text(jti)?)?,
+            typ: required(text(typ)?)?,
+            azp: text(azp)?,
+            sid: text(sid)?,
             rest,
         })
     }
@@ -60,8 +62,8 @@ fn required<T>(claim: Option<T>) -> Result<T, Rejection> {
     claim.ok_or(Rejection::Claims)
 }
 
-fn text(claims: &mut Map<String, Value>, name: &str) -> Result<Option<String>, Rejection> {
-    match claims.remove(name) {
+fn text(claim: Option<Value>) -> Result<Option<String>, Rejection> {
+    match claim {
         None => Ok(None),
         Some(Value::String(text)) if !text.is_empty() => Ok(Some(text)),
         Some(_) => Err(Rejection::Claims),
@@ -70,8 +72,8 @@ fn text(claims: &mut Map<String, Value>, name: &str) -> Result<Option<String>, R
 
 /// RFC 7519 allows fractions; Keycloak and Hallpass never write them, and rounding would move the
 /// end of a token.
-fn seconds(claims: &mut Map<String, Value>, name: &str) -> Result<Option<i64>, Rejection> {
-    match claims.remove(name) {
+fn seconds(claim: Option<Value>) -> Result<Option<i64>, Rejection> {
+    match claim {
         None => Ok(None),
         Some(value) => match value.as_i64() {
             Some(seconds) if (0..=LAST_SECOND).contains(&seconds) => Ok(Some(seconds)),
@@ -80,12 +82,12 @@ fn seconds(claims: &mut Map<String, Value>, name: &str) -> Result<Option<i64>, R
     }
 }
 
-fn audience(claims: &mut Map<String, Value>) -> Result<Vec<String>, Rejection> {
+fn audience(claim: Option<Value>) -> Result<Vec<String>, Rejection> {
     let one = |value| match value {
         Value::String(text) => Ok(text),
         _ => Err(Rejection::Claims),
     };
-    match claims.remove("aud") {
+    match claim {
         None => Ok(Vec::new()),
         Some(Value::Array(values)) => values.into_iter().map(one).collect(),
         Some(value) => one(value).map(|text| vec![text]),

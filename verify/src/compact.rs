@@ -4,7 +4,7 @@
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jsonwebtoken::Algorithm;
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use crate::Rejection;
 use crate::json;
@@ -27,39 +27,48 @@ pub struct UnverifiedHeader {
 
 impl UnverifiedHeader {
     fn from_json(json: &[u8]) -> Result<Self, Rejection> {
-        let header = json::parse_object(json).ok_or(Rejection::Malformed)?;
-        if header.contains_key("crit") {
+        let (known, _) =
+            json::parse_members(json, ["alg", "typ", "kid", "crit"]).ok_or(Rejection::Malformed)?;
+        let [alg, typ, kid, crit] = known;
+        if crit.is_some() {
             return Err(Rejection::Malformed);
         }
-        let alg: Algorithm = match text(&header, "alg")?.parse() {
+        let alg: Algorithm = match text(alg)?.parse() {
             Ok(alg) if PERMITTED.contains(&alg) => alg,
             _ => return Err(Rejection::Algorithm),
         };
-        if header.contains_key("typ") {
-            let typ = text(&header, "typ")?;
+        if let Some(typ) = typ {
+            let typ = text(Some(typ))?;
             // A media type: case does not matter (RFC 7515 §4.1.9).
             if !["JWT", "at+jwt"].iter().any(|known| typ.eq_ignore_ascii_case(known)) {
                 return Err(Rejection::Type);
             }
         }
-        let kid = text(&header, "kid")?;
-        if !is_kid(kid) {
+        let kid = text(kid)?;
+        if !is_kid(&kid) {
             return Err(Rejection::Malformed);
         }
-        Ok(Self { alg, kid: kid.to_owned() })
+        Ok(Self { alg, kid })
     }
 }
 
-/// A token taken apart. The payload stays unread bytes until the signature holds.
+/// A token taken apart. Only its header is read: most of what nobody vouches for shows there.
 pub struct UnverifiedToken<'a> {
     pub(crate) header: UnverifiedHeader,
-    pub(crate) signing_input: &'a [u8],
+    pub(crate) signing_input: &'a str,
+    payload: &'a str,
+    signature: &'a str,
+}
+
+/// The octets of its other segments. The payload stays unread until the signature holds.
+pub(crate) struct Segments {
     pub(crate) payload: Vec<u8>,
     pub(crate) signature: Vec<u8>,
 }
 
 impl<'a> UnverifiedToken<'a> {
-    /// Takes `token` apart, which has at most `max_bytes` bytes, and checks the form of all three segments and its header.
+    /// Takes `token` apart, which has at most `max_bytes` bytes, and reads its header. The form of the other two segments is
+    /// checked with the signature.
     ///
     /// Keys that the header brings along or points at (`jwk`, `jku`, `x5c`, `x5u`) are never used
     /// (RFC 8725 §3.10), and a token with `crit` is refused: no extension is understood here.
@@ -68,14 +77,14 @@ impl<'a> UnverifiedToken<'a> {
             return Err(Rejection::TooLarge);
         }
         let (signing_input, signature) = token.rsplit_once('.').ok_or(Rejection::Malformed)?;
-        // A further dot is no letter of base64url, so that more than three segments are refused
-        // below.
         let (header, payload) = signing_input.split_once('.').ok_or(Rejection::Malformed)?;
-        let header = decode(header)?;
-        let payload = decode(payload)?;
-        let signature = decode(signature)?;
-        let header = UnverifiedHeader::from_json(&header)?;
-        Ok(Self { header, signing_input: signing_input.as_bytes(), payload, signature })
+        let header = UnverifiedHeader::from_json(&decode(header)?)?;
+        Ok(Self { header, signing_input, payload, signature })
+    }
+
+    pub(crate) fn segments(&self) -> Result<Segments, Rejection> {
+        // A further dot is no letter of base64url, so that more than three segments are refused here.
+        Ok(Segments { payload: decode(self.payload)?, signature: decode(self.signature)? })
     }
 
     /// What it says of its own signature.
@@ -96,6 +105,9 @@ fn decode(segment: &str) -> Result<Vec<u8>, Rejection> {
     URL_SAFE_NO_PAD.decode(segment).map_err(|_| Rejection::Malformed)
 }
 
-fn text<'a>(header: &'a Map<String, Value>, name: &str) -> Result<&'a str, Rejection> {
-    header.get(name).and_then(Value::as_str).ok_or(Rejection::Malformed)
+fn text(member: Option<Value>) -> Result<String, Rejection> {
+    match member {
+        Some(Value::String(text)) => Ok(text),
+        _ => Err(Rejection::Malformed),
+    }
 }

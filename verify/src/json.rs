@@ -3,6 +3,7 @@
 //! Two readers of the same token could otherwise each see another value. Nesting is bounded by
 //! `serde_json` (128 levels).
 
+use std::borrow::Cow;
 use std::fmt;
 
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
@@ -14,6 +15,71 @@ pub(crate) fn parse_object(bytes: &[u8]) -> Option<Map<String, Value>> {
     match serde_json::from_slice::<Strict>(bytes) {
         Ok(Strict(Value::Object(map))) => Some(map),
         _ => None,
+    }
+}
+
+/// The members of an object with these names, in their order, and all others.
+pub(crate) type Members<const N: usize> = ([Option<Value>; N], Map<String, Value>);
+
+/// The same, but for the members with these names: each of a map's members would be moved twice.
+pub(crate) fn parse_members<const N: usize>(bytes: &[u8], names: [&str; N]) -> Option<Members<N>> {
+    let mut deserializer = serde_json::Deserializer::from_slice(bytes);
+    let members = deserializer.deserialize_map(MembersVisitor { names }).ok()?;
+    deserializer.end().ok()?;
+    Some(members)
+}
+
+struct MembersVisitor<'a, const N: usize> {
+    names: [&'a str; N],
+}
+
+impl<'de, const N: usize> Visitor<'de> for MembersVisitor<'_, N> {
+    type Value = Members<N>;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("a JSON object without repeated members")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Members<N>, A::Error> {
+        let (mut known, mut rest) = ([const { None }; N], Map::new());
+        while let Some(Name(name)) = members.next_key()? {
+            let Strict(value) = members.next_value()?;
+            let repeated = match self.names.iter().position(|known| *known == name) {
+                Some(place) => known[place].replace(value),
+                None => rest.insert(name.into_owned(), value),
+            };
+            if repeated.is_some() {
+                return Err(A::Error::custom("a repeated member"));
+            }
+        }
+        Ok((known, rest))
+    }
+}
+
+/// The name of a member; borrowed where it is written without escapes.
+struct Name<'a>(Cow<'a, str>);
+
+impl<'de> Deserialize<'de> for Name<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_str(NameVisitor)
+    }
+}
+
+struct NameVisitor;
+
+impl<'de> Visitor<'de> for NameVisitor {
+    type Value = Name<'de>;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("a name")
+    }
+
+    fn visit_borrowed_str<E: Error>(self, name: &'de str) -> Result<Name<'de>, E> {
+        Ok(Name(name.into()))
+    }
+
+    fn visit_str<E: Error>(self, name: &str) -> Result<Name<'de>, E> {
+        Ok(Name(name.to_owned().into()))
     }
 }
 
@@ -86,7 +152,7 @@ impl<'de> Visitor<'de> for StrictVisitor {
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
-    use super::parse_object;
+    use super::{parse_members, parse_object};
 
     #[test]
     fn reads_what_serde_json_reads() {
@@ -101,6 +167,25 @@ mod tests {
             [r#"{"a":1,"a":1}"#, r#"{"x":[{"a":1,"\u0061":2}]}"#, r#"{"x":{"a":1,"b":2,"a":3}}"#]
         {
             assert_eq!(parse_object(text.as_bytes()), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn members_are_the_same_with_names_or_without() {
+        let text = r#"{"a":[1],"\u0062":{"x":2},"c":3,"d\u0065":4}"#;
+        let ([b, none, c], rest) = parse_members(text.as_bytes(), ["b", "z", "c"]).unwrap();
+        let all = parse_object(text.as_bytes()).unwrap();
+        assert_eq!((b.as_ref(), none, c.as_ref()), (all.get("b"), None, all.get("c")));
+        assert_eq!(serde_json::Value::Object(rest), serde_json::json!({"a": [1], "de": 4}));
+        for text in [
+            r#"{"a":1,"\u0061":1}"#,
+            r#"{"b":1,"b":1}"#,
+            "{} x",
+            "[]",
+            r#"{"a":{"x":1,"x":1}}"#,
+            "",
+        ] {
+            assert_eq!(parse_members(text.as_bytes(), ["a"]), None, "{text}");
         }
     }
 

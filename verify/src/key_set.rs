@@ -103,6 +103,8 @@ struct Inner {
     /// For each algorithm. Parsed once: `jsonwebtoken` would parse the key for each signature, which takes half as long as
     /// the check itself.
     keys: Vec<ParsedPublicKey>,
+    /// In octets, whatever the algorithm: a look at it is cheaper than the message's hash.
+    signature_length: usize,
 }
 
 impl VerificationKey {
@@ -111,7 +113,8 @@ impl VerificationKey {
         let algorithms = key.algorithms.clone();
         let keys = algorithms.iter().map(|algorithm| key.material.parse(*algorithm));
         let keys = keys.collect::<Option<_>>()?;
-        Some(Self(Arc::new(Inner { kid: kid.to_owned(), algorithms, keys })))
+        let signature_length = key.material.signature_length();
+        Some(Self(Arc::new(Inner { kid: kid.to_owned(), algorithms, keys, signature_length })))
     }
 
     /// The name under which the realm publishes the key.
@@ -128,12 +131,13 @@ impl VerificationKey {
 
     /// Whether the token's signature is this key's. False for an algorithm that the key does not
     /// allow.
-    pub(crate) fn signed(&self, token: &UnverifiedToken<'_>) -> bool {
+    pub(crate) fn signed(&self, token: &UnverifiedToken<'_>, signature: &[u8]) -> bool {
+        if signature.len() != self.0.signature_length {
+            return false;
+        }
         let mut keys = self.0.algorithms.iter().zip(&self.0.keys);
         let key = keys.find_map(|(algorithm, key)| (*algorithm == token.header.alg).then_some(key));
-        key.is_some_and(|key| {
-            key.verify_sig(token.signing_input.as_ref(), token.signature.as_ref()).is_ok()
-        })
+        key.is_some_and(|key| key.verify_sig(token.signing_input.as_bytes(), signature).is_ok())
     }
 }
 
@@ -217,6 +221,15 @@ impl Material {
             Self::P256(_) => &[Algorithm::ES256],
             Self::P384(_) => &[Algorithm::ES384],
             Self::Ed25519(_) => &[Algorithm::EdDSA],
+        }
+    }
+
+    /// As long as the modulus (RFC 8017 §8), as two numbers of the curve's order (RFC 7518 §3.4), or RFC 8032 §5.1.6.
+    fn signature_length(&self) -> usize {
+        match self {
+            Self::Rsa { n, .. } => n.len(),
+            Self::P256(_) | Self::Ed25519(_) => 64,
+            Self::P384(_) => 96,
         }
     }
 
