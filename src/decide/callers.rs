@@ -198,8 +198,11 @@ impl Callers {
 
     /// What is remembered and still counts.
     async fn find(&self, digest: &Digest) -> Option<Known> {
-        let Remembered { good, changed, .. } = &*self.remembered;
+        let Remembered { good, changed, generation, .. } = &*self.remembered;
         let known = good.get(digest).await?;
+        if known.generation == generation.load(Ordering::Acquire) {
+            return Some(known);
+        }
         if changed.get(&known.uuid).await.is_none_or(|changed| changed <= known.generation) {
             return Some(known);
         }

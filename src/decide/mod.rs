@@ -20,10 +20,12 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use bytes::Bytes;
+
 pub use cache::Fill;
 pub use callers::{Caller, CallerCredential, Callers};
 pub use counts::Counts;
-pub use reason::Reason;
+pub use reason::{Reason, Refusal};
 pub use token::{AccessToken, Identity, Kind, Pat, Token};
 pub use uses::Uses;
 
@@ -38,7 +40,7 @@ use crate::store::{FamilyBurned, Standing, Store};
 use crate::verify::{
     self, Algorithm, CheckError, Claims, DEFAULT_MAX_BYTES, JwksCache, Rules, UnverifiedToken,
 };
-use cache::{Hash, Tokens};
+use cache::{Hash, Now, Tokens};
 
 /// Finds out what a credential is. Clones share everything.
 #[derive(Clone)]
@@ -109,43 +111,13 @@ pub enum Accepts {
     AccessTokens,
 }
 
-/// Why there is no good token.
-#[derive(Clone, Debug)]
-pub enum Refusal {
-    /// It is not good.
-    Because(Reason),
-    /// Nobody can tell now: that is never "good".
-    Failed(Failure),
-}
-
-/// What kept a decision from being made. All who waited for it have the same.
-#[derive(Clone, Debug)]
-pub struct Failure(Arc<Error>);
-
-impl From<Error> for Refusal {
-    fn from(error: Error) -> Self {
-        Self::Failed(Failure(Arc::new(error)))
-    }
-}
-
-impl From<Reason> for Refusal {
-    fn from(reason: Reason) -> Self {
-        Self::Because(reason)
-    }
-}
-
-/// The reason goes to the log; the answer is the same for all of them.
-impl From<Refusal> for Error {
-    fn from(refusal: Refusal) -> Self {
-        match refusal {
-            Refusal::Because(reason) => {
-                Self::new(Code::Unauthenticated, "The credential is not valid.").because(reason)
-            }
-            Refusal::Failed(Failure(error)) => {
-                Self::new(error.code(), error.to_string()).because(error.chain())
-            }
-        }
-    }
+/// A text, and what is wanted of the token that it may be.
+#[derive(Clone, Copy)]
+struct Sought<'a> {
+    text: &'a str,
+    accepts: Accepts,
+    /// An answer of introspection is likely to be asked for.
+    introspects: bool,
 }
 
 impl Decider {
@@ -207,7 +179,8 @@ impl Decider {
 
     /// The token, if its signature holds and its time is not over, whatever has become of it: for whoever ends it.
     pub async fn find_to_end(&self, token: &str) -> Result<Arc<Token>, Refusal> {
-        let token = self.find(token, Accepts::Pats).await?;
+        let sought = Sought { text: token, accepts: Accepts::Pats, introspects: false };
+        let token = self.find(sought).await?;
         match token.kind {
             Kind::Pat(_) if token.ends_at <= self.clock.now() => Err(Reason::Expired.into()),
             Kind::Pat(_) => Ok(token),
@@ -225,6 +198,16 @@ impl Decider {
         self.verify(&token, &rules).await
     }
 
+    /// What introspection says of a good personal access token, which was found in this text.
+    pub async fn introspect(&self, token: &Token, text: &str) -> Result<Bytes, Refusal> {
+        if let Some(answer) = token.introspection() {
+            return Ok(answer);
+        }
+        // Seen before, but not for this: its claims were not kept.
+        let claims = Box::pin(self.read(text)).await?;
+        Ok(token.prepare_introspection(&claims)?)
+    }
+
     /// Whether an access token is meant for Hallpass itself.
     pub(crate) fn is_for_us(&self, token: &Token) -> bool {
         token.audience.iter().any(|audience| audience == self.authority.client_id())
@@ -236,12 +219,14 @@ impl Decider {
     }
 
     /// How full the caches are.
-    pub async fn fill(&self) -> Fill {
-        self.tokens.fill().await
+    #[must_use]
+    pub fn fill(&self) -> Fill {
+        self.tokens.fill()
     }
 
     async fn judge(&self, presented: Presented<'_>) -> Result<Arc<Token>, Refusal> {
-        let token = self.find(presented.token, presented.accepts).await?;
+        let Presented { token: text, accepts, service, .. } = presented;
+        let token = self.find(Sought { text, accepts, introspects: service.is_some() }).await?;
         if token.ends_at <= self.clock.now() {
             return Err(Reason::Expired.into());
         }
@@ -256,70 +241,76 @@ impl Decider {
     }
 
     /// The token behind the text, whose signature holds under a key that counts now.
-    async fn find(&self, text: &str, accepts: Accepts) -> Result<Arc<Token>, Refusal> {
-        if text.len() > DEFAULT_MAX_BYTES {
+    async fn find(&self, sought: Sought<'_>) -> Result<Arc<Token>, Refusal> {
+        if sought.text.len() > DEFAULT_MAX_BYTES {
             return Err(Reason::TooLarge.into());
         }
-        let hash = Hash::of(text);
-        let generation = self.generation.load(Ordering::Acquire);
-        if let Some(token) = self.tokens.find(&hash).await {
-            if token.generation == generation && self.jwks.holds(&token.kid) {
-                self.counts.remembered(true);
-                return Ok(token);
-            }
-            self.tokens.forget(&hash).await;
+        let hash = Hash::of(sought.text);
+        let now =
+            Now { time: self.clock.now(), generation: self.generation.load(Ordering::Acquire) };
+        let found = self.tokens.find(&hash, now).filter(|token| self.jwks.holds(&token.kid));
+        self.counts.remembered(found.is_some());
+        if let Some(token) = found {
+            return Ok(token);
         }
-        self.counts.remembered(false);
         // Boxed, here and below: what is seldom done would be moved about with what is done for each request.
-        Box::pin(self.find_out(text, accepts, hash, generation)).await
+        Box::pin(self.find_out(sought, hash, now)).await
     }
 
     /// What is not remembered of this token.
     async fn find_out(
         &self,
-        text: &str,
-        accepts: Accepts,
+        sought: Sought<'_>,
         hash: Hash,
-        generation: u64,
+        now: Now,
     ) -> Result<Arc<Token>, Refusal> {
+        let Sought { text, accepts, introspects } = sought;
         let unverified = UnverifiedToken::parse(text, DEFAULT_MAX_BYTES).map_err(Reason::from)?;
         let kid = &*unverified.header().kid;
         let ours = self.keys.is_ours(kid);
         if !ours && accepts == Accepts::Pats {
             return Err(Reason::NotAPat.into());
         }
-        if let Some(reason) = self.tokens.find_refused(&hash, generation).await {
+        if let Some(reason) = self.tokens.find_refused(&hash, now) {
             return Err(reason.into());
         }
         let check = async {
             let token = if ours {
-                self.new_pat(&unverified).await
+                self.new_pat(&unverified, introspects).await
             } else {
                 self.new_access_token(&unverified).await
             };
-            token.map(|token| token.found_under(kid, generation))
+            token.map(|token| token.found(text, kid))
         };
-        self.tokens.find_out(hash, generation, check).await
+        self.tokens.find_out(hash, now, check).await
     }
 
-    async fn new_pat(&self, token: &UnverifiedToken<'_>) -> Result<Token, Refusal> {
+    async fn new_pat(
+        &self,
+        token: &UnverifiedToken<'_>,
+        introspects: bool,
+    ) -> Result<Token, Refusal> {
         let claims = self.verify(token, &self.personal_access_token).await?;
         let id = PatId::parse(&claims.jti).ok_or(Reason::Unknown)?;
-        let owner = UserId::new(&*claims.sub);
         let ends_at = Timestamp::from_seconds(claims.exp);
-        if self.store.is_known_as_plain(&owner, id, ends_at) && token::says_username(&claims) {
-            return Ok(Token::plain_pat(id, claims)?);
+        let is_plain = self.store.is_known_as_plain(&claims.sub, id, ends_at);
+        let token = if is_plain && token::says_username(&claims) {
+            Token::plain_pat(id, &claims)
+        } else {
+            let owner = UserId::new(&*claims.sub);
+            let record = Box::pin(self.store.find_token_to_remember(&owner, id)).await;
+            Token::pat(id, &claims, &record.map_err(Error::from)?.ok_or(Reason::Unknown)?)
+        };
+        if introspects {
+            token.prepare_introspection(&claims)?;
         }
-        // Boxed, as above.
-        let record = Box::pin(self.store.find_token_to_remember(&owner, id)).await;
-        let record = record.map_err(Error::from)?.ok_or(Reason::Unknown)?;
-        Ok(Token::pat(id, claims, &record)?)
+        Ok(token)
     }
 
     async fn new_access_token(&self, token: &UnverifiedToken<'_>) -> Result<Token, Refusal> {
         let claims = self.verify(token, &self.access_token).await?;
         let authority = self.authority.read(&claims.rest);
-        Ok(Token::access_token(claims, authority))
+        Ok(Token::access_token(&claims, authority))
     }
 
     async fn verify(&self, token: &UnverifiedToken<'_>, rules: &Rules) -> Result<Claims, Refusal> {

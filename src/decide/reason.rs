@@ -1,7 +1,10 @@
 //! Why a credential is refused: stable words for logs, metrics, the audit log and `identify`. No public answer has them.
+//! And why nobody can tell whether it is.
 
 use std::fmt;
+use std::sync::Arc;
 
+use crate::error::{Code, Error};
 use crate::verify::Rejection;
 
 macro_rules! reasons {
@@ -86,6 +89,45 @@ impl From<Rejection> for Reason {
             Rejection::NotYetValid => Self::NotYetValid,
             Rejection::Claims => Self::Claims,
             _ => Self::Malformed,
+        }
+    }
+}
+
+/// Why there is no good token.
+#[derive(Clone, Debug)]
+pub enum Refusal {
+    /// It is not good.
+    Because(Reason),
+    /// Nobody can tell now: that is never "good".
+    Failed(Failure),
+}
+
+/// What kept a decision from being made. All who waited for it have the same.
+#[derive(Clone, Debug)]
+pub struct Failure(Arc<Error>);
+
+impl From<Error> for Refusal {
+    fn from(error: Error) -> Self {
+        Self::Failed(Failure(Arc::new(error)))
+    }
+}
+
+impl From<Reason> for Refusal {
+    fn from(reason: Reason) -> Self {
+        Self::Because(reason)
+    }
+}
+
+/// The reason goes to the log; the answer is the same for all of them.
+impl From<Refusal> for Error {
+    fn from(refusal: Refusal) -> Self {
+        match refusal {
+            Refusal::Because(reason) => {
+                Self::new(Code::Unauthenticated, "The credential is not valid.").because(reason)
+            }
+            Refusal::Failed(Failure(error)) => {
+                Self::new(error.code(), error.to_string()).because(error.chain())
+            }
         }
     }
 }

@@ -2,6 +2,8 @@
 
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::net::IpAddr;
+use std::ops::Range;
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use axum::http::HeaderValue;
@@ -39,13 +41,14 @@ pub struct Token {
     pub scopes: Vec<String>,
     /// Whom it is for.
     pub audience: Vec<String>,
-    /// The answer of introspection, where it is active.
-    pub introspection: Bytes,
     /// What forward-auth tells.
     pub identity: Identity,
     pub(super) ends_at: Timestamp,
     pub(super) kid: Box<str>,
-    pub(super) generation: u64,
+    /// How many bytes it takes, roughly.
+    pub(super) weight: u64,
+    /// The answer of introspection, once somebody asked for it.
+    introspection: OnceLock<Bytes>,
     /// Second and address of the last use that was noted, as one number.
     noted: AtomicU64,
 }
@@ -97,15 +100,15 @@ pub struct Identity {
 
 impl Identity {
     fn new(claims: &Claims, username: &str, roles: &[String], scope: &str) -> Self {
-        let roles: Vec<_> = roles.iter().map(|role| encode(role)).collect();
-        let [user_id, username, email, roles, scope, token_id] = headers([
-            &encode(&claims.sub),
-            &encode(username),
-            &encode(claim(claims, "email").unwrap_or_default()),
-            &roles.join(","),
-            &encode(scope),
-            &encode(&claims.jti),
-        ]);
+        let mut encoded = Encoded(String::with_capacity(TYPICAL_IDENTITY));
+        let email = claim(claims, "email").unwrap_or_default();
+        let [user_id, username, email] =
+            [&*claims.sub, username, email].map(|one| encoded.add([one]));
+        let roles = encoded.add(roles.iter().map(String::as_str));
+        let [scope, token_id] = [scope, &*claims.jti].map(|one| encoded.add([one]));
+        let all = encoded.finish();
+        let [user_id, username, email, roles, scope, token_id] =
+            [user_id, username, email, roles, scope, token_id].map(|range| value(&all, range));
         Self { user_id, username, email, roles, scope, token_id }
     }
 }
@@ -122,7 +125,7 @@ impl Pat {
 
 impl Token {
     /// A personal access token with this record.
-    pub(super) fn pat(id: PatId, claims: Claims, record: &TokenRecord) -> Result<Self, Error> {
+    pub(super) fn pat(id: PatId, claims: &Claims, record: &TokenRecord) -> Self {
         let pat = Pat {
             id,
             narrowed: record.is_narrowed(),
@@ -133,26 +136,21 @@ impl Token {
                 .as_ref()
                 .map(|networks| networks.iter().filter_map(|text| text.parse().ok()).collect()),
         };
-        let username = claim(&claims, USERNAME).unwrap_or(&record.username).to_owned();
+        let username = claim(claims, USERNAME).unwrap_or(&record.username).to_owned();
         let ends_at = Timestamp::from_seconds(claims.exp).min(record.expires_at);
-        Ok(Self { ends_at, ..Self::of_pat(pat, claims, username)? })
+        Self { ends_at, ..Self::new(claims, username, Kind::Pat(pat)) }
     }
 
     /// A personal access token whose record adds nothing to its claims, which say the username.
-    pub(super) fn plain_pat(id: PatId, claims: Claims) -> Result<Self, Error> {
+    pub(super) fn plain_pat(id: PatId, claims: &Claims) -> Self {
         let pat = Pat { id, narrowed: false, narrowed_in_audience: false, networks: None };
-        let username = claim(&claims, USERNAME).unwrap_or_default().to_owned();
-        Self::of_pat(pat, claims, username)
-    }
-
-    fn of_pat(pat: Pat, claims: Claims, username: String) -> Result<Self, Error> {
-        let introspection = introspection(&claims, &username)?;
-        Ok(Self { introspection, ..Self::new(claims, username, Kind::Pat(pat)) })
+        let username = claim(claims, USERNAME).unwrap_or_default().to_owned();
+        Self::new(claims, username, Kind::Pat(pat))
     }
 
     /// An access token of the realm.
-    pub(super) fn access_token(claims: Claims, authority: Authority) -> Self {
-        let username = claim(&claims, USERNAME).unwrap_or_default().to_owned();
+    pub(super) fn access_token(claims: &Claims, authority: Authority) -> Self {
+        let username = claim(claims, USERNAME).unwrap_or_default().to_owned();
         let kind = Kind::AccessToken(AccessToken {
             client_id: claims.azp.clone().unwrap_or_default(),
             authority,
@@ -161,22 +159,22 @@ impl Token {
         Self::new(claims, username, kind)
     }
 
-    fn new(claims: Claims, username: String, kind: Kind) -> Self {
+    fn new(claims: &Claims, username: String, kind: Kind) -> Self {
         let roles = roles(&claims.rest);
-        let scope = claim(&claims, "scope").unwrap_or_default();
-        let identity = Identity::new(&claims, &username, &roles, scope);
+        let scope = claim(claims, "scope").unwrap_or_default();
+        let identity = Identity::new(claims, &username, &roles, scope);
         Self {
             scopes: scope.split_ascii_whitespace().map(str::to_owned).collect(),
             ends_at: Timestamp::from_seconds(claims.exp),
-            user_id: UserId::new(claims.sub),
+            user_id: UserId::new(&*claims.sub),
             username,
             kind,
             roles,
-            audience: claims.aud,
-            introspection: Bytes::new(),
+            audience: claims.aud.clone(),
             identity,
             kid: Box::default(),
-            generation: 0,
+            weight: 0,
+            introspection: OnceLock::new(),
             noted: AtomicU64::new(0),
         }
     }
@@ -202,8 +200,22 @@ impl Token {
         }
     }
 
-    pub(super) fn found_under(self, kid: &str, generation: u64) -> Self {
-        Self { kid: kid.into(), generation, ..self }
+    /// The answer of introspection, where it is active and was prepared.
+    pub(super) fn introspection(&self) -> Option<Bytes> {
+        self.introspection.get().cloned()
+    }
+
+    /// Prepares the answer of introspection from the token's claims.
+    pub(super) fn prepare_introspection(&self, claims: &Claims) -> Result<Bytes, Error> {
+        let answer = introspection(claims, &self.username)?;
+        Ok(self.introspection.get_or_init(|| answer).clone())
+    }
+
+    /// As it was found in this text.
+    pub(super) fn found(self, text: &str, kid: &str) -> Self {
+        // An introspection says about as much as the token does.
+        let weight = self.weigh() + text.len() as u64;
+        Self { kid: kid.into(), weight, ..self }
     }
 
     /// Whether this use is another than the last one that was noted: by its second or its address.
@@ -214,19 +226,18 @@ impl Token {
         self.noted.swap(mark, Ordering::Relaxed) != mark
     }
 
-    /// How many bytes it takes, roughly; never so few that very many would fit.
-    pub(super) fn weight(&self) -> u32 {
+    /// Never so few that very many would fit.
+    fn weigh(&self) -> u64 {
         const ITSELF: usize = 1024;
         let texts = [&self.roles, &self.scopes, &self.audience].into_iter().flatten();
         let Identity { user_id, username, email, roles, scope, token_id } = &self.identity;
         let identity = [user_id, username, email, roles, scope, token_id].map(HeaderValue::len);
         let bytes = texts.map(|text| text.len() + size_of::<String>()).sum::<usize>()
             + identity.iter().sum::<usize>()
-            + self.introspection.len()
             + self.username.len()
             + self.user_id.as_str().len()
             + ITSELF;
-        u32::try_from(bytes).unwrap_or(u32::MAX)
+        u64::try_from(bytes).unwrap_or(u64::MAX)
     }
 }
 
@@ -239,32 +250,51 @@ fn claim<'a>(claims: &'a Claims, name: &str) -> Option<&'a str> {
     claims.rest.get(name).and_then(Value::as_str)
 }
 
-fn encode(text: &str) -> String {
-    utf8_percent_encode(text, IN_HEADER).to_string()
+/// Values of headers, one after the other, encoded, and so visible ASCII. They share one piece of memory: each answer takes
+/// them all.
+#[derive(Default)]
+struct Encoded(String);
+
+impl Encoded {
+    /// Adds a value: these texts with commas between.
+    fn add<'a>(&mut self, texts: impl IntoIterator<Item = &'a str>) -> Range<usize> {
+        let begin = self.0.len();
+        for (number, text) in texts.into_iter().enumerate() {
+            if number > 0 {
+                self.0.push(',');
+            }
+            self.0.extend(utf8_percent_encode(text, IN_HEADER));
+        }
+        begin..self.0.len()
+    }
+
+    fn finish(mut self) -> Bytes {
+        self.0.shrink_to_fit();
+        self.0.into()
+    }
 }
 
-/// Values of headers from what is encoded, and so visible ASCII. They share one piece of memory: each answer takes them all.
-fn headers<const N: usize>(encoded: [&str; N]) -> [HeaderValue; N] {
-    let all = Bytes::from(encoded.concat());
-    let mut begin = 0;
-    encoded.map(|text| {
-        let value = all.slice(begin..begin + text.len());
-        begin += text.len();
-        HeaderValue::from_maybe_shared(value).unwrap_or(HeaderValue::from_static(""))
-    })
+fn value(all: &Bytes, range: Range<usize>) -> HeaderValue {
+    HeaderValue::from_maybe_shared(all.slice(range)).unwrap_or(HeaderValue::from_static(""))
 }
 
 /// The roles as Keycloak's mappers write them. What is malformed gives none.
 fn roles(claims: &Map<String, Value>) -> Vec<String> {
-    let names = |access: &Value| -> Vec<String> {
-        let roles = access.get("roles").and_then(Value::as_array).into_iter().flatten();
-        roles.filter_map(|role| Some(role.as_str()?.to_owned())).collect()
-    };
-    let mut roles = claims.get("realm_access").map(names).unwrap_or_default();
-    let clients = claims.get("resource_access").and_then(Value::as_object);
-    for (client, access) in clients.into_iter().flatten() {
-        roles.extend(names(access).iter().map(|role| format!("{client}:{role}")));
+    fn names(access: &Value) -> impl Iterator<Item = &str> {
+        access
+            .get("roles")
+            .and_then(Value::as_array)
+            .into_iter()
+            .flatten()
+            .filter_map(Value::as_str)
     }
+    let of_realm = || claims.get("realm_access").into_iter().flat_map(names);
+    let clients = || claims.get("resource_access").and_then(Value::as_object).into_iter().flatten();
+    let of_clients =
+        || clients().flat_map(|(client, access)| names(access).map(move |role| (client, role)));
+    let mut roles = Vec::with_capacity(of_realm().count() + of_clients().count());
+    roles.extend(of_realm().map(str::to_owned));
+    roles.extend(of_clients().map(|(client, role)| [client, ":", role].concat()));
     roles
 }
 
@@ -295,6 +325,7 @@ fn introspection(claims: &Claims, username: &str) -> Result<Bytes, Error> {
 
 /// Room for most; what is over is given back.
 const TYPICAL_INTROSPECTION: usize = 2048;
+const TYPICAL_IDENTITY: usize = 512;
 
 fn write_introspection(
     text: &mut Vec<u8>,
@@ -340,7 +371,9 @@ mod tests {
             ("Zoë\u{7f}\0", "Zo%C3%AB%7F%00"),
             ("", ""),
         ] {
-            assert_eq!(encode(text), expected);
+            let mut encoded = Encoded::default();
+            assert_eq!(encoded.add([text]), 0..expected.len());
+            assert_eq!(encoded.finish(), expected);
             let decoded = percent_encoding::percent_decode_str(expected).decode_utf8().unwrap();
             assert_eq!(decoded, text);
         }

@@ -159,9 +159,9 @@ impl Store {
     /// Whether this token of the owner's, which says that it ends then, has a record that narrows nothing. `false` where
     /// that is not remembered.
     #[must_use]
-    pub fn is_known_as_plain(&self, owner: &UserId, id: PatId, ends_at: Timestamp) -> bool {
+    pub fn is_known_as_plain(&self, owner: &str, id: PatId, ends_at: Timestamp) -> bool {
         let known = self.hearing.statuses.find(id).and_then(|status| status.plain);
-        known.is_some() && known == Plain::new(owner.as_str(), ends_at)
+        known.is_some() && known == Plain::new(owner, ends_at)
     }
 
     /// Remembers the tokens that are live, so that their first use after a start costs no look into the database. Takes at

@@ -4,13 +4,12 @@ use std::time::Duration;
 
 use hallpass::audit::Action;
 use hallpass::clock::Timestamp;
-use hallpass::id::UserId;
 use hallpass::store::{NewToken, Standing, Store};
 
 use super::{NOW, create, delete, event, new_token, on_each, revoke};
 
 fn is_plain(store: &Store, token: &NewToken) -> bool {
-    store.is_known_as_plain(&token.user_id, token.pat_id, token.expires_at)
+    store.is_known_as_plain(token.user_id.as_str(), token.pat_id, token.expires_at)
 }
 
 /// Its standing, which may come from memory: the changes were read just now.
@@ -71,7 +70,7 @@ async fn a_token_is_known_as_plain_only_as_it_is_and_while_it_is() {
             ("a", end.plus(Duration::from_secs(1))),
             ("a", Timestamp::from_seconds(end.seconds() - 1)),
         ] {
-            assert!(!store.is_known_as_plain(&UserId::new(owner), token.pat_id, end), "{owner}");
+            assert!(!store.is_known_as_plain(owner, token.pat_id, end), "{owner}");
         }
 
         revoke(store, revoked.pat_id, &event(Action::TokenRevoked, &revoked)).await.unwrap();
