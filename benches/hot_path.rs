@@ -13,13 +13,12 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use axum::body::Body;
-use axum::extract::ConnectInfo;
 use axum::http::Request;
 use criterion::{Criterion, Throughput};
 use hallpass::app::App;
 use hallpass::clock::{Clock, Timestamp};
 use hallpass::decide::{Accepts, Presented};
-use hallpass::http::router;
+use hallpass::http::Service;
 use hallpass::id::RequestId;
 use hallpass::principal::Origin;
 use hallpass::verify::{DEFAULT_MAX_BYTES, JwksCache, Rules, UnverifiedToken, check};
@@ -112,7 +111,7 @@ fn decisions(criterion: &mut Criterion, runtime: &Runtime, scene: &Scene) {
 }
 
 fn requests(criterion: &mut Criterion, runtime: &Runtime, scene: &Scene) {
-    let router = router(scene.app.clone());
+    let edge = Service::new(scene.app.clone()).edge(SocketAddr::from((ADDRESS, 1)));
     let mut group = criterion.benchmark_group("request");
     group.throughput(Throughput::Elements(1));
     for (name, path, token, status) in [
@@ -123,10 +122,8 @@ fn requests(criterion: &mut Criterion, runtime: &Runtime, scene: &Scene) {
         group.bench_function(name, |bench| {
             bench.iter(|| {
                 let request = Request::get(path).header("authorization", format!("Bearer {token}"));
-                let mut request = request.body(Body::empty()).unwrap();
-                let peer = SocketAddr::from((ADDRESS, 1));
-                request.extensions_mut().insert(ConnectInfo(peer));
-                let answer = runtime.block_on(router.clone().oneshot(request)).unwrap();
+                let request = request.body(Body::empty()).unwrap();
+                let answer = runtime.block_on(edge.clone().oneshot(request)).unwrap();
                 assert_eq!(answer.status(), status);
             });
         });

@@ -1,12 +1,16 @@
 //! The running service: built, listening, watching for changes, ended in order.
 
+use std::convert::Infallible;
+use std::future::ready;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use axum::serve::IncomingStream;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::{MissedTickBehavior, interval, timeout};
+use tower::service_fn;
 
 use crate::app::{App, StartError};
 use crate::clock::Clock;
@@ -62,8 +66,11 @@ impl Server {
         let address = listener.local_addr().map_err(listen)?;
 
         let (stop, stopped) = watch::channel(false);
-        let service = http::router(app.clone()).into_make_service_with_connect_info::<SocketAddr>();
-        let server = axum::serve(listener, service).with_graceful_shutdown(until(stopped.clone()));
+        let service = http::Service::new(app.clone());
+        let edge = service_fn(move |stream: IncomingStream<'_, TcpListener>| {
+            ready(Ok::<_, Infallible>(service.edge(*stream.remote_addr())))
+        });
+        let server = axum::serve(listener, edge).with_graceful_shutdown(until(stopped.clone()));
         let listening = tokio::spawn(server.into_future());
         let following_realm = tokio::spawn(app.watch.clone().run(until(stopped.clone())));
         let writing_uses = tokio::spawn(app.tokens.uses.clone().run(until(stopped.clone())));

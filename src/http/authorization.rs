@@ -36,7 +36,9 @@ impl<'a> Authorization<'a> {
         if values.next().is_some() {
             return Err(Reason::SeveralCredentials);
         }
-        Self::parse(value.to_str().map_err(|_| Reason::Malformed)?)
+        // As `HeaderValue::to_str`, which looks at one byte after the other: a token is long.
+        let text = std::str::from_utf8(value.as_bytes()).map_err(|_| Reason::Malformed)?;
+        if text.is_ascii() { Self::parse(text) } else { Err(Reason::Malformed) }
     }
 
     fn parse(value: &'a str) -> Result<Self, Reason> {

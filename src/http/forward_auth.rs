@@ -11,8 +11,7 @@ use axum::Router;
 use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::http::header::{CACHE_CONTROL, HeaderName};
-use axum::http::request::Parts;
-use axum::http::{HeaderValue, Uri};
+use axum::http::{HeaderMap, HeaderValue, Uri};
 use axum::response::Response;
 use axum::routing::any;
 use secrecy::ExposeSecret as _;
@@ -26,6 +25,8 @@ use crate::config::Policy;
 use crate::decide::{Accepts, Identity, Presented, Refusal, Token};
 use crate::error::{Error, FieldError};
 
+/// Where it is.
+pub(super) const PATH: &str = "/forward-auth";
 /// Where the policies are. What a proxy appends behind the name is the request's own path and query, and means nothing.
 pub(super) const POLICY: &str = "/forward-auth/policy/{name}";
 pub(super) const POLICY_AND_PATH: &str = "/forward-auth/policy/{name}/{*path}";
@@ -57,13 +58,23 @@ pub(super) struct ForwardAuthQuery {
 /// For a proxy before the protected resource. Any method is good. The credential is in the one `Authorization` header:
 /// `Bearer`, or `Basic` with the token as the password. The answer says who calls in six headers, which are always
 /// there: `X-Auth-User-Id`, `X-Auth-Username`, `X-Auth-Email`, `X-Auth-Roles`, `X-Auth-Scope`, `X-Auth-Token-Id`.
-#[utoipa::path(get, path = "/forward-auth", tag = TAG_VALIDATION, operation_id = "forwardAuth",
+#[utoipa::path(get, path = PATH, tag = TAG_VALIDATION, operation_id = "forwardAuth",
     params(ForwardAuthQuery),
     responses((status = 200, description = "It may"), ApiErrors))]
 pub(super) async fn check(State(app): State<App>, request: Request) -> Result<Response, Problem> {
-    let (parts, _) = request.into_parts();
-    let policy = policy_of_query(&parts.uri)?;
-    let token = decide(&app, &parts, &policy).await?;
+    let context = RequestContext::of(request.extensions())?;
+    Ok(answer(&app, context, request.headers(), request.uri()).await?)
+}
+
+/// The same, before any router.
+pub(super) async fn answer(
+    app: &App,
+    context: &RequestContext,
+    headers: &HeaderMap,
+    uri: &Uri,
+) -> Result<Response, Error> {
+    let policy = policy_of_query(uri)?;
+    let token = decide(app, context, headers, &policy).await?;
     Ok(pass(&token))
 }
 
@@ -78,24 +89,28 @@ pub(super) async fn check_policy(
     State(app): State<App>,
     request: Request,
 ) -> Result<Response, Problem> {
-    let (parts, _) = request.into_parts();
-    let policy = find_policy(&app.settings.forward_auth.policies, &parts.uri)?;
-    let token = decide(&app, &parts, policy).await?;
+    let context = RequestContext::of(request.extensions())?;
+    let policy = find_policy(&app.settings.forward_auth.policies, request.uri())?;
+    let token = decide(&app, context, request.headers(), policy).await?;
     Ok(pass(&token))
 }
 
 /// What the document cannot say: every other method, and whatever stands behind a policy's name.
 pub(super) fn all_methods_and_paths() -> Router<App> {
     Router::new()
-        .route("/forward-auth", any(check))
+        .route(PATH, any(check))
         .route(POLICY, any(check_policy))
         .route(POLICY_AND_SLASH, any(check_policy))
         .route(POLICY_AND_PATH, any(check_policy))
 }
 
-async fn decide(app: &App, parts: &Parts, policy: &Policy) -> Result<Arc<Token>, Error> {
-    let context = RequestContext::of(&parts.extensions)?;
-    let authorization = Authorization::read(&parts.headers).map_err(Refusal::Because)?;
+async fn decide(
+    app: &App,
+    context: &RequestContext,
+    headers: &HeaderMap,
+    policy: &Policy,
+) -> Result<Arc<Token>, Error> {
+    let authorization = Authorization::read(headers).map_err(Refusal::Because)?;
     let token = match &authorization {
         Authorization::Bearer(token) => token,
         Authorization::Basic { password, .. } => password.expose_secret(),

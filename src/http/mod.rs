@@ -6,6 +6,7 @@
 
 mod api;
 mod authorization;
+mod edge;
 mod extract;
 mod forward_auth;
 mod health;
@@ -16,10 +17,13 @@ mod problem;
 mod public_keys;
 mod trace;
 
+use std::net::SocketAddr;
+
 use axum::Router;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+pub use edge::Edge;
 pub use openapi::document;
 pub use trace::REQUEST_LOG;
 
@@ -70,8 +74,28 @@ fn operations() -> OpenApiRouter<App> {
         .routes(routes!(metrics::metrics))
 }
 
-/// The whole service.
-pub fn router(app: App) -> Router {
+/// The whole service; a connection is served by [`Edge`].
+#[derive(Clone)]
+pub struct Service {
+    app: App,
+    router: Router,
+}
+
+impl Service {
+    /// All routes.
+    #[must_use]
+    pub fn new(app: App) -> Self {
+        Self { router: router(app.clone()), app }
+    }
+
+    /// What answers a connection of this peer.
+    #[must_use]
+    pub fn edge(&self, peer: SocketAddr) -> Edge {
+        Edge { app: self.app.clone(), router: self.router.clone(), peer }
+    }
+}
+
+fn router(app: App) -> Router {
     let (router, document) = operations().split_for_parts();
     router
         .merge(forward_auth::all_methods_and_paths())

@@ -72,7 +72,7 @@ pub(super) fn render(error: &Error, public_url: &str) -> Response {
         .iter()
         .map(|field| FieldProblem { field: &field.field, message: &field.message });
     let document = ProblemDocument {
-        kind: format!("{public_url}/problems/{}", code.name()),
+        kind: [public_url, "/problems/", code.name()].concat(),
         title: code.title(),
         status: status.as_u16(),
         detail: error.detail(),
@@ -117,15 +117,15 @@ pub(super) const fn status(kind: Kind) -> StatusCode {
     }
 }
 
-/// A panic ends its request, not the process; its message stays out of the answer.
+/// The message of a panic stays out of the answer.
 #[expect(clippy::needless_pass_by_value, reason = "it is what was thrown")]
-pub(super) fn panicked(panic: Box<dyn Any + Send + 'static>) -> Response {
+pub(super) fn panicked(panic: Box<dyn Any + Send + 'static>) -> Error {
     let text = panic
         .downcast_ref::<&str>()
         .map(|text| (*text).to_owned())
         .or_else(|| panic.downcast_ref::<String>().cloned())
         .unwrap_or_default();
-    Problem(Error::internal(format!("panic: {text}"))).into_response()
+    Error::internal(format!("panic: {text}"))
 }
 
 /// The pages behind `type`.

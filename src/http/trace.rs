@@ -14,11 +14,12 @@ use std::time::Duration;
 use axum::extract::{ConnectInfo, MatchedPath, Request};
 use axum::http::header::ALLOW;
 use axum::http::{Extensions, HeaderMap, HeaderName, Method, StatusCode};
-use axum::response::Response;
+use axum::response::{IntoResponse as _, Response};
 use ipnet::IpNet;
 use tokio::time::Instant;
 use tower::{Layer, Service};
 
+use super::problem::Problem;
 use super::{oauth, problem};
 use crate::app::App;
 use crate::decide::Reason;
@@ -82,78 +83,119 @@ where
     }
 
     fn call(&mut self, mut request: Request) -> Self::Future {
-        let (app, traced) = (self.app.clone(), Traced::begin(&self.app, &mut request));
+        let peer = request.extensions().get::<ConnectInfo<SocketAddr>>();
+        let peer = peer.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |ConnectInfo(peer)| peer.ip());
+        let route = request.extensions().get().cloned().map(Route::Matched);
+        let (app, traced) = (self.app.clone(), Traced::begin(&self.app, &request, peer, route));
+        request.extensions_mut().insert(traced.context.clone());
         let answer = catch_unwind(AssertUnwindSafe(|| self.inner.call(request)));
         Box::pin(async move {
             let response = match answer {
                 Ok(answer) => unless_it_panics(answer).await,
                 Err(panic) => Err(panic),
             };
-            let response = response.unwrap_or_else(problem::panicked);
-            Ok(traced.end(&app, response))
+            let response = match response {
+                Ok(Ok(response)) => response,
+                Err(panic) => Problem(problem::panicked(panic)).into_response(),
+            };
+            Ok(traced.end_rendered(&app, response))
         })
     }
 }
 
 /// A panic ends its request, not the connection, on which there may be others.
-async fn unless_it_panics<F>(answer: F) -> Result<Response, Box<dyn Any + Send>>
-where
-    F: Future<Output = Result<Response, Infallible>>,
-{
+pub(super) async fn unless_it_panics<F: Future>(answer: F) -> Result<F::Output, Panic> {
     let mut answer = pin!(answer);
     poll_fn(|context| match catch_unwind(AssertUnwindSafe(|| answer.as_mut().poll(context))) {
-        Ok(poll) => poll.map(|Ok(response)| Ok(response)),
+        Ok(poll) => poll.map(Ok),
         Err(panic) => Poll::Ready(Err(panic)),
     })
     .await
 }
 
+/// What was thrown.
+pub(super) type Panic = Box<dyn Any + Send>;
+
+/// The pattern of the route, not the path: a path may hold what somebody pasted by mistake.
+pub(super) enum Route {
+    /// As the router found it.
+    Matched(MatchedPath),
+    /// One that needs no router.
+    Known(&'static str),
+}
+
+impl Route {
+    fn as_str(&self) -> &str {
+        match self {
+            Self::Matched(path) => path.as_str(),
+            Self::Known(path) => path,
+        }
+    }
+}
+
 /// A request under way.
-struct Traced {
+pub(super) struct Traced {
     started: Instant,
-    context: RequestContext,
+    pub(super) context: RequestContext,
     method: Method,
-    /// The pattern, not the path: a path may hold what somebody pasted by mistake.
-    route: Option<MatchedPath>,
+    route: Option<Route>,
     /// Errors are OAuth's there.
     oauth: bool,
 }
 
 impl Traced {
-    fn begin(app: &App, request: &mut Request) -> Self {
-        let started = Instant::now();
+    pub(super) fn begin(app: &App, request: &Request, peer: IpAddr, route: Option<Route>) -> Self {
         let request_id = RequestId::new(app.clock.now());
-        let address = caller_address(request, &app.settings.server.trusted_proxies);
-        let context =
-            RequestContext { origin: Origin { address, request_id }, caller: Arc::default() };
-        request.extensions_mut().insert(context.clone());
+        let trusted = &app.settings.server.trusted_proxies;
+        let address = caller_address(request.headers(), peer.to_canonical(), trusted);
+        let origin = Origin { address, request_id };
         Self {
-            started,
-            context,
+            started: Instant::now(),
+            context: RequestContext { origin, caller: Arc::default() },
             method: request.method().clone(),
-            route: request.extensions().get().cloned(),
+            route,
             oauth: request.uri().path().starts_with(oauth::BASE),
         }
     }
 
-    fn end(self, app: &App, mut response: Response) -> Response {
+    /// The answer, where nothing stands between it and whoever gave it.
+    pub(super) fn end(self, app: &App, answer: Result<Response, Error>) -> Response {
+        match answer {
+            Ok(response) => self.finish(app, response, None),
+            Err(error) => {
+                let response = self.render(app, &error);
+                self.finish(app, response, Some(&error))
+            }
+        }
+    }
+
+    /// The answer, with what the layers between did to it.
+    fn end_rendered(self, app: &App, mut response: Response) -> Response {
         let error = response.extensions_mut().remove::<Arc<Error>>();
-        let reason = response.extensions_mut().remove::<Reason>();
-        let reason = reason.or_else(|| error.as_deref().and_then(reason_of));
         if let Some(error) = &error {
             // RFC 9110 §15.5.6: a 405 says which methods are allowed; the router knows.
             let allow = response.headers_mut().remove(ALLOW);
-            response = if self.oauth {
-                oauth::render(error)
-            } else {
-                problem::render(error, app.settings.server.public_url.as_str())
-            };
+            response = self.render(app, error);
             response.headers_mut().extend(allow.map(|allow| (ALLOW, allow)));
         }
+        self.finish(app, response, error.as_deref())
+    }
+
+    fn render(&self, app: &App, error: &Error) -> Response {
+        if self.oauth {
+            oauth::render(error)
+        } else {
+            problem::render(error, app.settings.server.public_url.as_str())
+        }
+    }
+
+    fn finish(self, app: &App, mut response: Response, error: Option<&Error>) -> Response {
+        let reason = response.extensions_mut().remove::<Reason>();
+        let reason = reason.or_else(|| error.and_then(reason_of));
         let (status, duration) = (response.status(), self.started.elapsed());
-        let route = self.route.as_ref().map(MatchedPath::as_str);
+        let route = self.route.as_ref().map(Route::as_str);
         app.requests.count(self.method.as_str(), route, status.as_u16(), duration);
-        log(&self.context, &self.method, route, status, error.as_deref(), reason, duration);
+        log(&self.context, &self.method, route, status, error, reason, duration);
         let request_id = self.context.origin.request_id.into();
         response.headers_mut().insert(REQUEST_ID, request_id);
         response
@@ -197,17 +239,9 @@ fn reason_of(error: &Error) -> Option<Reason> {
 }
 
 /// The peer's address; behind a trusted proxy, the nearest address in `X-Forwarded-For` that is not one.
-fn caller_address(request: &Request, trusted: &[IpNet]) -> IpAddr {
-    let peer = request
-        .extensions()
-        .get::<ConnectInfo<SocketAddr>>()
-        .map_or(IpAddr::from([0, 0, 0, 0]), |ConnectInfo(peer)| peer.ip().to_canonical());
+fn caller_address(headers: &HeaderMap, peer: IpAddr, trusted: &[IpNet]) -> IpAddr {
     let is_trusted = |address: IpAddr| trusted.iter().any(|network| network.contains(&address));
-    if is_trusted(peer) {
-        forwarded_for(request.headers(), is_trusted).unwrap_or(peer)
-    } else {
-        peer
-    }
+    if is_trusted(peer) { forwarded_for(headers, is_trusted).unwrap_or(peer) } else { peer }
 }
 
 /// From right to left, as proxies append: what stands left of a stranger, the stranger may have written.
@@ -241,31 +275,28 @@ mod tests {
     use super::*;
 
     fn caller(peer: &str, forwarded: &[&str]) -> String {
-        let mut request = Request::new(axum::body::Body::empty());
-        let peer: SocketAddr = peer.parse().unwrap();
-        request.extensions_mut().insert(ConnectInfo(peer));
+        let mut headers = HeaderMap::new();
         for value in forwarded {
-            request
-                .headers_mut()
-                .append(FORWARDED_FOR, HeaderValue::from_bytes(value.as_bytes()).unwrap());
+            headers.append(FORWARDED_FOR, HeaderValue::from_bytes(value.as_bytes()).unwrap());
         }
-        caller_address(&request, &["10.0.0.0/8".parse().unwrap()]).to_string()
+        let peer: IpAddr = peer.parse().unwrap();
+        caller_address(&headers, peer.to_canonical(), &["10.0.0.0/8".parse().unwrap()]).to_string()
     }
 
     #[test]
     fn only_trusted_proxies_are_believed() {
         let table: [(&str, &[&str], &str); 11] = [
-            ("192.0.2.1:1", &["198.51.100.1"], "192.0.2.1"),
-            ("10.0.0.1:1", &["198.51.100.1"], "198.51.100.1"),
-            ("10.0.0.1:1", &["203.0.113.9, 198.51.100.1, 10.0.0.2"], "198.51.100.1"),
-            ("10.0.0.1:1", &["203.0.113.9", "198.51.100.1"], "198.51.100.1"),
-            ("10.0.0.1:1", &[], "10.0.0.1"),
-            ("10.0.0.1:1", &["garbage"], "0.0.0.0"),
-            ("10.0.0.1:1", &["é, 198.51.100.1"], "198.51.100.1"),
-            ("10.0.0.1:1", &["198.51.100.1, é"], "0.0.0.0"),
-            ("10.0.0.1:1", &["198.51.100.1:4711"], "198.51.100.1"),
-            ("10.0.0.1:1", &["[2001:db8::1]:4711"], "2001:db8::1"),
-            ("[::ffff:10.0.0.1]:1", &["198.51.100.1"], "198.51.100.1"),
+            ("192.0.2.1", &["198.51.100.1"], "192.0.2.1"),
+            ("10.0.0.1", &["198.51.100.1"], "198.51.100.1"),
+            ("10.0.0.1", &["203.0.113.9, 198.51.100.1, 10.0.0.2"], "198.51.100.1"),
+            ("10.0.0.1", &["203.0.113.9", "198.51.100.1"], "198.51.100.1"),
+            ("10.0.0.1", &[], "10.0.0.1"),
+            ("10.0.0.1", &["garbage"], "0.0.0.0"),
+            ("10.0.0.1", &["é, 198.51.100.1"], "198.51.100.1"),
+            ("10.0.0.1", &["198.51.100.1, é"], "0.0.0.0"),
+            ("10.0.0.1", &["198.51.100.1:4711"], "198.51.100.1"),
+            ("10.0.0.1", &["[2001:db8::1]:4711"], "2001:db8::1"),
+            ("::ffff:10.0.0.1", &["198.51.100.1"], "198.51.100.1"),
         ];
         for (peer, forwarded, expected) in table {
             assert_eq!(caller(peer, forwarded), expected, "{peer} {forwarded:?}");

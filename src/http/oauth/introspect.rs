@@ -4,8 +4,8 @@ use std::net::IpAddr;
 
 use axum::body::Body;
 use axum::extract::{Request, State};
-use axum::http::HeaderValue;
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
+use axum::http::{HeaderMap, HeaderValue};
 use axum::response::Response;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
@@ -73,13 +73,15 @@ pub(in crate::http) struct Introspected {
     jti: String,
 }
 
+/// Where it is.
+pub(in crate::http) const PATH: &str = "/oauth2/introspect";
 const INACTIVE: Bytes = Bytes::from_static(b"{\"active\":false}");
 
 /// Whether a personal access token is good
 ///
 /// The caller authenticates as a client of the realm whose service account has the role `introspect-tokens`: by HTTP Basic
 /// or in the form, or with an access token of that account. Beside what is listed, the answer has the token's own claims.
-#[utoipa::path(post, path = "/oauth2/introspect", tag = TAG_VALIDATION, operation_id = "introspect",
+#[utoipa::path(post, path = PATH, tag = TAG_VALIDATION, operation_id = "introspect",
     security(("client" = []), ("bearer" = [])),
     request_body(content = Introspection, content_type = "application/x-www-form-urlencoded"),
     responses(
@@ -92,13 +94,23 @@ pub(in crate::http) async fn introspect(
 ) -> Result<Response, Problem> {
     let (parts, body) = request.into_parts();
     let context = RequestContext::of(&parts.extensions)?;
-    let body = form::read(&parts.headers, body).await?;
+    Ok(answer(&app, context, &parts.headers, body).await?)
+}
+
+/// The same, before any router.
+pub(in crate::http) async fn answer(
+    app: &App,
+    context: &RequestContext,
+    headers: &HeaderMap,
+    body: Body,
+) -> Result<Response, Error> {
+    let body = form::read(headers, body).await?;
     let [token, end_caller, id, secret] =
         form::parameters(&body, ["token", "client_ip", "client_id", "client_secret"])?;
-    let credential = caller::credential(&parts.headers, id, secret)
-        .map_err(|error| count_failure(&app, context, error))?;
+    let credential = caller::credential(headers, id, secret)
+        .map_err(|error| count_failure(app, context, error))?;
     let caller = app.callers.authenticate(&credential, &context.origin).await;
-    let caller = caller.map_err(|error| count_failure(&app, context, error))?;
+    let caller = caller.map_err(|error| count_failure(app, context, error))?;
     let token = form::required("token", token)?;
     let presented = Presented {
         token: &token,
@@ -107,13 +119,15 @@ pub(in crate::http) async fn introspect(
         service: Some(&caller),
         origin: &context.origin,
     };
-    match app.decider.decide(presented).await {
-        Ok(token) => {
-            let _ = context.caller.set(token.user_id.clone());
-            Ok(answer(token.introspection.clone()))
-        }
+    let decided = async {
+        let good = app.decider.decide(presented).await?;
+        let _ = context.caller.set(good.user_id.clone());
+        app.decider.introspect(&good, &token).await
+    };
+    match decided.await {
+        Ok(answer) => Ok(say(answer)),
         Err(Refusal::Because(reason)) => Ok(inactive(reason)),
-        Err(failed) => Err(Error::from(failed).into()),
+        Err(failed) => Err(failed.into()),
     }
 }
 
@@ -123,13 +137,13 @@ fn address(text: &str) -> Result<IpAddr, Error> {
 }
 
 fn inactive(reason: Reason) -> Response {
-    let mut response = answer(INACTIVE);
+    let mut response = say(INACTIVE);
     // For the log: the caller is told no more.
     response.extensions_mut().insert(reason);
     response
 }
 
-fn answer(json: Bytes) -> Response {
+fn say(json: Bytes) -> Response {
     let mut response = Response::new(Body::from(json));
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
