@@ -15,7 +15,7 @@ use secrecy::ExposeSecret as _;
 use serde_json::json;
 
 use crate::release::free_address;
-use crate::support::{Admin, LOGIN_CLIENT, forged, http};
+use crate::support::{Admin, forged, http};
 use crate::{Report, cpu, median};
 use load::{Ask, Right};
 use peers::{Peer, Peers};
@@ -157,7 +157,7 @@ pub async fn measure(report: &mut Report) {
     let (scene, twin) = scene.with_twin().await;
     let (_floor, mut targets) = ours(&scene, &twin, &seen, new).await;
     let peers = Peers::of(&scene.realm).await;
-    let others = Others::start(&peers, scene.hallpass.address).await;
+    let others = Others::start(&peers, &scene).await;
     let realms_own: Arc<[String]> = [scene.realm.access_token(&scene.owner).await].into();
     targets.extend(others.targets(&scene, &seen, realms_own));
     run_all(&mut targets).await;
@@ -206,8 +206,8 @@ struct Others {
 }
 
 impl Others {
-    async fn start(peers: &Peers, hallpass: SocketAddr) -> Self {
-        let oauth2_proxy = match peers.oauth2_proxy(LOGIN_CLIENT).await {
+    async fn start(peers: &Peers, scene: &Scene) -> Self {
+        let oauth2_proxy = match peers.oauth2_proxy(scene.audience()).await {
             Some(proxy) => {
                 let nginx = peers.nginx(proxy.address, "/oauth2/auth").await;
                 Some((proxy, nginx))
@@ -216,7 +216,7 @@ impl Others {
         };
         Self {
             keycloak: Peers::keycloak(),
-            nginx: peers.nginx(hallpass, "/forward-auth").await,
+            nginx: peers.nginx(scene.hallpass.address, "/forward-auth").await,
             envoy_cached: peers.envoy(true).await,
             envoy: peers.envoy(false).await,
             apache: peers.apache().await,

@@ -45,6 +45,12 @@ impl Scene {
         Self { realm, service, owner, hallpass, database, folder, model, signer }
     }
 
+    /// Whom all the tokens are for.
+    pub fn audience(&self) -> &str {
+        let audience = &self.model["aud"];
+        audience.as_str().or_else(|| audience[0].as_str()).unwrap()
+    }
+
     /// The same, started anew, so that it knows all tokens as a service does that has so many. And a second one, on a copy
     /// of the store, which logs each request.
     pub async fn with_twin(mut self) -> (Self, Twin) {
