@@ -8,6 +8,7 @@
 
 use std::collections::HashMap;
 use std::future::Future;
+use std::ops::Range;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -41,18 +42,18 @@ struct Parts {
     under_way: Mutex<HashMap<Hash, Arc<OnceCell<Outcome>>>>,
 }
 
-/// What was found out, and for how long it counts.
+/// What was found out, and when it counts: not before it was, either, where somebody puts the clock back.
 #[derive(Clone)]
 struct Known<T> {
     what: T,
-    until: Timestamp,
+    at: Range<Timestamp>,
     /// The generation of keys that it was found under: a key that was a stranger's may be ours by now.
     generation: u64,
 }
 
 impl<T> Known<T> {
     fn counts(self, now: Now) -> Option<T> {
-        (self.generation == now.generation && now.time < self.until).then_some(self.what)
+        (self.generation == now.generation && self.at.contains(&now.time)).then_some(self.what)
     }
 }
 
@@ -84,7 +85,7 @@ impl Hash {
     }
 }
 
-/// How full the caches are.
+/// How full the caches are. What does not count any more is among it until it is driven out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Fill {
     /// How many tokens are prepared.
@@ -138,12 +139,12 @@ impl Tokens {
         let Now { time, generation } = now;
         match outcome {
             Ok(token) => {
-                let until = time.plus(GOOD_FOR);
-                self.0.good.insert(hash, Known { what: token.clone(), until, generation });
+                let at = time..time.plus(GOOD_FOR);
+                self.0.good.insert(hash, Known { what: token.clone(), at, generation });
             }
             Err(Refusal::Because(reason)) if is_final(*reason) => {
-                let until = time.plus(REFUSED_FOR);
-                self.0.refused.insert(hash, Known { what: *reason, until, generation });
+                let at = time..time.plus(REFUSED_FOR);
+                self.0.refused.insert(hash, Known { what: *reason, at, generation });
             }
             Err(_) => {}
         }
@@ -283,10 +284,12 @@ mod tests {
 
     #[test]
     fn what_was_found_out_counts_for_a_while_and_under_the_same_keys() {
-        let known = Known { what: (), until: NOW.time, generation: 1 };
-        let before = Now { time: Timestamp::from_seconds(99), generation: 1 };
-        assert!(known.clone().counts(before).is_some());
-        assert!(known.clone().counts(NOW).is_none());
-        assert!(known.counts(Now { generation: 2, ..before }).is_none());
+        let known = Known { what: (), at: NOW.time..NOW.time.plus(GOOD_FOR), generation: 1 };
+        let counts = |seconds, generation| {
+            let time = Timestamp::from_seconds(seconds);
+            known.clone().counts(Now { time, generation }).is_some()
+        };
+        assert!(counts(100, 1) && counts(399, 1));
+        assert!(!counts(99, 1) && !counts(400, 1) && !counts(100, 2));
     }
 }

@@ -282,7 +282,9 @@ impl Decider {
             };
             token.map(|token| token.found(text, kid))
         };
-        self.tokens.find_out(hash, now, check).await
+        let token = self.tokens.find_out(hash, now, check).await?;
+        // The check may have begun before the key was gone.
+        if self.jwks.holds(&token.kid) { Ok(token) } else { Err(Reason::UnknownKey.into()) }
     }
 
     async fn new_pat(

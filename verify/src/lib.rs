@@ -39,7 +39,7 @@
 //! rules that a token must satisfy. It knows no database, and but for the layer it never reads the wall
 //! clock: the caller passes `now`. Alone it cannot see a revocation; that needs Hallpass itself.
 //!
-//! 1. [`UnverifiedToken::parse`] looks at the size, the three segments and the header, before any
+//! 1. [`UnverifiedToken::parse`] looks at the size and the header, before any
 //!    costly work.
 //! 2. [`JwksCache::key`] finds the key that the header names, fetching the realm's keys when they
 //!    may have changed.
