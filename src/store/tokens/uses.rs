@@ -33,7 +33,9 @@ impl Store {
                  AND (tokens.last_used_at IS NULL OR tokens.last_used_at < used.used_at)",
                 rows(self.dialect, uses.len())
             );
-            let query = uses.iter().fold(sqlx::query(AssertSqlSafe(sql)), |query, used| {
+            // Each number of uses is a statement of its own, and a large one: none is kept.
+            let update = sqlx::query(AssertSqlSafe(sql)).persistent(false);
+            let query = uses.iter().fold(update, |query, used| {
                 query
                     .bind(used.pat_id.to_string())
                     .bind(used.at.millis())
