@@ -14,12 +14,11 @@ use std::time::Duration;
 use axum::extract::{ConnectInfo, MatchedPath, Request};
 use axum::http::header::ALLOW;
 use axum::http::{Extensions, HeaderMap, HeaderName, Method, StatusCode};
-use axum::response::{IntoResponse as _, Response};
+use axum::response::Response;
 use ipnet::IpNet;
 use tokio::time::Instant;
 use tower::{Layer, Service};
 
-use super::problem::Problem;
 use super::{oauth, problem};
 use crate::app::App;
 use crate::decide::Reason;
@@ -94,11 +93,10 @@ where
                 Ok(answer) => unless_it_panics(answer).await,
                 Err(panic) => Err(panic),
             };
-            let response = match response {
-                Ok(Ok(response)) => response,
-                Err(panic) => Problem(problem::panicked(panic)).into_response(),
-            };
-            Ok(traced.end_rendered(&app, response))
+            Ok(match response {
+                Ok(Ok(response)) => traced.end_rendered(&app, response),
+                Err(panic) => traced.end(&app, Err(problem::panicked(panic))),
+            })
         })
     }
 }

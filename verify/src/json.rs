@@ -12,10 +12,7 @@ use serde_json::{Map, Number, Value};
 /// Reads `bytes` as exactly one JSON object. `None` for anything else, a repeated member at any
 /// depth included.
 pub(crate) fn parse_object(bytes: &[u8]) -> Option<Map<String, Value>> {
-    match serde_json::from_slice::<Strict>(bytes) {
-        Ok(Strict(Value::Object(map))) => Some(map),
-        _ => None,
-    }
+    parse_members(bytes, []).map(|([], all)| all)
 }
 
 /// The members of an object with these names, in their order, and all others.
@@ -138,14 +135,9 @@ impl<'de> Visitor<'de> for StrictVisitor {
         Ok(Value::Array(values))
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Value, A::Error> {
-        let mut map = Map::new();
-        while let Some((name, Strict(value))) = members.next_entry::<String, Strict>()? {
-            if map.insert(name, value).is_some() {
-                return Err(A::Error::custom("a repeated member"));
-            }
-        }
-        Ok(Value::Object(map))
+    fn visit_map<A: MapAccess<'de>>(self, members: A) -> Result<Value, A::Error> {
+        let ([], all) = MembersVisitor { names: [] }.visit_map(members)?;
+        Ok(Value::Object(all))
     }
 }
 
