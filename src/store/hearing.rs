@@ -125,13 +125,13 @@ impl Store {
         if self.hearing.is_fresh()
             && let Some(status) = statuses.find(id)
         {
-            return Ok(status.standing);
+            return Ok(status.standing());
         }
         let ticket = statuses.ticket(id);
         // Boxed: what is seldom done would be moved about with what is done for each request.
         let status = Box::pin(self.read_status(id)).await?;
         statuses.keep(id, status, ticket);
-        Ok(status.standing)
+        Ok(status.standing())
     }
 
     /// The owner's token of this id, whose standing is remembered.
@@ -152,16 +152,15 @@ impl Store {
     /// Remembers that a token is revoked for good, whatever else its record says.
     pub fn note_ended_for_good(&self, id: PatId) {
         let statuses = &self.hearing.statuses;
-        let ended = Status { standing: Standing::Revoked, plain: None };
-        statuses.keep(id, ended, statuses.ticket(id));
+        statuses.keep(id, Status::Other(Standing::Revoked), statuses.ticket(id));
     }
 
     /// Whether this token of the owner's, which says that it ends then, has a record that narrows nothing. `false` where
     /// that is not remembered.
     #[must_use]
     pub fn is_known_as_plain(&self, owner: &str, id: PatId, ends_at: Timestamp) -> bool {
-        let known = self.hearing.statuses.find(id).and_then(|status| status.plain);
-        known.is_some() && known == Plain::new(owner, ends_at)
+        let Some(Status::Plain(known)) = self.hearing.statuses.find(id) else { return false };
+        Some(known) == Plain::new(owner, ends_at)
     }
 
     /// Remembers the tokens that are live, so that their first use after a start costs no look into the database. Takes at

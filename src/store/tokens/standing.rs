@@ -25,11 +25,23 @@ pub enum Standing {
     /// It is refused for now.
     Suspended,
     /// It was rotated, and works until then.
-    Grace(Timestamp),
+    Grace(Until),
     /// The same, and refused for now.
-    SuspendedGrace(Timestamp),
+    SuspendedGrace(Until),
     /// It is good.
     Good,
+}
+
+/// The end of a grace; unaligned, so that a standing is nine bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(Rust, packed)]
+pub struct Until(Timestamp);
+
+impl Until {
+    fn is_over(self, now: Timestamp) -> bool {
+        let Self(end) = self;
+        end <= now
+    }
 }
 
 /// Why tokens of owners who were disabled ended, where they were not deleted.
@@ -40,7 +52,7 @@ impl Standing {
     #[must_use]
     pub fn at(self, now: Timestamp) -> Self {
         match self {
-            Self::Grace(end) | Self::SuspendedGrace(end) if end <= now => Self::Spent,
+            Self::Grace(end) | Self::SuspendedGrace(end) if end.is_over(now) => Self::Spent,
             Self::Grace(_) => Self::Good,
             Self::SuspendedGrace(_) => Self::Suspended,
             other => other,
@@ -57,8 +69,8 @@ impl Standing {
             (Some(ROTATED), _) if rotated => Self::Spent,
             (Some(OWNER_DISABLED), _) => Self::OwnerDisabled,
             (Some(_), _) => Self::Revoked,
-            (None, Some(end)) if suspended => Self::SuspendedGrace(end),
-            (None, Some(end)) => Self::Grace(end),
+            (None, Some(end)) if suspended => Self::SuspendedGrace(Until(end)),
+            (None, Some(end)) => Self::Grace(Until(end)),
             (None, None) if suspended => Self::Suspended,
             (None, None) => Self::Good,
         }
@@ -76,8 +88,7 @@ impl TokenRecord {
 
     pub(in crate::store) fn to_remember(&self) -> Status {
         let plain = || Plain::new(self.user_id.as_str(), self.expires_at);
-        let plain = if self.is_narrowed() { None } else { plain() };
-        Status { standing: self.standing(), plain }
+        Status::new(self.standing(), if self.is_narrowed() { None } else { plain() })
     }
 }
 
@@ -102,7 +113,7 @@ impl Store {
                 .bind(id.to_string())
                 .fetch_optional(&self.pool)
                 .await?;
-            let unknown = Status { standing: Standing::Unknown, plain: None };
+            let unknown = Status::Other(Standing::Unknown);
             row.as_ref().map_or(Ok(unknown), status)
         })
         .await
@@ -150,15 +161,9 @@ fn status(row: &AnyRow) -> Result<Status, StoreError> {
     let is_plain = row.try_get::<i64, _>("plain")? == 1;
     let expires_at = Timestamp::from_millis(row.try_get("expires_at")?);
     let owner: &str = row.try_get("user_id")?;
-    Ok(Status {
-        standing: Standing::new(
-            revoked,
-            optional_time(row, "grace_until")?,
-            rotated.is_some(),
-            suspended,
-        ),
-        plain: is_plain.then(|| Plain::new(owner, expires_at)).flatten(),
-    })
+    let grace_until = optional_time(row, "grace_until")?;
+    let standing = Standing::new(revoked, grace_until, rotated.is_some(), suspended);
+    Ok(Status::new(standing, is_plain.then(|| Plain::new(owner, expires_at)).flatten()))
 }
 
 #[cfg(test)]
