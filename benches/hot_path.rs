@@ -14,6 +14,8 @@ use std::time::Duration;
 
 use axum::body::Body;
 use axum::http::Request;
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use criterion::{Criterion, Throughput};
 use hallpass::app::App;
 use hallpass::clock::{Clock, Timestamp};
@@ -103,7 +105,16 @@ fn decisions(criterion: &mut Criterion, runtime: &Runtime, scene: &Scene) {
     };
     let mut group = criterion.benchmark_group("decision");
     println!("a decision takes {} bytes", size_of_val(&scene.app.decider.decide(presented(""))));
-    for (name, token) in [("seen before", &*scene.good), ("no token", "rubbish")] {
+    let (_, rest) = scene.good.split_once('.').unwrap();
+    let foreign = URL_SAFE_NO_PAD.encode(r#"{"alg":"RS256","typ":"JWT","kid":"somebody-elses"}"#);
+    let (foreign, cut) = (format!("{foreign}.{rest}"), &scene.good[..scene.good.len() - 8]);
+    let tokens = [
+        ("seen before", &*scene.good),
+        ("no token", "rubbish"),
+        ("of another key", &foreign),
+        ("cut short", cut),
+    ];
+    for (name, token) in tokens {
         group.bench_function(name, |bench| {
             bench.iter(|| runtime.block_on(scene.app.decider.decide(presented(token))).is_ok());
         });
