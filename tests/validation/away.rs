@@ -83,12 +83,12 @@ async fn without_the_store_nothing_is_good_when_it_falls_silent() {
 
 #[tokio::test]
 async fn without_keycloak_validation_goes_on() {
-    let (realm, proxy) = (TestRealm::shared().await, FaultProxy::start());
+    let proxy = FaultProxy::start();
     // An event of the client that asks would have its secret asked for anew.
-    let seldom = ("HALLPASS_LIFECYCLE__POLL_INTERVAL", "24h");
-    let settings = [("HALLPASS_KEYCLOAK__URL", proxy.url()), seldom];
-    let server = TestServer::start_with(realm.clone(), Database::sqlite, &settings).await;
+    let settings = [("HALLPASS_KEYCLOAK__URL", proxy.url())];
+    let server = TestServer::that_follows_nothing_with(Database::sqlite, &settings).await;
     let scene = Scene::of(server).await;
+    let realm = scene.realm();
     let person = realm.person().await;
     let user = scene.server.user(&person).await;
     let (seen, unseen) = (user.mint("seen").await, user.mint("unseen").await);
