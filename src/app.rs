@@ -228,7 +228,8 @@ async fn open_store(settings: &Settings, issuer: &str) -> Result<Store, StoreErr
     Ok(store)
 }
 
-async fn open_keys(
+/// The signing keys of this store, opened with the settings' encryption key.
+pub async fn open_keys(
     store: &Store,
     settings: &Settings,
     issuer: &str,

@@ -1,4 +1,4 @@
-//! `hallpass admin`.
+//! `hallpass admin`, and of it what concerns tokens.
 
 use std::io::Write as _;
 
@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use super::output::Output;
 use super::settings::SettingsArgs;
+use super::store::{Backup, Copy, Restore};
 use crate::app::decisions;
 use crate::clock::{Clock, Timestamp};
 use crate::config::Settings;
@@ -21,6 +22,12 @@ pub(super) enum Admin {
     /// Decide about personal access tokens, beside a service that runs.
     #[command(subcommand)]
     Tokens(Tokens),
+    /// Write all of a SQLite store into a file, also while it is served.
+    Backup(Backup),
+    /// Put a backup in the place of a SQLite store that is not served, and revoke its tokens.
+    Restore(Restore),
+    /// Move a SQLite store that is not served to PostgreSQL, with its signing keys.
+    Copy(Copy),
 }
 
 #[derive(Debug, Subcommand)]
@@ -79,15 +86,25 @@ enum Decision {
 
 impl Admin {
     pub(super) async fn run(self) -> anyhow::Result<()> {
-        let Self::Tokens(command) = self;
-        match command {
-            Tokens::Held(held) => {
+        match self {
+            Self::Tokens(command) => command.run().await,
+            Self::Backup(backup) => backup.run().await,
+            Self::Restore(restore) => restore.run().await,
+            Self::Copy(copy) => copy.run().await,
+        }
+    }
+}
+
+impl Tokens {
+    async fn run(self) -> anyhow::Result<()> {
+        match self {
+            Self::Held(held) => {
                 let found = open(held.settings).await?.list_held().await?;
                 print(&found, held.output)
             }
-            Tokens::Confirm(decide) => decide.run(Decision::Confirm).await,
-            Tokens::Release(decide) => decide.run(Decision::Release).await,
-            Tokens::RevokeAll(command) => command.run().await,
+            Self::Confirm(decide) => decide.run(Decision::Confirm).await,
+            Self::Release(decide) => decide.run(Decision::Release).await,
+            Self::RevokeAll(command) => command.run().await,
         }
     }
 }
@@ -146,21 +163,30 @@ impl Decision {
 impl RevokeAll {
     async fn run(self) -> anyhow::Result<()> {
         let decisions = open(self.settings).await?;
-        let count = decisions.count_issued_before(self.issued_before).await?;
         if self.dry_run {
+            let count = decisions.count_issued_before(self.issued_before).await?;
             println!("{count} tokens would be revoked");
             return Ok(());
         }
-        let mut revoked = 0;
-        loop {
-            match decisions.revoke_some(self.issued_before).await? {
-                0 => break,
-                some => revoked += some,
-            }
-            eprintln!("{revoked} of {count} tokens");
-        }
+        let revoked = revoke_before(&decisions, self.issued_before).await?;
         println!("{revoked} tokens are revoked");
         Ok(())
+    }
+}
+
+/// Revokes all tokens that were issued before a moment, and answers how many.
+pub(super) async fn revoke_before(
+    decisions: &Decisions,
+    moment: Timestamp,
+) -> anyhow::Result<usize> {
+    let count = decisions.count_issued_before(moment).await?;
+    let mut revoked = 0;
+    loop {
+        match decisions.revoke_some(moment).await? {
+            0 => return Ok(revoked),
+            some => revoked += some,
+        }
+        eprintln!("{revoked} of {count} tokens");
     }
 }
 

@@ -10,6 +10,7 @@ mod logging;
 mod output;
 mod serve;
 mod settings;
+mod store;
 
 use std::fmt::Write as _;
 use std::process::ExitCode;

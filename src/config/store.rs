@@ -57,6 +57,28 @@ impl StoreUrl {
         reader.secret(STORE_URL, Need::Required, |text| Self::parse(text.expose_secret())).flatten()
     }
 
+    /// The database for people: without a user name or a password.
+    #[must_use]
+    pub fn place(&self) -> String {
+        match self {
+            Self::Sqlite(path) => path.display().to_string(),
+            Self::Postgres(secret) => {
+                let url = url::Url::parse(secret.expose_secret());
+                url.map_or_else(
+                    |_| "PostgreSQL".to_owned(),
+                    |url| {
+                        let (host, port) = (url.host_str().unwrap_or("localhost"), url.port());
+                        let database = url.path().trim_start_matches('/');
+                        format!(
+                            "PostgreSQL's database `{database}` at {host}:{}",
+                            port.unwrap_or(5432)
+                        )
+                    },
+                )
+            }
+        }
+    }
+
     /// Reads a URL; the reason for a refusal does not repeat it.
     pub fn parse(text: &str) -> Result<Self, &'static str> {
         if text.starts_with("postgres://") || text.starts_with("postgresql://") {

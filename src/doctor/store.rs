@@ -35,6 +35,7 @@ pub(super) async fn opens(examination: &Examination) -> Checked {
         let advice = "run `hallpass bootstrap`, which makes them, or mend `store.url`";
         return Ok(Verdict::fail(format!("{what}: there are no tables of Hallpass"), advice));
     }
+    store.check_place().await?;
     // One check opens it once.
     let _ = examination.store.set(store);
     if migrations.pending > 0 {

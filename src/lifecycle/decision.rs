@@ -25,6 +25,11 @@ impl Decisions {
         Self { owners: owners.by(Actor::operator()) }
     }
 
+    /// Ends the connections to the store.
+    pub async fn close(&self) {
+        self.owners.store.close().await;
+    }
+
     /// All owners whose tokens the brake holds.
     pub async fn list_held(&self) -> Result<Vec<HeldOwner>, StoreError> {
         let mut held: Vec<HeldOwner> = Vec::new();

@@ -27,6 +27,9 @@ const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(3);
 /// A connection that does not answer within this time after its use is not used again.
 const RELEASE_TIMEOUT: Duration = Duration::from_secs(1);
 
+/// The longest that we look for the reason why there is no connection.
+const REASON_TIMEOUT: Duration = Duration::from_secs(2);
+
 /// WAL lets readers go on beside the one writer; FULL keeps a commit through a power cut. A connection keeps 256 KiB of
 /// pages: the system keeps the file in its memory, once for all of them.
 const SQLITE_PRAGMAS: &str = "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; \
@@ -42,6 +45,13 @@ const SERVING: (&str, &str) = (SQLITE_PRAGMAS, POSTGRES_SETTINGS);
 impl Store {
     /// Opens the database for a maintenance command, which may run beside a `serve`.
     pub async fn open(url: &StoreUrl) -> Result<Self, StoreError> {
+        let store = Self::open_wherever(url).await?;
+        store.check_place().await?;
+        Ok(store)
+    }
+
+    /// The same, also where its rows are being moved, or were.
+    pub async fn open_wherever(url: &StoreUrl) -> Result<Self, StoreError> {
         // Held until the tables are up to date: PostgreSQL makes those that open it at once wait for each
         // other, SQLite does not.
         let opening = match url {
@@ -79,12 +89,13 @@ impl Store {
         (pragmas, settings): (&'static str, &'static str),
     ) -> Result<Self, StoreError> {
         sqlx::any::install_default_drivers();
-        let (dialect, url, settings) = match url {
+        let (dialect, text, settings) = match url {
             StoreUrl::Sqlite(path) => (Dialect::Sqlite, files::sqlite_url(path), pragmas),
             StoreUrl::Postgres(url) => {
                 (Dialect::Postgres, url.expose_secret().to_owned(), settings)
             }
         };
+        let options = AnyConnectOptions::from_str(&text)?;
         let pool = AnyPoolOptions::new()
             .max_connections(10)
             .acquire_timeout(ACQUIRE_TIMEOUT)
@@ -95,9 +106,17 @@ impl Store {
                 })
             })
             .after_release(move |connection, _| Box::pin(check_released(dialect, connection)))
-            .connect_with(AnyConnectOptions::from_str(&url)?)
-            .await?;
-        Ok(Self { pool, dialect, hearing: Arc::new(Hearing::new()), serve_lock: None })
+            .connect_with(options.clone())
+            .await;
+        match pool {
+            Ok(pool) => {
+                Ok(Self { pool, dialect, hearing: Arc::new(Hearing::new()), serve_lock: None })
+            }
+            Err(error) => {
+                let source = reason_of(error, &options).await;
+                Err(StoreError::Unreachable { place: url.place(), source })
+            }
+        }
     }
 
     pub(super) async fn has_table(&self, name: &'static str) -> Result<bool, StoreError> {
@@ -121,6 +140,17 @@ impl Store {
             StoreUrl::Postgres(_) => None,
         };
         Ok(Self { serve_lock, ..Self::open(url).await? })
+    }
+}
+
+/// The pool only says that its time was over, whatever kept it: one more try says what.
+async fn reason_of(error: sqlx::Error, options: &AnyConnectOptions) -> sqlx::Error {
+    if !matches!(error, sqlx::Error::PoolTimedOut) {
+        return error;
+    }
+    match timeout(REASON_TIMEOUT, AnyConnection::connect_with(options)).await {
+        Ok(Err(reason)) => reason,
+        _ => error,
     }
 }
 

@@ -101,13 +101,13 @@ fn private_file(path: &Path) -> io::Result<File> {
     OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(path)
 }
 
-fn beside(database: &Path, suffix: &str) -> PathBuf {
+pub(super) fn beside(database: &Path, suffix: &str) -> PathBuf {
     let mut name = OsString::from(database);
     name.push(suffix);
     PathBuf::from(name)
 }
 
-fn file_error(path: &Path, source: io::Error) -> StoreError {
+pub(super) fn file_error(path: &Path, source: io::Error) -> StoreError {
     StoreError::File { path: path.display().to_string(), source }
 }
 

@@ -63,11 +63,6 @@ impl Store {
 
     /// The issuer of the realm that it belongs to.
     pub async fn find_issuer(&self) -> Result<Option<String>, StoreError> {
-        within(async {
-            Ok(sqlx::query_scalar("SELECT value FROM facts WHERE name = 'issuer'")
-                .fetch_optional(&self.pool)
-                .await?)
-        })
-        .await
+        self.find_fact("issuer").await
     }
 }

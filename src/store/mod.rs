@@ -6,9 +6,12 @@
 
 mod accounts;
 mod audit;
+mod backup;
 mod changes;
 mod clients;
 mod connect;
+mod copy;
+mod facts;
 mod files;
 mod followed;
 mod follower;
@@ -27,11 +30,13 @@ use tokio::time::timeout;
 
 pub use accounts::Quota;
 pub use audit::{AuditFilter, AuditRecord};
+pub use backup::{Candidate, Contents};
 pub use changes::{Change, ChangeKind};
 pub use clients::{
     ClientFilter, ClientRecord, ClientReserved, ClientSort, NewClient, NewOwner, Operation, Seen,
     StoredSpec, Visible,
 };
+pub use copy::{CopiedTable, CopyError};
 pub use files::ServeLock;
 pub use follower::{Follower, Progress};
 pub use inspect::Migrations;
@@ -76,6 +81,31 @@ pub enum StoreError {
     /// The database did not answer in time; whether it did what it was asked is not known.
     #[error("the store did not answer in time")]
     Late,
+    /// The database cannot be reached, or refuses us.
+    #[error("{place} cannot be opened")]
+    Unreachable {
+        /// The database, without a password.
+        place: String,
+        /// Why.
+        source: sqlx::Error,
+    },
+    /// It is PostgreSQL, which has its own tools for this.
+    #[error("a backup of PostgreSQL is made by `pg_dump`, and restored by `pg_restore`")]
+    NotSqlite,
+    /// Its rows were copied elsewhere.
+    #[error(
+        "this store was moved to {to}: set `store.url` to that; `hallpass admin copy --abandon` takes this one into use again"
+    )]
+    Moved {
+        /// The database.
+        to: String,
+    },
+    /// Not all rows arrived yet.
+    #[error("this is a part of {from} only: run `hallpass admin copy` again, which goes on")]
+    HalfCopied {
+        /// The database.
+        from: String,
+    },
     /// The migrations could not be applied.
     #[error("the store's tables could not be brought up to date")]
     Migrate(#[from] sqlx::migrate::MigrateError),
@@ -162,19 +192,12 @@ impl Store {
 
     /// Refuses the store of another realm, and claims nothing.
     pub async fn check_issuer(&self, issuer: &str) -> Result<(), StoreError> {
-        within(async {
-            let found: Option<String> =
-                sqlx::query_scalar("SELECT value FROM facts WHERE name = 'issuer'")
-                    .fetch_optional(&self.pool)
-                    .await?;
-            match found {
-                Some(found) if found != issuer => {
-                    Err(StoreError::ForeignRealm { found, wanted: issuer.to_owned() })
-                }
-                _ => Ok(()),
+        match self.find_issuer().await? {
+            Some(found) if found != issuer => {
+                Err(StoreError::ForeignRealm { found, wanted: issuer.to_owned() })
             }
-        })
-        .await
+            _ => Ok(()),
+        }
     }
 
     /// Ends all connections, after the statements under way; SQLite folds its log into the file.

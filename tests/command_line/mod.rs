@@ -1,5 +1,6 @@
 //! The command `hallpass`, as a child process: what it prints, where, and how it ends.
 
+mod backup;
 mod jwks;
 mod refusals;
 

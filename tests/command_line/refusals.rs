@@ -112,7 +112,11 @@ async fn a_port_that_is_taken_stops_the_start() {
 async fn a_database_that_is_not_there_stops_the_start() {
     let (realm, folder) = (TestRealm::shared().await, tempfile::tempdir().unwrap());
     for (url, reason) in [
-        ("postgres://nobody:open-sesame@127.0.0.1:1/none", "because: the store failed"),
+        (
+            "postgres://nobody:open-sesame@127.0.0.1:1/none",
+            "because: PostgreSQL's database `none` at 127.0.0.1:1 cannot be opened",
+        ),
+        ("postgres://nobody:open-sesame@127.0.0.1:1/none", "Connection refused"),
         ("sqlite:///no/such/folder/hallpass.db", "because: No such file or directory"),
     ] {
         let extra = [("HALLPASS_STORE__URL", url)];

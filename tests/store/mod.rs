@@ -3,6 +3,7 @@
 mod audit;
 mod audit_list;
 mod changes;
+mod copy;
 mod corrupt;
 mod lifecycle;
 mod lists;

@@ -21,7 +21,7 @@ use crate::support::{Database, Line, TcpProxy};
 const BOUND: Duration = Duration::from_secs(12);
 
 /// A store whose connections go through a proxy.
-async fn behind_proxy(fresh: &Fresh) -> (Store, TcpProxy) {
+pub(super) async fn behind_proxy(fresh: &Fresh) -> (Store, TcpProxy) {
     let mut url: url::Url = fresh.database.url_text().parse().unwrap();
     let target = format!("{}:{}", url.host_str().unwrap(), url.port().unwrap());
     let proxy = TcpProxy::before(target).await;
