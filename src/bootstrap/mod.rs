@@ -30,7 +30,7 @@ pub(crate) use profile::ACCOUNT_ATTRIBUTE;
 pub use remove::remove;
 pub(crate) use roles::{RUN_TIME_ROLES, management_client};
 pub use run::{Mode, Report};
-pub use scopes::ScopeRequest;
+pub use scopes::{ScopeAudience, ScopeRequest};
 
 use crate::clock::Clock;
 use crate::config::{BootstrapSettings, SealingKey};

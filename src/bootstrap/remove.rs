@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use super::run::{Mode, Report, Run, text};
 use super::signing_key::{Missing, PROVIDERS, is_ours, open_store};
-use super::{BootstrapError, MANAGED, clients, events, profile};
+use super::{BootstrapError, MANAGED, clients, events, profile, scopes};
 use crate::clock::Clock;
 use crate::config::BootstrapSettings;
 use crate::keycloak::{GRANTABLE, Keycloak, KeycloakError};
@@ -82,6 +82,11 @@ async fn remove_scopes(run: &mut Run<'_>) -> Result<(), KeycloakError> {
             scope["attributes"][GRANTABLE] = Value::Null;
             let what = format!("take the mark from client scope {name}");
             run.change(&what, Method::PUT, &path, Some(&scope)).await?;
+            if let Some(mapper) = scopes::audience_mapper(&scope) {
+                let path = format!("{path}/protocol-mappers/models/{}", text(mapper, "id"));
+                let what = format!("take the audience from client scope {name}");
+                run.change(&what, Method::DELETE, &path, None).await?;
+            }
         }
     }
     Ok(())

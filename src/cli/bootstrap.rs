@@ -8,7 +8,9 @@ use secrecy::SecretString;
 
 use super::logging;
 use super::settings::SettingsArgs;
-use crate::bootstrap::{Mode, Options, ScopeRequest, bootstrap, remove, write_config};
+use crate::bootstrap::{
+    Mode, Options, ScopeAudience, ScopeRequest, bootstrap, remove, write_config,
+};
 use crate::clock::Clock;
 use crate::config::{BootstrapSettings, SealingKey};
 use crate::keycloak::{Credentials, Keycloak, http_client};
@@ -36,6 +38,10 @@ pub(super) struct Bootstrap {
     /// A client scope that can be granted; repeatable. `datahub-api` and `push-data` where none is named.
     #[arg(long = "scope", value_name = "NAME=DESCRIPTION")]
     scopes: Vec<ScopeRequest>,
+    /// Whom tokens with a scope are for: what they have in `aud`; repeatable. By default `datahub-api` and `push-data` are
+    /// each their own audience, and a scope that you name has none.
+    #[arg(long = "scope-audience", value_name = "NAME=AUDIENCE")]
+    scope_audiences: Vec<ScopeAudience>,
     /// Do not give everybody the right to create tokens.
     #[arg(long)]
     no_default_role: bool,
@@ -74,9 +80,12 @@ impl Bootstrap {
             return Ok(());
         }
 
+        let scopes = if self.scopes.is_empty() { ScopeRequest::defaults() } else { self.scopes };
+        let scopes = ScopeRequest::with_audiences(scopes, self.scope_audiences)
+            .map_err(anyhow::Error::msg)?;
         let key = sealing_key(&settings, self.write_config.is_some() || self.dry_run)?;
         let options = Options {
-            scopes: if self.scopes.is_empty() { ScopeRequest::defaults() } else { self.scopes },
+            scopes,
             default_role: !self.no_default_role,
             events: !self.no_events,
             allow_master: self.allow_master,

@@ -1,5 +1,6 @@
 //! Bootstrap on real realms: what it makes, that it makes it once, and that it takes everything back.
 
+mod audiences;
 mod command;
 mod interrupted;
 mod login;

@@ -36,7 +36,9 @@ async fn a_scripts_token_opens_neither_hallpass_nor_keycloak() {
     let (_, answer) = client.machine_grant("datahub-api").await;
     let token = answer["access_token"].as_str().unwrap();
     let claims = claims_of(token);
-    for name in ["aud", "realm_access", "resource_access", "account_id"] {
+    // It is for the system that the scope stands for, and for nobody else.
+    assert_eq!(claims["aud"], "datahub-api", "{claims}");
+    for name in ["realm_access", "resource_access", "account_id"] {
         assert!(claims.get(name).is_none(), "{name} in {claims}");
     }
     let script = developer.server.with_token(token);
