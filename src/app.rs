@@ -7,7 +7,7 @@ use url::Url;
 
 use crate::audit::Teller;
 use crate::audit_log::AuditLog;
-use crate::client::Clients;
+use crate::client::{Clients, Memberships};
 use crate::clock::Clock;
 use crate::config::{Lifecycle, SealingKey, Settings};
 use crate::decide::{Callers, Counts, Decider, DeciderParts, Uses};
@@ -102,15 +102,14 @@ impl Deref for App {
 impl App {
     /// Opens the store, reads the keys, and connects the parts. Keycloak need not be there yet.
     pub async fn build(settings: Settings, clock: Clock) -> Result<Self, StartError> {
-        let realm = settings.keycloak.realm.clone();
-        let issuer = realm.issuer();
+        let issuer = settings.keycloak.realm.issuer();
         let store = open_store(&settings, &issuer).await?;
         let keys = open_keys(&store, &settings, &issuer).await?;
 
         let metrics = Metrics::default();
         let (teller, counts) = (Teller::new(&metrics), Counts::new(&metrics));
         let http = http_client()?;
-        let jwks = JwksCache::new(http.clone(), Url::parse(&realm.jwks_url())?);
+        let jwks = JwksCache::new(http.clone(), Url::parse(&settings.keycloak.realm.jwks_url())?);
         let keycloak = connect(http, &settings).counting(Calls::new(metrics.clone()));
         let clients = ClientDirectory::new(keycloak.clone());
         let owners = Owners::new(keycloak.clone(), clients.clone(), authority(&settings));
@@ -124,6 +123,7 @@ impl App {
             teller: teller.clone(),
             clock: clock.clone(),
             settings: Arc::new(settings.clients.clone()),
+            memberships: Memberships::default(),
         };
         let uses = Uses::new(store.clone(), clock.clone());
         let decider = decider((&store, &keys, &jwks, &clock, &uses, &teller, &counts), &settings);

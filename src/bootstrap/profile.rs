@@ -6,9 +6,8 @@ use serde_json::{Value, json};
 use super::MANAGED;
 use super::run::Run;
 use crate::keycloak::KeycloakError;
+pub(crate) use crate::owner::ACCOUNT_ATTRIBUTE;
 
-/// The user attribute that names a person's account.
-pub(crate) const ACCOUNT_ATTRIBUTE: &str = "account_id";
 /// Where the permissions of an attribute that was there before us are noted.
 const EDIT_BEFORE: &str = "hallpass.edit-before";
 const PATH: &str = "/users/profile";

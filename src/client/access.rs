@@ -61,8 +61,9 @@ impl Clients {
     pub async fn get_own_quota(&self, caller: &Principal) -> Result<(AccountId, Quota), Error> {
         caller.authorize(Action::ReadClients)?;
         let authority = self.authority(caller).await?;
-        self.visible_to(caller, &authority)?;
-        let account = authority.account.ok_or_else(no_account)?;
+        check_roles(&authority)?;
+        let account =
+            self.own_account(&caller.user_id, authority.account, Action::ReadClients).await?;
         let quota = self.store.get_quota(&account, self.settings.quota).await?;
         Ok((account, quota))
     }
@@ -71,7 +72,11 @@ impl Clients {
     pub async fn get_quota(&self, caller: &Principal, account: &AccountId) -> Result<Quota, Error> {
         match self.visible(caller, Action::ReadClients).await? {
             Visible::All => Ok(self.store.get_quota(account, self.settings.quota).await?),
-            Visible::Account(_) | Visible::Owned(..) => Err(missing_role()),
+            Visible::Account(_) | Visible::Owned(..) => {
+                let detail = "This needs the role `manage-api-clients` of the client `hallpass`; the quota of your own \
+                              account is at `/api/clients/v1/quota`.";
+                Err(Error::new(Code::MissingRole, detail))
+            }
         }
     }
 
@@ -141,17 +146,11 @@ impl Clients {
     ) -> Result<Visible, Error> {
         caller.authorize(action)?;
         let authority = self.authority(caller).await?;
-        self.visible_to(caller, &authority)
-    }
-
-    fn visible_to(&self, caller: &Principal, authority: &Authority) -> Result<Visible, Error> {
+        check_roles(&authority)?;
         if authority.roles.contains(&Role::ManageApiClients) {
             return Ok(Visible::All);
         }
-        if !authority.roles.contains(&Role::CreateApiClients) {
-            return Err(missing_role());
-        }
-        let account = authority.account.clone().ok_or_else(no_account)?;
+        let account = self.own_account(&caller.user_id, authority.account, action).await?;
         Ok(match self.settings.profile {
             Profile::Insights => Visible::Account(account),
             Profile::Domo => Visible::Owned(account, caller.user_id.clone()),
@@ -173,12 +172,13 @@ const ELLIPSIS: char = '…';
 /// As many characters of a generated id are shown in lists.
 const SHOWN: usize = 8;
 
-pub(super) fn no_account() -> Error {
-    let detail = "Your access token names no account; an administrator sets it on your user.";
-    Error::new(Code::NoAccount, detail)
-}
-
-fn missing_role() -> Error {
+/// Whoever has one of these has something to do with API clients. A personal access token does not say the roles: there
+/// this is asked for the first time.
+fn check_roles(authority: &Authority) -> Result<(), Error> {
+    let needed = [Role::CreateApiClients, Role::ManageApiClients];
+    if needed.iter().any(|role| authority.roles.contains(role)) {
+        return Ok(());
+    }
     let detail = "This needs the role `create-api-clients` or `manage-api-clients` of the client `hallpass`.";
-    Error::new(Code::MissingRole, detail)
+    Err(Error::new(Code::MissingRole, detail))
 }

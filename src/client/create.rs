@@ -2,7 +2,6 @@
 
 use serde_json::{Map, Value};
 
-use super::access::no_account;
 use super::{Client, ClientSpec, ClientWithSecret, Clients, spec, template};
 use super::{identity, in_doubt, is_refusal, names, overtaken, rejection, run};
 use crate::audit::{self, Actor};
@@ -23,7 +22,8 @@ impl Clients {
     ) -> Result<ClientWithSecret, Error> {
         caller.authorize(Action::CreateClient)?;
         self.throttle.creation(&caller.user_id)?;
-        let account = caller.account.as_ref().ok_or_else(no_account)?;
+        let (user, named) = (&caller.user_id, caller.account.clone());
+        let account = &self.own_account(user, named, Action::CreateClient).await?;
         let mut errors = errors;
         let client_id = self.new_client_id(account, members.get("clientId"), &mut errors)?;
         let grantable = names(&self.grantable().await?);

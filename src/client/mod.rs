@@ -16,6 +16,7 @@ mod access;
 mod address;
 mod change;
 mod create;
+mod membership;
 mod observe;
 mod reconcile;
 mod remove;
@@ -33,6 +34,7 @@ use serde::{Deserialize, Serialize};
 use tokio::time::timeout;
 
 pub use access::GrantableScope;
+pub use membership::Memberships;
 pub use remove::Removed;
 pub use spec::{Capability, ClientSpec, MEMBERS};
 
@@ -69,6 +71,8 @@ pub struct Clients {
     pub clock: Clock,
     /// Quota, consent, profile.
     pub settings: Arc<config::Clients>,
+    /// Whose account is confirmed.
+    pub memberships: Memberships,
 }
 
 /// An API client: its record, and its fields as Keycloak was last seen to have them.

@@ -51,6 +51,7 @@ impl Clients {
 
     /// Something happened to this user.
     pub async fn observe_owner(&self, user: &UserId) -> Result<(), Error> {
+        self.forget_membership(user).await;
         if !self.store.owns_clients(user).await? {
             return Ok(());
         }

@@ -94,7 +94,10 @@ impl Clients {
         }
         let user = self.owners.find(to).await?.filter(|user| user.enabled).ok_or_else(refuse)?;
         let authority = self.owners.get_authority(to).await?;
-        if authority.account.as_ref() != Some(&record.account_id) {
+        // What their token will say, and that it is theirs.
+        if authority.account.as_ref() != Some(&record.account_id)
+            || !self.owners.has_account(to, &record.account_id).await?
+        {
             return Err(refuse());
         }
         Ok(NewOwner { owner_id: to.as_str().to_owned(), username: user.username })

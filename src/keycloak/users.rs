@@ -29,6 +29,27 @@ struct Attributes {
     disabled_reason: Vec<String>,
 }
 
+/// A user's own attributes, whatever they are.
+#[derive(Deserialize)]
+struct WithAttributes {
+    #[serde(default)]
+    attributes: Option<Map<String, Value>>,
+}
+
+impl WithAttributes {
+    fn values(&self, name: &str) -> Vec<String> {
+        let values = self.attributes.as_ref().and_then(|all| all.get(name));
+        let values = values.and_then(Value::as_array).into_iter().flatten();
+        values.filter_map(|value| value.as_str().map(str::to_owned)).collect()
+    }
+}
+
+#[derive(Deserialize)]
+struct Named {
+    id: String,
+    username: String,
+}
+
 impl User {
     /// Whether the user comes from somewhere else, such as LDAP.
     #[must_use]
@@ -57,6 +78,45 @@ impl Keycloak {
         let Some(path) = user_path(id) else { return Ok(false) };
         let found: Vec<IgnoredAny> = self.get(&format!("{path}/federated-identity"), &[]).await?;
         Ok(!found.is_empty())
+    }
+
+    /// The values of an attribute that the user has themselves; `None`: there is no such user. An attribute of the
+    /// user's groups is not among them, though Keycloak's attribute mapper falls back to it.
+    pub async fn find_own_attribute(
+        &self,
+        id: &UserId,
+        name: &str,
+    ) -> Result<Option<Vec<String>>, KeycloakError> {
+        let Some(path) = user_path(id) else { return Ok(None) };
+        let found: Option<WithAttributes> =
+            self.find(&path, &[("userProfileMetadata", "false")]).await?;
+        Ok(found.map(|user| user.values(name)))
+    }
+
+    /// Whether some user has exactly this value of the attribute themselves.
+    pub async fn has_own_attribute(&self, name: &str, value: &str) -> Result<bool, KeycloakError> {
+        let condition = format!("{name}:{value}");
+        // The search knows no case.
+        let query = [("q", condition.as_str()), ("max", "20")];
+        let found: Vec<WithAttributes> = self.get("/users", &query).await?;
+        Ok(found.iter().any(|user| user.values(name).iter().any(|found| found == value)))
+    }
+
+    /// The id of the user with exactly this name at login, in any case.
+    pub async fn find_user_id(&self, username: &str) -> Result<Option<UserId>, KeycloakError> {
+        let query = [
+            ("username", username),
+            ("exact", "true"),
+            ("briefRepresentation", "true"),
+            ("max", "2"),
+        ];
+        let found: Vec<Named> = self.get("/users", &query).await?;
+        let wanted = username.to_lowercase();
+        let mut matching = found.into_iter().filter(|user| user.username.to_lowercase() == wanted);
+        match (matching.next(), matching.next()) {
+            (Some(user), None) => Ok(Some(UserId::new(user.id))),
+            _ => Ok(None),
+        }
     }
 
     /// The claims of an access token that the client's mappers would make for this user: without a

@@ -9,6 +9,9 @@ use crate::config::ClaimPath;
 use crate::id::AccountId;
 use crate::principal::Role;
 
+/// The user attribute that names a person's account.
+pub const ACCOUNT_ATTRIBUTE: &str = "account_id";
+
 /// Roles and account of a user.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Authority {

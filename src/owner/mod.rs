@@ -9,12 +9,12 @@ mod roles;
 
 use serde_json::{Map, Value};
 
-pub use authority::{Authority, AuthorityRule};
+pub use authority::{ACCOUNT_ATTRIBUTE, Authority, AuthorityRule};
 pub use difference::RolesDifference;
 pub use roles::{Roles, is_keycloaks_own_client};
 
 use crate::error::{Code, Error};
-use crate::id::UserId;
+use crate::id::{AccountId, UserId};
 use crate::keycloak::{ClientDirectory, ClientId, Keycloak, KeycloakError, User};
 
 /// The client whose evaluation shows effective roles.
@@ -124,6 +124,27 @@ impl Owners {
             return Err(disabled());
         }
         Ok(self.authority.read(&self.get_claims(self.authority.client_id(), id).await?))
+    }
+
+    /// Whether the account is the user's own: their attribute [`ACCOUNT_ATTRIBUTE`] has this value and no other. A token
+    /// does not tell: where the user has none, Keycloak's mapper takes that of a group, and of several it takes the first.
+    pub async fn has_account(
+        &self,
+        id: &UserId,
+        account: &AccountId,
+    ) -> Result<bool, KeycloakError> {
+        let values = self.keycloak.find_own_attribute(id, ACCOUNT_ATTRIBUTE).await?;
+        Ok(values.is_some_and(|values| values == [account.as_str()]))
+    }
+
+    /// Whether some user has this account.
+    pub async fn is_anybodys_account(&self, account: &AccountId) -> Result<bool, KeycloakError> {
+        self.keycloak.has_own_attribute(ACCOUNT_ATTRIBUTE, account.as_str()).await
+    }
+
+    /// The id of the user with this name at login.
+    pub async fn find_id(&self, username: &str) -> Result<Option<UserId>, KeycloakError> {
+        self.keycloak.find_user_id(username).await
     }
 
     /// The user of this id, where there is one.

@@ -6,6 +6,7 @@ mod fields;
 mod keycloak_away;
 mod lists;
 mod main_way;
+mod memberships;
 mod noticed;
 mod patches;
 mod quotas;
