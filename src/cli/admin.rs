@@ -14,7 +14,7 @@ use crate::clock::{Clock, Timestamp};
 use crate::config::Settings;
 use crate::error::Error;
 use crate::id::UserId;
-use crate::lifecycle::Decisions;
+use crate::lifecycle::{Decisions, Released};
 use crate::store::HeldOwner;
 
 #[derive(Debug, Subcommand)]
@@ -36,7 +36,7 @@ pub(super) enum Tokens {
     Held(Held),
     /// Let happen what the brake stopped: tokens are revoked or deleted.
     Confirm(Decide),
-    /// Let tokens live on that the brake suspended, with the roles that their owners have now.
+    /// Let tokens live on that the brake suspended, but for those that carry a role which their owner has lost.
     Release(Decide),
     /// Revoke every token that was issued before a moment: after a restore from backup, say.
     RevokeAll(RevokeAll),
@@ -131,10 +131,10 @@ impl Decide {
         let (mut done, count) = (Vec::new(), held.len());
         for owner in held {
             match decision.carry_out(&decisions, &owner.user_id).await {
-                Ok(true) => done.push(owner),
-                Ok(false) => {
+                Ok(None) => done.push(owner),
+                Ok(Some(reason)) => {
                     failures += 1;
-                    eprintln!("{}: the owner is disabled or gone, or seems to be", owner.user_id);
+                    eprintln!("{}: {reason}", owner.user_id);
                 }
                 Err(error) => {
                     failures += 1;
@@ -152,11 +152,25 @@ impl Decide {
 }
 
 impl Decision {
-    async fn carry_out(self, decisions: &Decisions, owner: &UserId) -> Result<bool, Error> {
-        match self {
-            Self::Confirm => decisions.confirm(owner).await.map(|()| true),
-            Self::Release => decisions.release(owner).await,
-        }
+    /// Answers why the owner is still held, where they are.
+    async fn carry_out(
+        self,
+        decisions: &Decisions,
+        owner: &UserId,
+    ) -> Result<Option<&'static str>, Error> {
+        Ok(match self {
+            Self::Confirm => {
+                decisions.confirm(owner).await?;
+                None
+            }
+            Self::Release => match decisions.release(owner).await? {
+                Released::All => None,
+                Released::NotWhatWasLost => Some(
+                    "tokens that carry what the owner has lost stay suspended: give it back in the realm, or confirm",
+                ),
+                Released::Nothing => Some("the owner is disabled or gone, or seems to be"),
+            },
+        })
     }
 }
 

@@ -40,6 +40,8 @@ pub enum Wide {
     Role(RoleRef),
     /// The members of the group of this id, and of those below it.
     Group(String),
+    /// Those who had roles of the client of this `client_id`, which is gone.
+    FormerClient(String),
 }
 
 /// A role as events name it.

@@ -1,16 +1,28 @@
 //! What a person decides about tokens: those that the brake holds, and all that were issued before a moment.
 
-use super::owners::{Hint, TokenOwners};
+use super::fingerprint::carried_roles;
+use super::owners::{Force, Hint, TokenOwners};
 use crate::audit::{Action, Actor, REVOKED_BY_OPERATOR};
 use crate::clock::Timestamp;
 use crate::error::Error;
 use crate::id::UserId;
 use crate::keycloak::UserChange;
 use crate::owner::Sight;
-use crate::store::{HeldOwner, StoreError, TokenRecord, TokenRevoked};
+use crate::store::{HeldOwner, OwnedToken, StoreError, TokenRecord, TokenRevoked};
 
 /// How many owners or tokens are read from the store at a time.
 const BATCH: u32 = 250;
+
+/// What became of a release.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Released {
+    /// All of the owner's tokens live on.
+    All,
+    /// Some stay held: they carry roles that the owner has lost.
+    NotWhatWasLost,
+    /// The owner seems to be disabled or gone, so nobody knows their roles: all stay held.
+    Nothing,
+}
 
 /// Decides for an operator. What is decided counts for every process that serves from the same store.
 #[derive(Clone)]
@@ -48,32 +60,40 @@ impl Decisions {
         self.owners.look_at(owner, Hint::Confirmed).await
     }
 
-    /// This owner's tokens live on, with the roles that the owner has now. `false`: the owner seems to be disabled or gone,
-    /// so nobody knows their roles, and the tokens are held as before.
-    pub async fn release(&self, owner: &UserId) -> Result<bool, Error> {
+    /// This owner's tokens live on, though the owner has other roles now; but a release gives nobody a role that they
+    /// lost: tokens that carry one stay held.
+    pub async fn release(&self, owner: &UserId) -> Result<Released, Error> {
         let released = self.accept_roles(owner).await?;
-        if released {
-            // Roles may have changed between the look and the commit.
-            self.owners.look_at(owner, Hint::Event(UserChange::Changed)).await?;
+        if released != Released::Nothing {
+            // Roles may have changed between the look and the commit. Of how many owners is not known here.
+            let hint = Hint::Event(UserChange::Changed);
+            self.owners.look_with(owner, hint, Force::Suspend).await?;
         }
         Ok(released)
     }
 
-    async fn accept_roles(&self, owner: &UserId) -> Result<bool, Error> {
+    async fn accept_roles(&self, owner: &UserId) -> Result<Released, Error> {
         let _turn = self.owners.turn(owner).lock().await;
         let (store, acts) = (&self.owners.store, &self.owners.acts);
         let live = self.owners.list_live(owner).await?;
         let Sight::Enabled(now) = self.owners.owners.look_at(owner).await? else {
-            return Ok(false);
+            return Ok(Released::Nothing);
         };
+        let mut kept: Vec<&OwnedToken> = Vec::new();
+        for token in &live {
+            if carried_roles(token)?.is_within(&now.roles) {
+                kept.push(token);
+            }
+        }
+        let others_stay = kept.len() < live.len();
         let roles = now.roles.to_json().map_err(|_| StoreError::Corrupt("list of roles"))?;
         let event =
             |token: &TokenRecord| acts.event(Action::TokenReleased, token, "released_by_operator");
-        let events = live.iter().map(|token| (token.record.pat_id, event(&token.record))).collect();
-        for event in store.accept_roles(owner, &roles, events).await? {
+        let events = kept.iter().map(|token| (token.record.pat_id, event(&token.record))).collect();
+        for event in store.accept_roles(owner, &roles, events, others_stay).await? {
             acts.tell(&event);
         }
-        Ok(true)
+        Ok(if others_stay { Released::NotWhatWasLost } else { Released::All })
     }
 
     /// How many tokens [`Self::revoke_some`] would revoke in all.

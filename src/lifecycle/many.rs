@@ -149,6 +149,7 @@ impl Many {
             Wide::Role(role) if self.is_carried(role).await? => {
                 Ok(Whose::HoldersOf(role.name.clone()))
             }
+            Wide::FormerClient(client_id) => Ok(Whose::HoldersOf(client_id.clone())),
             Wide::Role(_) | Wide::Everybody => Ok(Whose::Everybody),
         }
     }

@@ -4,6 +4,7 @@
 mod acts;
 mod decision;
 mod feed;
+mod fingerprint;
 mod gauges;
 mod many;
 mod owners;
@@ -11,7 +12,7 @@ mod round;
 mod turn;
 mod watch;
 
-pub use decision::Decisions;
+pub use decision::{Decisions, Released};
 pub use gauges::{Gauges, owners_checked};
 pub use owners::{Hint, TokenOwners};
 pub use watch::Watch;

@@ -15,6 +15,7 @@ use ::metrics::Counter;
 use tokio::sync::Mutex;
 
 use super::acts::Acts;
+use super::fingerprint::expected_roles;
 use crate::audit::{Actor, OWNER_DELETED, OWNER_DISABLED, OWNER_LOCKED_OUT, ROLES_CHANGED, Teller};
 use crate::clock::{Clock, Timestamp};
 use crate::config::Lifecycle;
@@ -276,13 +277,11 @@ impl TokenOwners {
     }
 }
 
-/// The tokens whose owner had other roles at their issue, and the difference.
+/// The tokens whose owner has other roles than those that count for them, and the difference.
 fn stale(tokens: &[OwnedToken], now: &Roles) -> Result<BTreeMap<PatId, String>, StoreError> {
     let mut differences = BTreeMap::new();
     for token in tokens {
-        let then = Roles::from_json(&token.owner_roles)
-            .map_err(|_| StoreError::Corrupt("list of roles"))?;
-        let difference = RolesDifference::between(&then, now);
+        let difference = RolesDifference::between(&expected_roles(token)?, now);
         if !difference.is_empty() {
             differences.insert(token.record.pat_id, difference.to_string());
         }

@@ -32,7 +32,7 @@ const MAX_FAILURES: usize = 10;
 pub(super) enum Whose {
     /// Every owner of a live token.
     Everybody,
-    /// Those who had a role of this name at a token's issue.
+    /// Those who had a role of this name, or of a client of this name, at a token's issue.
     HoldersOf(String),
     /// Those of these users who own live tokens.
     Among(Vec<UserId>),

@@ -28,7 +28,8 @@ use crate::clock::Timestamp;
 use crate::config::Lifecycle;
 use crate::error::Error;
 use crate::id::UserId;
-use crate::keycloak::{ClientId, EventKind, Keycloak, Subject, UserChange};
+use crate::keycloak::{ClientId, EventKind, Keycloak, Subject, UserChange, Wide};
+use crate::store::{DeletedClient, StoreError};
 
 const RECONCILE_INTERVAL: Duration = Duration::from_secs(5);
 /// A sweep that failed is tried again this much later, or after the interval where that is shorter.
@@ -67,6 +68,8 @@ struct Position {
     users: BTreeMap<UserId, UserChange>,
     /// Looked at once: again with the next events.
     again: BTreeMap<UserId, UserChange>,
+    /// Clients that Hallpass deleted, and for which looks were asked.
+    deleted: BTreeSet<DeletedClient>,
 }
 
 impl Position {
@@ -78,6 +81,7 @@ impl Position {
             clients: BTreeSet::new(),
             users: BTreeMap::new(),
             again: BTreeMap::new(),
+            deleted: BTreeSet::new(),
         }
     }
 }
@@ -139,6 +143,7 @@ impl Watch {
         let own_client = self.token_owners.owners.get_own_client().await.ok();
         let own_client = own_client.as_ref().map(ClientId::uuid);
         let (mut unread, mut fresh) = (None, BTreeMap::new());
+        self.ask_for_deleted_clients(&mut position.deleted).await?;
         for feed in &mut position.feeds {
             let (store, now) = (&self.clients.store, self.clients.clock.now());
             match feed.read(&self.keycloak, store, own_client, now).await {
@@ -175,8 +180,24 @@ impl Watch {
             for feed in &mut position.feeds {
                 feed.settle(&self.clients.store).await?;
             }
+            for client in std::mem::take(&mut position.deleted) {
+                self.clients.store.forget_deleted_client(&client).await?;
+            }
         }
         self.polled.0.store(begun.millis(), Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// Events of our own acts are passed over; but with a client that we delete its roles are gone.
+    async fn ask_for_deleted_clients(
+        &self,
+        asked: &mut BTreeSet<DeletedClient>,
+    ) -> Result<(), StoreError> {
+        for client in self.clients.store.list_deleted_clients().await? {
+            if asked.insert(client.clone()) {
+                self.many.ask(Wide::FormerClient(client.client_id));
+            }
+        }
         Ok(())
     }
 

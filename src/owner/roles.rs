@@ -83,6 +83,16 @@ impl Roles {
         self.len() == 0
     }
 
+    /// Whether these are among the others.
+    #[must_use]
+    pub fn is_within(&self, others: &Self) -> bool {
+        let has = |client: &String, names: &BTreeSet<String>| {
+            names.is_empty() || others.clients.get(client).is_some_and(|all| names.is_subset(all))
+        };
+        self.realm.is_subset(&others.realm)
+            && self.clients.iter().all(|(client, names)| has(client, names))
+    }
+
     /// Adds these.
     pub fn extend(&mut self, others: Self) {
         self.realm.extend(others.realm);
@@ -184,6 +194,27 @@ mod tests {
             had.named("a:y"),
             roles(&json!({"resource_access": {"a": {"roles": ["y"]}}})).unwrap()
         );
+    }
+
+    #[test]
+    fn roles_within_others() {
+        let of = |realm: &[&str], clients: &Value| {
+            Roles::from_json(&json!({"realm": realm, "clients": clients}).to_string()).unwrap()
+        };
+        let (none, some) = (json!({}), json!({"x": ["p", "q"]}));
+        for (these, others, within) in [
+            (of(&[], &none), of(&[], &none), true),
+            (of(&["a"], &none), of(&["a", "b"], &some), true),
+            (of(&["a"], &some), of(&["a", "b"], &some), true),
+            (of(&[], &json!({"x": ["p"], "y": []})), of(&[], &some), true),
+            (of(&["a", "b"], &none), of(&["a"], &some), false),
+            (of(&[], &some), of(&["a"], &json!({"x": ["p"]})), false),
+            // The same name of another client, or of the realm, is another role.
+            (of(&[], &json!({"y": ["p"]})), of(&["p"], &some), false),
+            (of(&["p"], &none), of(&[], &some), false),
+        ] {
+            assert_eq!(these.is_within(&others), within, "{these:?} {others:?}");
+        }
     }
 
     #[test]

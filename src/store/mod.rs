@@ -33,7 +33,7 @@ pub use audit::{AuditFilter, AuditRecord};
 pub use backup::{Candidate, Contents};
 pub use changes::{Change, ChangeKind};
 pub use clients::{
-    ClientFilter, ClientRecord, ClientReserved, ClientSort, NewClient, NewOwner, Operation, Seen,
+    ClientFilter, ClientRecord, ClientReserved, ClientSort, DeletedClient, NewClient, NewOwner, Operation, Seen,
     StoredSpec, Visible,
 };
 pub use copy::{CopiedTable, CopyError};

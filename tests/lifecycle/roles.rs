@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::{Scene, user};
-use crate::support::DATABASES;
+use crate::support::{DATABASES, unique};
 
 #[tokio::test]
 async fn a_realm_role_given_or_taken_revokes_on_both_databases() {
@@ -60,6 +60,49 @@ async fn every_token_of_the_owner_is_revoked_narrowed_and_in_grace_alike() {
     let replaced = scene.wait_for(&holder, "revoked").await;
     assert_eq!(replaced["revokedReason"], "roles_changed");
     scene.server.stop().await;
+}
+
+/// Hallpass passes over the events of its own acts; but with a client its roles are gone.
+#[tokio::test]
+async fn a_client_with_roles_that_hallpass_deletes_revokes_on_both_databases() {
+    for database in DATABASES {
+        let scene = Scene::set_with(database, &super::EVENTS_ONLY).await;
+        let account = json!({"attributes": {"account_id": ["acme"]}});
+        let maker = scene.realm.person_with(&unique("maker"), account).await;
+        scene.realm.give_roles(&maker, "hallpass", &["create-api-clients"]).await;
+        let maker = scene.server.user(&maker).await;
+        let clients = "/api/clients/v1/clients";
+        for id in ["acme_reports", "acme_plain"] {
+            let body = json!({"clientId": id, "capabilities": ["script"]});
+            maker.post(clients, &body).await.expect(201);
+        }
+        let uuid = scene.admin.client_uuid(&scene.realm.name, "acme_reports").await;
+        let roles = format!("clients/{uuid}/roles");
+        scene.post(&roles, &json!({"name": "reader"})).await;
+        let (direct, other) = (scene.realm.person().await, scene.holder().await);
+        scene.realm.give_roles(&direct, "acme_reports", &["reader"]).await;
+        // Also by way of a composite of the realm.
+        let role = scene.get(&format!("{roles}/reader")).await;
+        let composite = scene.role("composite").await;
+        scene.post("roles/composite/composites", &json!([role])).await;
+        let indirect = scene.realm.person().await;
+        let mapping = format!("{}/role-mappings/realm", user(&indirect));
+        scene.post(&mapping, &json!([composite])).await;
+        scene.wait_until_followed().await;
+        let holders = [scene.holder_of(direct).await, scene.holder_of(indirect).await];
+
+        assert_eq!(maker.delete(&format!("{clients}/acme_plain")).await.status, 204);
+        scene.wait_until_followed().await;
+        for holder in &holders {
+            scene.assert_good(holder).await;
+        }
+        assert_eq!(maker.delete(&format!("{clients}/acme_reports")).await.status, 204);
+        for holder in &holders {
+            scene.assert_revoked(holder, "roles_changed", "removed acme_reports:reader").await;
+        }
+        scene.assert_good(&other).await;
+        scene.server.stop().await;
+    }
 }
 
 #[tokio::test]

@@ -203,14 +203,21 @@ async fn owners_are_found_by_the_roles_of_their_tokens_and_among_others() {
             ("bob", r#"{"realm":["read"],"clients":{"reports":["reader"]}}"#),
             ("carol", r#"{"realm":["a\"b"],"clients":{}}"#),
             ("dora", r#"{"realm":[],"clients":{}}"#),
+            ("eve", r#"{"realm":[],"clients":{}}"#),
         ];
         for (owner, roles) in roles {
             let owner_roles = roles.to_owned();
             create(&fresh.store, &NewToken { owner_roles, ..new_token(owner, "t") }).await.unwrap();
         }
+        // Given later, and accepted.
+        let accepted = r#"{"realm":["reader"],"clients":{"late":["x"]}}"#;
+        let accept = "UPDATE tokens SET accepted_roles =";
+        fresh.execute(&format!("{accept} '{accepted}' WHERE user_id = 'eve'")).await;
         for (role, owners) in [
-            (None, &["alice", "bob", "carol", "dora"][..]),
-            (Some("reader"), &["alice", "bob"]),
+            (None, &["alice", "bob", "carol", "dora", "eve"][..]),
+            (Some("reader"), &["alice", "bob", "eve"]),
+            (Some("reports"), &["bob"]),
+            (Some("late"), &["eve"]),
             (Some("read"), &["bob"]),
             (Some("a\"b"), &["carol"]),
             (Some("%"), &[]),

@@ -2,7 +2,7 @@
 
 use sqlx::{Any, Transaction};
 
-use super::{ClientRecord, Seen, StoredSpec};
+use super::{ClientRecord, Seen, StoredSpec, deleted};
 use crate::audit::Event;
 use crate::clock::Timestamp;
 use crate::id::{AccountId, ClientId, UserId};
@@ -114,17 +114,23 @@ impl Store {
         .await
     }
 
-    /// The client is gone in Keycloak: its record goes too, and no longer counts. False when it was gone already, or
-    /// another process has taken the operation over.
+    /// The client is gone in Keycloak: its record goes too, and no longer counts; where owners of
+    /// tokens had roles of it, that is noted. False when it was gone already, or another process has taken the operation
+    /// over.
     pub async fn finish_client_deletion(
         &self,
         record: &ClientRecord,
         event: &Event,
     ) -> Result<bool, StoreError> {
+        let client_id = record.client_id.as_str();
+        let holders = self.list_token_owners_after(None, Some(client_id), event.at, 1).await?;
         within(async {
             let mut tx = self.begin().await?;
             let removed = remove(&mut tx, record).await?;
             if removed {
+                if !holders.is_empty() {
+                    deleted::note(&mut tx, client_id, event.at).await?;
+                }
                 audit::append(&mut tx, event).await?;
             }
             tx.commit().await?;

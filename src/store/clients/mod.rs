@@ -1,6 +1,7 @@
 //! The records of API clients: ownership, account, quota and state. Never a secret.
 
 mod create;
+mod deleted;
 mod list;
 mod operation;
 mod seen;
@@ -9,6 +10,7 @@ use sqlx::Row as _;
 use sqlx::any::AnyRow;
 
 pub use create::{ClientReserved, NewClient};
+pub use deleted::DeletedClient;
 pub use list::{ClientFilter, ClientSort, Visible};
 pub use operation::NewOwner;
 

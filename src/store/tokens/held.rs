@@ -115,22 +115,26 @@ impl Store {
         .await
     }
 
-    /// Lets the owner's tokens live on with the roles that the owner has now: these, each with its event, are suspended
-    /// no more, and the owner is not held. Answers the events of those that were suspended.
+    /// Lets tokens live on though their owner has other roles than at their issue: from now on these roles count. The
+    /// tokens, each with its event, are suspended no more, and the owner is not held unless others of theirs are to stay
+    /// so. Answers the events of those that were suspended.
     pub async fn accept_roles(
         &self,
         owner: &UserId,
-        owner_roles: &str,
+        roles: &str,
         tokens: Vec<(PatId, Event)>,
+        others_stay: bool,
     ) -> Result<Vec<Event>, StoreError> {
         within(async {
             let mut tx = self.begin().await?;
             // The owner's row before the counter's, as whoever rotates takes them.
-            end_hold(&mut tx, owner).await?;
+            if !others_stay {
+                end_hold(&mut tx, owner).await?;
+            }
             changes::lock(&mut tx).await?;
             let mut released = Vec::new();
             for part in tokens.chunks(PART) {
-                released.extend(accept(&mut tx, owner_roles, part).await?);
+                released.extend(accept(&mut tx, roles, part).await?);
             }
             if let Some((_, first)) = tokens.first() {
                 let kind = ChangeKind::TokenSuspended;
@@ -159,7 +163,7 @@ async fn end_hold(tx: &mut Transaction<'static, Any>, owner: &UserId) -> Result<
 /// The ids of those that were suspended.
 async fn accept(
     tx: &mut Transaction<'static, Any>,
-    owner_roles: &str,
+    roles: &str,
     tokens: &[(PatId, Event)],
 ) -> Result<Vec<String>, StoreError> {
     let ids = placeholders(2, tokens.len());
@@ -168,13 +172,13 @@ async fn accept(
         tokens.iter().fold(query, |query, (id, _)| query.bind(id.to_string()))
     };
     let all = format!(
-        "UPDATE tokens SET owner_roles = $1 WHERE revoked_at IS NULL AND pat_id IN ({ids})"
+        "UPDATE tokens SET accepted_roles = $1 WHERE revoked_at IS NULL AND pat_id IN ({ids})"
     );
-    bind(all, owner_roles).execute(&mut **tx).await?;
+    bind(all, roles).execute(&mut **tx).await?;
     let suspended = format!(
-        "UPDATE tokens SET suspended_at = NULL WHERE owner_roles = $1 AND suspended_at IS NOT NULL \
+        "UPDATE tokens SET suspended_at = NULL WHERE accepted_roles = $1 AND suspended_at IS NOT NULL \
          AND revoked_at IS NULL AND pat_id IN ({ids}) RETURNING pat_id"
     );
-    let rows = bind(suspended, owner_roles).fetch_all(&mut **tx).await?;
+    let rows = bind(suspended, roles).fetch_all(&mut **tx).await?;
     rows.iter().map(|row| Ok(row.try_get(0)?)).collect()
 }

@@ -17,6 +17,8 @@ pub struct OwnedToken {
     pub record: TokenRecord,
     /// Its owner's roles at its issue, as canonical JSON.
     pub owner_roles: String,
+    /// The roles of its owner that an operator accepted since.
+    pub accepted_roles: Option<String>,
 }
 
 /// What is known of an owner beside their tokens.
@@ -46,8 +48,12 @@ const PART: usize = 250;
 pub(super) fn owners_after(with_role: bool, dialect: Dialect) -> String {
     let holds = match (with_role, dialect) {
         (false, _) => "$4 = ''",
-        (true, Dialect::Sqlite) => "INSTR(owner_roles, $4) > 0",
-        (true, Dialect::Postgres) => "POSITION($4 IN owner_roles) > 0",
+        (true, Dialect::Sqlite) => {
+            "(INSTR(owner_roles, $4) > 0 OR INSTR(accepted_roles, $4) > 0)"
+        }
+        (true, Dialect::Postgres) => {
+            "(POSITION($4 IN owner_roles) > 0 OR POSITION($4 IN accepted_roles) > 0)"
+        }
     };
     format!(
         "SELECT DISTINCT user_id FROM tokens WHERE user_id > $1 AND +revoked_at IS NULL AND expires_at > $2 \
@@ -56,8 +62,9 @@ pub(super) fn owners_after(with_role: bool, dialect: Dialect) -> String {
 }
 
 impl Store {
-    /// Some of the owners of tokens that are neither revoked nor expired, after this one, in their order. Where a role
-    /// is named, those alone that had one of this name at a token's issue, and maybe others.
+    /// Some of the owners of tokens that are neither revoked nor expired, after this one, in their order. Where a role or
+    /// a client is named, only those that had such a role, or a role of such a client, at a token's issue or when it was
+    /// released; and maybe others.
     pub async fn list_token_owners_after(
         &self,
         last: Option<&UserId>,
@@ -115,7 +122,7 @@ impl Store {
     ) -> Result<Vec<OwnedToken>, StoreError> {
         within(async {
             let sql = format!(
-                "SELECT {COLUMNS}, owner_roles FROM tokens WHERE user_id = $1 AND (created_at, pat_id) > ($2, $3) \
+                "SELECT {COLUMNS}, owner_roles, accepted_roles FROM tokens WHERE user_id = $1 AND (created_at, pat_id) > ($2, $3) \
                  AND revoked_at IS NULL AND expires_at > $4 AND (grace_until IS NULL OR grace_until > $4) \
                  ORDER BY created_at, pat_id LIMIT $5"
             );
@@ -131,6 +138,7 @@ impl Store {
                 Ok(OwnedToken {
                     record: token_record(row)?,
                     owner_roles: row.try_get("owner_roles")?,
+                    accepted_roles: row.try_get("accepted_roles")?,
                 })
             };
             rows.iter().map(read).collect()
