@@ -9,13 +9,13 @@ use crate::audit::Teller;
 use crate::audit_log::AuditLog;
 use crate::client::{Clients, Memberships};
 use crate::clock::Clock;
-use crate::config::{Lifecycle, SealingKey, Settings};
+use crate::config::{self, Lifecycle, SealingKey, Settings};
 use crate::decide::{Callers, Counts, Decider, DeciderParts, Uses};
 use crate::keycloak::{Calls, ClientDirectory, Credentials, Keycloak, http_client};
 use crate::keys::{KeyError, KeyRing, PublishedKeys};
 use crate::lifecycle::{Decisions, Gauges, TokenOwners, Watch, owners_checked};
 use crate::metrics::{Metrics, Requests};
-use crate::owner::{AuthorityRule, Owners};
+use crate::owner::{AuthorityClaimsRule, AuthorityRule, Owners};
 use crate::seal::{SealError, Sealer};
 use crate::store::{Store, StoreError};
 use crate::throttle::Throttle;
@@ -112,7 +112,7 @@ impl App {
         let jwks = JwksCache::new(http.clone(), Url::parse(&settings.keycloak.realm.jwks_url())?);
         let keycloak = connect(http, &settings).counting(Calls::new(metrics.clone()));
         let clients = ClientDirectory::new(keycloak.clone());
-        let owners = Owners::new(keycloak.clone(), clients.clone(), authority(&settings));
+        let owners = owners(&keycloak, &clients, &settings);
 
         let throttle = Throttle::new(&clock);
         let api_clients = Clients {
@@ -147,7 +147,7 @@ impl App {
         Ok(Self(Arc::new(Parts {
             settings,
             audit_log: AuditLog { store: store.clone() },
-            following: Gauges::new(store.clone(), clock.clone(), &metrics),
+            following: Gauges::new(store.clone(), clock.clone(), watch.clone(), &metrics),
             census: Census::new(store.clone(), clock.clone(), &metrics),
             requests: Requests::new(metrics.clone()),
             metrics,
@@ -178,10 +178,17 @@ pub async fn decisions(settings: &Settings, clock: Clock) -> Result<Decisions, S
     store.check_issuer(&settings.keycloak.realm.issuer()).await?;
     let keycloak = connect(http_client()?, settings);
     let clients = ClientDirectory::new(keycloak.clone());
-    let owners = Owners::new(keycloak, clients, authority(settings));
+    let owners = owners(&keycloak, &clients, settings);
     // A command ends before anybody could read what it counts.
     let teller = Teller::new(&Metrics::default());
     Ok(Decisions::new(TokenOwners::new(store, owners, clock, teller, settings.lifecycle)))
+}
+
+/// The owners of tokens, as this realm has them.
+fn owners(keycloak: &Keycloak, clients: &ClientDirectory, settings: &Settings) -> Owners {
+    let config::Tokens { client_id, authority_claims, .. } = &settings.tokens;
+    let claims = AuthorityClaimsRule::new(client_id, authority_claims);
+    Owners::new(keycloak.clone(), clients.clone(), authority(settings), claims)
 }
 
 /// What an access token must be for, and where it names the caller's account.

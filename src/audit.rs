@@ -73,6 +73,8 @@ pub const REVOKED_BY_OPERATOR: &str = "revoked_by_operator";
 
 /// Why tokens end or are suspended whose owner changed.
 pub const ROLES_CHANGED: &str = "roles_changed";
+/// A claim of theirs that carries authority is no longer true.
+pub const CLAIMS_CHANGED: &str = "claims_changed";
 /// Their owner was disabled, or seems to be.
 pub const OWNER_DISABLED: &str = "owner_disabled";
 /// Their owner was deleted, or seems to be gone.

@@ -95,6 +95,7 @@ async fn commits(database: &Database) -> Duration {
             description: None,
             kid: "kid".to_owned(),
             owner_roles: "[]".to_owned(),
+            authority_claims: None,
             created_at: now,
             expires_at: now.plus(Duration::from_hours(24)),
             chain: None,

@@ -193,7 +193,7 @@ pub struct ClaimPath {
 }
 
 impl ClaimPath {
-    fn parse(text: &str) -> Result<Self, Reason> {
+    pub(super) fn parse(text: &str) -> Result<Self, Reason> {
         let mut names = Vec::new();
         let mut name = String::new();
         let mut characters = text.chars();
@@ -218,6 +218,12 @@ impl ClaimPath {
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.text
+    }
+
+    /// The name of the claim that it is, or is in.
+    #[must_use]
+    pub fn claim(&self) -> &str {
+        self.names.first().map_or("", String::as_str)
     }
 
     /// The claim's value, where the claims have it.

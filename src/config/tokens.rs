@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::keycloak::parse_client_id;
+use super::keycloak::{ClaimPath, parse_client_id};
 use super::reader::{Key, Reader, Reason};
 
 /// What personal access tokens are like.
@@ -12,6 +12,8 @@ pub struct Tokens {
     pub client_id: String,
     /// Audiences that every token has.
     pub audiences: Vec<String>,
+    /// Claims that carry authority: a token that has one ends when it is no longer true.
+    pub authority_claims: Vec<ClaimPath>,
     /// How long a token lives where nothing is asked for.
     pub default_lifetime: Duration,
     /// The longest that can be asked for.
@@ -28,6 +30,7 @@ impl Tokens {
     pub(super) fn read(reader: &mut Reader) -> Option<Self> {
         let client_id = reader.value(CLIENT_ID, parse_client_id);
         let audiences = reader.list(AUDIENCES, parse_audience);
+        let authority_claims = reader.list(AUTHORITY_CLAIMS, parse_authority_claim);
         let default_lifetime = reader.value(DEFAULT_LIFETIME, parse_lifetime);
         let max_lifetime = reader.value(MAX_LIFETIME, parse_lifetime);
         let max_per_user =
@@ -39,6 +42,7 @@ impl Tokens {
         Some(Self {
             client_id: client_id?,
             audiences: audiences?,
+            authority_claims: authority_claims?,
             default_lifetime: default_lifetime?,
             max_lifetime: max_lifetime?,
             max_per_user: max_per_user?,
@@ -50,6 +54,39 @@ fn parse_audience(text: &str) -> Result<String, Reason> {
     let fits = (1..=255).contains(&text.chars().count())
         && !text.contains(|c: char| c.is_whitespace() || c.is_control());
     if fits { Ok(text.to_owned()) } else { Err("is no audience") }
+}
+
+/// What Hallpass writes itself, or compares anyway: the evaluation says something else of it each time.
+const NO_AUTHORITY: [&str; 21] = [
+    "iss",
+    "sub",
+    "aud",
+    "exp",
+    "iat",
+    "nbf",
+    "jti",
+    "typ",
+    "azp",
+    "sid",
+    "acr",
+    "auth_time",
+    "nonce",
+    "at_hash",
+    "c_hash",
+    "s_hash",
+    "session_state",
+    "cnf",
+    "status",
+    "realm_access",
+    "resource_access",
+];
+
+fn parse_authority_claim(text: &str) -> Result<ClaimPath, Reason> {
+    let path = ClaimPath::parse(text)?;
+    if NO_AUTHORITY.contains(&path.claim()) {
+        return Err("is a claim that Hallpass writes itself, or roles, which are compared anyway");
+    }
+    Ok(path)
 }
 
 fn parse_lifetime(text: &str) -> Result<Duration, Reason> {
@@ -82,6 +119,12 @@ const AUDIENCES: Key = Key {
     default: Some(""),
     allowed: "audiences of 1 to 255 characters, without spaces",
     meaning: "The `aud` of every personal access token, beside what mappers add.",
+};
+const AUTHORITY_CLAIMS: Key = Key {
+    name: "tokens.authority_claims",
+    default: Some("groups,organization,organizations"),
+    allowed: r"names of claims; dots descend, `\.` is a dot within a name",
+    meaning: "Claims that carry authority: a token that has one is revoked when it changes.",
 };
 const LIFETIME: &str = "whole seconds as a duration from `60s` to 100 years, such as `90d`";
 const DEFAULT_LIFETIME: Key = Key {

@@ -36,6 +36,8 @@ pub enum Subject {
 pub enum Wide {
     /// Which cannot be told from the event: those of an organization or a directory, of a group or role that is gone.
     Everybody,
+    /// Everybody but those whom the event names, in case it does not name all.
+    Rest,
     /// Those who have this role.
     Role(RoleRef),
     /// The members of the group of this id, and of those below it.
@@ -176,7 +178,7 @@ impl AdminEvent {
         match roles {
             Some(roles) if !roles.is_empty() => {
                 // The names are the sender's, Keycloak went by the ids: these first, and then everybody.
-                let roles = roles.into_iter().map(Wide::Role).chain([Wide::Everybody]);
+                let roles = roles.into_iter().map(Wide::Role).chain([Wide::Rest]);
                 roles.map(Subject::Owners).collect()
             }
             _ => vec![Subject::Owners(Wide::Everybody)],
@@ -359,8 +361,8 @@ mod tests {
         };
         let both = r#"[{"name": "a", "clientRole": false, "containerId": "realm"},
             {"name": "b c", "clientRole": true, "containerId": "c1"}]"#;
-        let everybody = Subject::Owners(Wide::Everybody);
-        assert_eq!(lost(both), [role(None, "a"), role(Some("c1"), "b c"), everybody]);
+        let rest = Subject::Owners(Wide::Rest);
+        assert_eq!(lost(both), [role(None, "a"), role(Some("c1"), "b c"), rest]);
         for unclear in ["", "[]", "{}", r#"[{"name": "b", "clientRole": true}]"#, "[{}]"] {
             assert_eq!(lost(unclear), [Subject::Owners(Wide::Everybody)], "{unclear}");
         }

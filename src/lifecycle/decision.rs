@@ -1,14 +1,14 @@
 //! What a person decides about tokens: those that the brake holds, and all that were issued before a moment.
 
-use super::fingerprint::carried_roles;
+use super::fingerprint::is_covered;
 use super::owners::{Force, Hint, TokenOwners};
 use crate::audit::{Action, Actor, REVOKED_BY_OPERATOR};
 use crate::clock::Timestamp;
 use crate::error::Error;
 use crate::id::UserId;
 use crate::keycloak::UserChange;
-use crate::owner::Sight;
-use crate::store::{HeldOwner, OwnedToken, StoreError, TokenRecord, TokenRevoked};
+use crate::owner::AuthorityClaims;
+use crate::store::{Accepted, HeldOwner, OwnedToken, StoreError, TokenRecord, TokenRevoked};
 
 /// How many owners or tokens are read from the store at a time.
 const BATCH: u32 = 250;
@@ -18,7 +18,7 @@ const BATCH: u32 = 250;
 pub enum Released {
     /// All of the owner's tokens live on.
     All,
-    /// Some stay held: they carry roles that the owner has lost.
+    /// Some stay held: they carry roles, or claims that carry authority, which the owner has lost.
     NotWhatWasLost,
     /// The owner seems to be disabled or gone, so nobody knows their roles: all stay held.
     Nothing,
@@ -57,41 +57,50 @@ impl Decisions {
 
     /// What the brake kept from happening to this owner's tokens happens, as far as it is still so.
     pub async fn confirm(&self, owner: &UserId) -> Result<(), Error> {
-        self.owners.look_at(owner, Hint::Confirmed).await
+        self.owners.look_at(owner, Hint::Confirmed, Force::End).await
     }
 
-    /// This owner's tokens live on, though the owner has other roles now; but a release gives nobody a role that they
-    /// lost: tokens that carry one stay held.
+    /// This owner's tokens live on, though the owner has other roles and claims now; but a release gives nobody back what
+    /// they lost: tokens that carry such a role or claim stay held.
     pub async fn release(&self, owner: &UserId) -> Result<Released, Error> {
-        let released = self.accept_roles(owner).await?;
+        let released = self.accept(owner).await?;
         if released != Released::Nothing {
             // Roles may have changed between the look and the commit. Of how many owners is not known here.
             let hint = Hint::Event(UserChange::Changed);
-            self.owners.look_with(owner, hint, Force::Suspend).await?;
+            self.owners.look_at(owner, hint, Force::Suspend).await?;
         }
         Ok(released)
     }
 
-    async fn accept_roles(&self, owner: &UserId) -> Result<Released, Error> {
+    async fn accept(&self, owner: &UserId) -> Result<Released, Error> {
         let _turn = self.owners.turn(owner).lock().await;
         let (store, acts) = (&self.owners.store, &self.owners.acts);
         let live = self.owners.list_live(owner).await?;
-        let Sight::Enabled(now) = self.owners.owners.look_at(owner).await? else {
-            return Ok(Released::Nothing);
-        };
+        let seen = self.owners.see(owner, &live).await?;
+        let Some(now) = seen.now() else { return Ok(Released::Nothing) };
         let mut kept: Vec<&OwnedToken> = Vec::new();
         for token in &live {
-            if carried_roles(token)?.is_within(&now.roles) {
+            if is_covered(token, now, self.owners.owners.claims_rule())? {
                 kept.push(token);
             }
         }
         let others_stay = kept.len() < live.len();
-        let roles = now.roles.to_json().map_err(|_| StoreError::Corrupt("list of roles"))?;
+        let accepted = Accepted {
+            roles: now.roles.to_json().map_err(Error::internal)?,
+            claims: now
+                .claims
+                .map(AuthorityClaims::to_json)
+                .transpose()
+                .map_err(Error::internal)?,
+        };
         let event =
             |token: &TokenRecord| acts.event(Action::TokenReleased, token, "released_by_operator");
         let events = kept.iter().map(|token| (token.record.pat_id, event(&token.record))).collect();
-        for event in store.accept_roles(owner, &roles, events, others_stay).await? {
+        for event in store.accept(owner, &accepted, events, others_stay).await? {
             acts.tell(&event);
+        }
+        if let Some(error) = seen.into_failure() {
+            return Err(error);
         }
         Ok(if others_stay { Released::NotWhatWasLost } else { Released::All })
     }

@@ -1,7 +1,9 @@
-//! How far the realm is followed, as Prometheus reads it: from the store, so that each process of several says the same.
+//! How far the realm is followed, as Prometheus reads it: from the store, so that each process of several says the same; but
+//! for the looks that a process still has before it.
 
 use ::metrics::{Counter, Gauge};
 
+use super::watch::Watch;
 use crate::clock::{Clock, Timestamp};
 use crate::metrics::{Family, Metrics};
 use crate::store::Store;
@@ -17,6 +19,10 @@ const SWEEP_AGE: Family = Family {
 const HELD_OWNERS: Family = Family {
     name: "hallpass_held_owners",
     help: "Owners whose tokens the brake holds until a person decides.",
+};
+const PENDING: Family = Family {
+    name: "hallpass_wide_changes_pending",
+    help: "Changes that concern many owners and are not dealt with yet, by this process.",
 };
 const OWNERS_CHECKED: Family = Family {
     name: "hallpass_owners_checked_total",
@@ -36,25 +42,29 @@ pub struct Gauges {
     event_lag: Gauge,
     sweep_age: Gauge,
     held_owners: Gauge,
+    pending: Gauge,
+    watch: Watch,
 }
 
 impl Gauges {
     /// Nothing is known yet.
     #[must_use]
-    pub fn new(store: Store, clock: Clock, metrics: &Metrics) -> Self {
+    pub fn new(store: Store, clock: Clock, watch: Watch, metrics: &Metrics) -> Self {
         let gauge = |family| {
             let gauge = metrics.gauge(family, &[]);
             gauge.set(f64::NAN);
             gauge
         };
-        let [event_lag, sweep_age, held_owners] = [EVENT_LAG, SWEEP_AGE, HELD_OWNERS].map(gauge);
-        Self { store, clock, event_lag, sweep_age, held_owners }
+        let [event_lag, sweep_age, held_owners, pending] =
+            [EVENT_LAG, SWEEP_AGE, HELD_OWNERS, PENDING].map(gauge);
+        Self { store, clock, event_lag, sweep_age, held_owners, pending, watch }
     }
 
     /// Asks the store; NaN where it does not say.
     pub async fn refresh(&self) {
         let progress = self.store.find_progress().await.ok();
         let now = self.clock.now();
+        self.pending.set(f64::from(self.watch.count_pending()));
         let age = |at: Option<Timestamp>| {
             at.map_or(f64::NAN, |at| seconds(now.millis().saturating_sub(at.millis())))
         };

@@ -4,14 +4,13 @@
 //! of a role are those who had it when their tokens were issued, members of a group are asked of Keycloak. Where it cannot be
 //! found, everybody is looked at.
 
-use std::collections::{BTreeSet, VecDeque};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::collections::BTreeSet;
 use std::time::Duration;
 
-use tokio::sync::Notify;
 use tokio::time::{Instant, sleep, timeout_at};
 
-use super::owners::{Hint, TokenOwners};
+use super::agenda::{Agenda, UnderWay};
+use super::owners::{Force, Found, Hint, TokenOwners};
 use super::round::{Pace, Round, Whose};
 use crate::error::Error;
 use crate::id::UserId;
@@ -22,102 +21,106 @@ use crate::owner::is_keycloaks_own_client;
 const AGAIN: Duration = Duration::from_secs(1);
 /// What failed is tried again this much later.
 const RETRY: Duration = Duration::from_secs(5);
+/// Why owners are looked at here.
+const HINT: Hint = Hint::Event(UserChange::Changed);
 
-/// What is still to be looked at. Clones share it.
+/// Looks at what is on the agenda. Clones share it.
 #[derive(Clone)]
 pub(super) struct Many {
     keycloak: Keycloak,
     owners: TokenOwners,
-    asked: Arc<Mutex<Asked>>,
-    wake: Arc<Notify>,
+    agenda: Agenda,
 }
 
-#[derive(Default)]
-struct Asked {
-    /// Groups and roles, in the order of their events.
-    narrow: VecDeque<Wide>,
-    everybody: bool,
-    /// Who had events of their own while nobody followed.
-    missed: BTreeSet<UserId>,
-    /// Who could not be looked at.
-    failed: BTreeSet<UserId>,
-    is_busy: bool,
+/// What is looked at next.
+enum Next {
+    Wide(Wide),
+    /// One cause was found to end tokens of these, and waited.
+    Deferred(Vec<UserId>),
+    Apart(BTreeSet<UserId>),
 }
 
 impl Many {
     pub(super) fn new(keycloak: Keycloak, owners: TokenOwners) -> Self {
-        Self { keycloak, owners, asked: Arc::default(), wake: Arc::default() }
-    }
-
-    /// Asks for a look, soon. However often the same is asked for meanwhile, one look more is enough.
-    pub(super) fn ask(&self, wide: Wide) {
-        let mut asked = self.asked();
-        if wide == Wide::Everybody {
-            asked.everybody = true;
-        } else if !asked.narrow.contains(&wide) {
-            asked.narrow.push_back(wide);
-        }
-        self.wake.notify_one();
-    }
-
-    /// Asks for a look at users of whom events tell that happened while nobody followed. Something wide may have happened
-    /// to them since: what that asks for comes first, so that its brake holds them too.
-    pub(super) fn ask_for_missed(&self, users: impl IntoIterator<Item = UserId>) {
-        self.asked().missed.extend(users);
-        self.wake.notify_one();
-    }
-
-    /// Whether everything that was asked for was looked at, but for owners who could not be.
-    pub(super) fn is_done(&self) -> bool {
-        let asked = self.asked();
-        let is_asked = asked.everybody || !asked.narrow.is_empty() || !asked.missed.is_empty();
-        !is_asked && !asked.is_busy
-    }
-
-    fn asked(&self) -> MutexGuard<'_, Asked> {
-        self.asked.lock().unwrap_or_else(PoisonError::into_inner)
+        let agenda = owners.agenda.clone();
+        Self { keycloak, owners: owners.for_many(), agenda }
     }
 
     /// Looks at what is asked for: what is narrow first, and everybody not sooner than the last such look was long. Whoever
-    /// asks for that again and again has Keycloak half the time at most.
+    /// asks for that again and again has Keycloak half the time at most. What was deferred comes when nothing wide is left
+    /// that may hold it.
     pub(super) async fn look_when_asked(&self) {
         let (mut rests_until, mut retries_at) = (Instant::now(), Instant::now());
         loop {
             let now = Instant::now();
-            let (next, apart) = {
-                let mut asked = self.asked();
-                let mut next = asked.narrow.pop_front();
-                if next.is_none() && asked.everybody && rests_until <= now {
-                    asked.everybody = false;
-                    next = Some(Wide::Everybody);
-                }
-                let mut apart = BTreeSet::new();
-                if next.is_none() {
-                    apart = std::mem::take(&mut asked.missed);
-                    if retries_at <= now {
-                        apart.append(&mut asked.failed);
+            match self.take_next(rests_until <= now, retries_at <= now) {
+                Some(Next::Wide(wide)) => {
+                    self.look(&wide).await;
+                    if matches!(wide, Wide::Everybody | Wide::Rest) {
+                        rests_until = Instant::now() + now.elapsed();
                     }
                 }
-                asked.is_busy = next.is_some() || !apart.is_empty();
-                (next, apart)
-            };
-            if let Some(wide) = next {
-                self.look(&wide).await;
-                if wide == Wide::Everybody {
-                    rests_until = Instant::now() + now.elapsed();
+                Some(Next::Deferred(owners)) => self.end_deferred(owners).await,
+                Some(Next::Apart(owners)) => {
+                    let whose = Whose::Among(owners.iter().cloned().collect());
+                    if let Err(error) = self.look_at(&whose).await {
+                        tracing::warn!(cause = error.chain(), "owners cannot be looked at again");
+                        self.agenda.asked().failed.extend(owners);
+                    }
+                    retries_at = Instant::now() + RETRY;
                 }
-            } else if apart.is_empty() {
-                let until = if self.is_done() { now + RETRY } else { rests_until };
-                let _ = timeout_at(until.max(now + AGAIN / 10), self.wake.notified()).await;
-            } else {
-                let whose = Whose::Among(apart.iter().cloned().collect());
-                if let Err(error) = self.look_at(&whose).await {
-                    tracing::warn!(cause = error.chain(), "owners cannot be looked at again");
-                    self.asked().failed.extend(apart);
+                None => {
+                    let until = if self.agenda.is_done() { now + RETRY } else { rests_until };
+                    let until = until.max(now + AGAIN / 10);
+                    let _ = timeout_at(until, self.agenda.woken()).await;
                 }
-                retries_at = Instant::now() + RETRY;
             }
         }
+    }
+
+    fn take_next(&self, everybody: bool, failed: bool) -> Option<Next> {
+        let mut asked = self.agenda.asked();
+        let mut next = asked.narrow.pop_front().map(Next::Wide);
+        if next.is_none() && everybody && (asked.everybody || asked.rest) {
+            let wide = if asked.everybody { Wide::Everybody } else { Wide::Rest };
+            (asked.everybody, asked.rest) = (false, false);
+            next = Some(Next::Wide(wide));
+        }
+        if next.is_none() && !asked.everybody {
+            next = asked.deferred.pop_front().map(Next::Deferred);
+        }
+        if next.is_none() {
+            let mut apart = std::mem::take(&mut asked.missed);
+            if failed {
+                apart.append(&mut asked.failed);
+            }
+            next = (!apart.is_empty()).then_some(Next::Apart(apart));
+        }
+        asked.under_way = next.as_ref().map(|next| match next {
+            Next::Wide(_) => UnderWay::Wide,
+            Next::Deferred(_) | Next::Apart(_) => UnderWay::Apart,
+        });
+        next
+    }
+
+    /// They are few, and something wide that was pending did not hold them.
+    async fn end_deferred(&self, owners: Vec<UserId>) {
+        let hints = owners.into_iter().map(|owner| (owner, HINT)).collect();
+        let looked = self.owners.look_at_each(hints, Force::EndCounted).await;
+        let (mut deferred, mut failed) = (Vec::new(), Vec::new());
+        for looked in looked {
+            match looked.outcome {
+                Ok(Found::Deferred) => deferred.push(looked.owner),
+                Ok(_) => {}
+                Err(error) => {
+                    tracing::debug!(user_id = %looked.owner, cause = error.chain(), "an owner cannot be looked at");
+                    failed.push(looked.owner);
+                }
+            }
+        }
+        self.agenda.defer(deferred);
+        // They stay suspended meanwhile: a sweep ends what these looks leave.
+        self.agenda.asked().failed.extend(failed);
     }
 
     async fn look(&self, wide: &Wide) {
@@ -125,18 +128,17 @@ impl Many {
         if let Err(error) = looked.await {
             tracing::error!(cause = error.chain(), %error, "not all owners could be looked at");
             sleep(RETRY).await;
-            self.ask(wide.clone());
+            self.agenda.ask(wide.clone());
         }
     }
 
     async fn look_at(&self, whose: &Whose) -> Result<(), Error> {
-        let hint = Hint::Event(UserChange::Changed);
-        let mut round = Round::new(&self.owners, hint, Pace::Urgent);
+        let mut round = Round::new(&self.owners, HINT, Pace::Urgent);
         round.pass(whose).await?;
         sleep(AGAIN).await;
         round.pass(whose).await?;
         let failed = round.end().await?;
-        self.asked().failed.extend(failed);
+        self.agenda.asked().failed.extend(failed);
         Ok(())
     }
 
@@ -150,7 +152,7 @@ impl Many {
                 Ok(Whose::HoldersOf(role.name.clone()))
             }
             Wide::FormerClient(client_id) => Ok(Whose::HoldersOf(client_id.clone())),
-            Wide::Role(_) | Wide::Everybody => Ok(Whose::Everybody),
+            Wide::Role(_) | Wide::Everybody | Wide::Rest => Ok(Whose::Everybody),
         }
     }
 

@@ -2,6 +2,7 @@
 //! operations.
 
 mod acts;
+mod agenda;
 mod decision;
 mod feed;
 mod fingerprint;
@@ -9,10 +10,11 @@ mod gauges;
 mod many;
 mod owners;
 mod round;
+mod seen;
 mod turn;
 mod watch;
 
 pub use decision::{Decisions, Released};
 pub use gauges::{Gauges, owners_checked};
-pub use owners::{Hint, TokenOwners};
+pub use owners::TokenOwners;
 pub use watch::Watch;

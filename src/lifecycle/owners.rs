@@ -2,37 +2,40 @@
 //!
 //! 1. The tokens are read before the owner: one that is made meanwhile has the roles of then, and checks itself.
 //! 2. The owner is read as Keycloak has them now. Whatever brought us here is a hint, and may be over.
-//! 3. Other roles than at a token's issue: it is revoked. Locked out: all are revoked. Disabled or gone: deleted where that
-//!    is certain, else suspended, and released when the owner is back. A look that fails changes nothing.
+//! 3. Other roles than at a token's issue, or other claims that carry authority in a token that has such claims: it is
+//!    revoked. Locked out: all are revoked. Disabled or gone: deleted where that is certain, else suspended, and released when
+//!    the owner is back. A look that fails changes nothing.
 //!
 //! So it does not matter how often, or in which order, somebody is looked at.
 
-use std::collections::{BTreeMap, HashSet};
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 
 use ::metrics::Counter;
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, Semaphore};
 
 use super::acts::Acts;
-use super::fingerprint::expected_roles;
-use crate::audit::{Actor, OWNER_DELETED, OWNER_DISABLED, OWNER_LOCKED_OUT, ROLES_CHANGED, Teller};
+use super::agenda::{Agenda, Asker};
+use super::seen::{Comparison, Seen};
+use crate::audit::{
+    Actor, CLAIMS_CHANGED, OWNER_DELETED, OWNER_DISABLED, OWNER_LOCKED_OUT, ROLES_CHANGED, Teller,
+};
 use crate::clock::{Clock, Timestamp};
 use crate::config::Lifecycle;
 use crate::error::Error;
-use crate::id::{PatId, UserId};
+use crate::id::UserId;
 use crate::keycloak::UserChange;
-use crate::owner::{Owners, Roles, RolesDifference, Sight};
+use crate::owner::{Owners, Sight};
 use crate::store::{OwnedToken, OwnerNote, Store, StoreError, TokenRecord};
 
 /// How many tokens are read at a time.
 const BATCH: u32 = 250;
-/// Owners share these locks: looks at one owner wait for each other.
-const TURNS: usize = 64;
+/// Owners share these locks: looks at one owner wait for each other. Each may wait for a reading of events.
+const TURNS: usize = 1024;
 
 /// Why an owner is looked at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Hint {
+pub(super) enum Hint {
     /// An event says so.
     Event(UserChange),
     /// A sweep does that began at this moment.
@@ -46,8 +49,11 @@ pub enum Hint {
 pub(super) enum Force {
     /// They end.
     End,
-    /// They end, unless a round is under way that found the same owner: what it finds of others decides.
-    EndUnlessWeighed,
+    /// They end, since they are of few owners; unless something that concerns more of them may be the cause, or a round is
+    /// to decide about them.
+    EndFew,
+    /// The same for those that were suspended until it was known that they are of few owners.
+    EndCounted,
     /// They are suspended: of how many owners they are is not known yet, or of too many.
     Suspend,
 }
@@ -61,8 +67,29 @@ pub(super) enum Found {
     Ended,
     /// They are suspended, and would have ended for this reason.
     Spared(&'static str),
-    /// They are suspended, since the owner seems to be away.
+    /// They are suspended, since the owner seems to be away, or since it is for somebody else to decide about them.
     Doubted,
+    /// They are suspended, and end as soon as nothing wide is pending that may be the cause.
+    Deferred,
+}
+
+/// Who decides about tokens that are to end, and when.
+#[derive(Clone, Copy)]
+enum Verdict {
+    Now(Force),
+    /// A person, or a round.
+    Others,
+    /// This look's cause, when nothing wide is pending any more.
+    Later,
+}
+
+impl Verdict {
+    const fn force(self) -> Force {
+        match self {
+            Self::Now(force) => force,
+            Self::Others | Self::Later => Force::Suspend,
+        }
+    }
 }
 
 /// Follows the owners of tokens. Clones share everything.
@@ -74,9 +101,10 @@ pub struct TokenOwners {
     pub(super) settings: Lifecycle,
     pub(super) acts: Acts,
     turns: Arc<[Mutex<()>]>,
-    /// Whom rounds found that are under way.
-    pub(super) weighed: Weighed,
-    checked: Counter,
+    /// What may be the cause of what a look finds.
+    pub(super) agenda: Agenda,
+    asker: Asker,
+    pub(super) checked: Counter,
 }
 
 impl TokenOwners {
@@ -91,8 +119,8 @@ impl TokenOwners {
     ) -> Self {
         let turns = std::iter::repeat_with(Mutex::default).take(TURNS).collect();
         let acts = Acts::new(store.clone(), clock.clone(), teller);
-        let (weighed, checked) = (Weighed::default(), Counter::noop());
-        Self { store, owners, clock, settings, acts, turns, weighed, checked }
+        let (agenda, asker, checked) = (Agenda::default(), Asker::Beside, Counter::noop());
+        Self { store, owners, clock, settings, acts, turns, agenda, asker, checked }
     }
 
     /// The same, counting whom it looks at.
@@ -101,23 +129,36 @@ impl TokenOwners {
         Self { checked, ..self }
     }
 
+    /// The same, for the looks at many that the agenda asks for.
+    pub(super) fn for_many(self) -> Self {
+        Self { asker: Asker::Many, ..self }
+    }
+
     /// The same, in the name of somebody else.
     pub(super) fn by(self, actor: Actor) -> Self {
         Self { acts: self.acts.by(actor), ..self }
     }
 
-    /// Looks at an owner, and does to their tokens what follows. See the module's steps.
-    pub async fn look_at(&self, owner: &UserId, hint: Hint) -> Result<(), Error> {
-        self.look_with(owner, hint, Force::End).await.map(drop)
+    /// Looks at an owner for somebody who decides about them alone. `force`: what is done with tokens that are to end.
+    pub(super) async fn look_at(
+        &self,
+        owner: &UserId,
+        hint: Hint,
+        force: Force,
+    ) -> Result<(), Error> {
+        self.look_with(owner, hint, force, &Semaphore::new(1)).await.map(drop)
     }
 
+    /// Looks at an owner, and does to their tokens what follows; Keycloak is asked with a permit. See the module's steps.
     pub(super) async fn look_with(
         &self,
         owner: &UserId,
         hint: Hint,
         force: Force,
+        asking: &Semaphore,
     ) -> Result<Found, Error> {
         let _turn = self.turn(owner).lock().await;
+        let permit = asking.acquire().await;
         let is_held = self.store.find_owner_note(owner).await?.held_at.is_some();
         let live = self.list_live(owner).await?;
         if live.is_empty() && self.store.list_ids(owner).await?.is_empty() {
@@ -126,22 +167,71 @@ impl TokenOwners {
             }
             return Ok(Found::Good);
         }
-        let sight = self.see(owner, &live).await?;
-        let waits = is_held && hint != Hint::Confirmed;
-        // Also by a round that was interrupted: what is suspended is the next sweep's.
-        let is_suspended = |token: &OwnedToken| token.record.suspended_at.is_some();
-        let is_weighed = force == Force::EndUnlessWeighed
-            && (self.weighed.has(owner) || live.iter().any(is_suspended));
+        let seen = self.see(owner, &live).await?;
+        let sight = &seen.sight;
+        drop(permit);
         // Whoever is held waits for a person, but for an owner who left on purpose, if that is certain.
         let may_have_left = matches!(hint, Hint::Event(change) if change.may_be_a_departure());
         let left = may_have_left && sight.is_away();
-        let force = if (waits || is_weighed) && !left { Force::Suspend } else { force };
-        let found = self.follow(owner, hint, force, &sight, &live).await?;
+        let waits = is_held && hint != Hint::Confirmed;
+        let verdict = if left {
+            Verdict::Now(force)
+        } else if waits {
+            Verdict::Others
+        } else {
+            self.weigh(owner, force, &seen, &live).await?
+        };
+        let found = self.follow(owner, hint, verdict.force(), &seen, &live).await?;
+        if let Some(error) = seen.into_failure() {
+            return Err(error);
+        }
         // An owner who only seems to be away is still the one that a person is to decide about.
         if is_held && matches!(found, Found::Good | Found::Ended) {
             self.store.end_hold(owner).await?;
         }
-        Ok(if waits && matches!(found, Found::Spared(_)) { Found::Doubted } else { found })
+        Ok(match (found, verdict) {
+            (Found::Spared(_), Verdict::Others) => Found::Doubted,
+            (Found::Spared(_), Verdict::Later) => Found::Deferred,
+            (found, _) => found,
+        })
+    }
+
+    /// Whether tokens may end now because they are of few owners.
+    async fn weigh(
+        &self,
+        owner: &UserId,
+        force: Force,
+        seen: &Seen,
+        live: &[OwnedToken],
+    ) -> Result<Verdict, Error> {
+        let counted = match force {
+            Force::End | Force::Suspend => return Ok(Verdict::Now(force)),
+            Force::EndFew => false,
+            Force::EndCounted => true,
+        };
+        if let Some(now) = seen.now()
+            && self.compare(live, now)?.changed.is_empty()
+        {
+            return Ok(Verdict::Now(force));
+        }
+        // Also by a round that was interrupted: what is suspended is the next sweep's.
+        let is_suspended = |token: &OwnedToken| token.record.suspended_at.is_some();
+        if self.agenda.is_weighed(owner) || (!counted && live.iter().any(is_suspended)) {
+            return Ok(Verdict::Others);
+        }
+        // Nothing can concern more owners than there are.
+        if self.are_few().await? || !self.agenda.has_wide(self.asker).await {
+            return Ok(Verdict::Now(Force::End));
+        }
+        Ok(Verdict::Later)
+    }
+
+    /// Whether the brake would let all owners of live tokens pass.
+    async fn are_few(&self) -> Result<bool, StoreError> {
+        let (brake, now) = (self.settings.brake, self.clock.now());
+        let enough = u32::try_from(brake).unwrap_or(u32::MAX).saturating_add(1);
+        let some = self.store.list_token_owners_after(None, None, now, enough).await?;
+        Ok(some.len() <= brake)
     }
 
     /// All live tokens of an owner: those that are dead stay what they are, however many.
@@ -158,30 +248,19 @@ impl TokenOwners {
         }
     }
 
-    /// The owner as they are now. A directory that goes away in the middle of a look takes the roles along that it gives:
-    /// what would revoke the tokens of one who comes from it is looked at once more.
-    async fn see(&self, owner: &UserId, live: &[OwnedToken]) -> Result<Sight, Error> {
-        let sight = self.owners.look_at(owner).await?;
-        self.checked.increment(1);
-        let Sight::Enabled(now) = &sight else { return Ok(sight) };
-        if now.federated && !stale(live, &now.roles)?.is_empty() {
-            return self.owners.look_at(owner).await;
-        }
-        Ok(sight)
-    }
-
     async fn follow(
         &self,
         owner: &UserId,
         hint: Hint,
         force: Force,
-        sight: &Sight,
+        seen: &Seen,
         live: &[OwnedToken],
     ) -> Result<Found, Error> {
+        let sight = &seen.sight;
         let reason = match sight {
             Sight::Enabled(now) => {
                 self.note(owner, now.federated, None).await?;
-                return self.compare(owner, force, &now.roles, live).await;
+                return self.follow_enabled(owner, force, seen, live).await;
             }
             Sight::LockedOut => OWNER_LOCKED_OUT,
             Sight::Disabled { .. } => OWNER_DISABLED,
@@ -244,28 +323,33 @@ impl TokenOwners {
         if note == known { Ok(()) } else { self.store.note_owner(owner, note).await }
     }
 
-    /// The tokens whose owner has the roles of then are good, and so released; the others end.
-    async fn compare(
+    /// The tokens whose owner has what they were issued on are good, and so released; the others end.
+    async fn follow_enabled(
         &self,
         owner: &UserId,
         force: Force,
-        now: &Roles,
+        seen: &Seen,
         live: &[OwnedToken],
     ) -> Result<Found, Error> {
-        let differences = stale(live, now)?;
-        let is_stale = |token: &&OwnedToken| differences.contains_key(&token.record.pat_id);
-        let (stale, good): (Vec<_>, Vec<_>) = live.iter().partition(is_stale);
-        self.acts.release(&good, "owner_as_before").await?;
-        if stale.is_empty() {
+        let Some(now) = seen.now() else { return Ok(Found::Good) };
+        let Comparison { same, changed } = self.compare(live, now)?;
+        self.acts.release(&same, "owner_as_before").await?;
+        let Some(first) = changed.values().map(|(_, change)| change.reason).max() else {
             return Ok(Found::Good);
+        };
+        for reason in [ROLES_CHANGED, CLAIMS_CHANGED] {
+            let of_reason = changed.values().filter(|(_, change)| change.reason == reason);
+            let tokens: Vec<_> = of_reason.map(|(token, _)| *token).collect();
+            if force == Force::Suspend {
+                self.acts.suspend(&tokens, reason).await?;
+            } else {
+                let detail = |token: &TokenRecord| {
+                    changed.get(&token.pat_id).map(|(_, change)| change.detail.clone())
+                };
+                self.acts.revoke(owner, &tokens, reason, &detail).await?;
+            }
         }
-        if force == Force::Suspend {
-            self.acts.suspend(&stale, ROLES_CHANGED).await?;
-            return Ok(Found::Spared(ROLES_CHANGED));
-        }
-        let detail = |token: &TokenRecord| differences.get(&token.pat_id).cloned();
-        self.acts.revoke(owner, &stale, ROLES_CHANGED, &detail).await?;
-        Ok(Found::Ended)
+        Ok(if force == Force::Suspend { Found::Spared(first) } else { Found::Ended })
     }
 
     pub(super) fn turn(&self, owner: &UserId) -> &Mutex<()> {
@@ -274,38 +358,5 @@ impl TokenOwners {
         let turns = u64::try_from(self.turns.len()).unwrap_or(1);
         let index = usize::try_from(hasher.finish() % turns).unwrap_or_default();
         &self.turns[index]
-    }
-}
-
-/// The tokens whose owner has other roles than those that count for them, and the difference.
-fn stale(tokens: &[OwnedToken], now: &Roles) -> Result<BTreeMap<PatId, String>, StoreError> {
-    let mut differences = BTreeMap::new();
-    for token in tokens {
-        let difference = RolesDifference::between(&expected_roles(token)?, now);
-        if !difference.is_empty() {
-            differences.insert(token.record.pat_id, difference.to_string());
-        }
-    }
-    Ok(differences)
-}
-
-/// Owners whose tokens a round suspended and did not decide about yet. Clones share them.
-#[derive(Clone, Default)]
-pub(super) struct Weighed(Arc<std::sync::Mutex<HashSet<UserId>>>);
-
-impl Weighed {
-    pub(super) fn add(&self, owner: UserId) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(owner);
-    }
-
-    pub(super) fn remove<'o>(&self, owners: impl IntoIterator<Item = &'o UserId>) {
-        let mut weighed = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        for owner in owners {
-            weighed.remove(owner);
-        }
-    }
-
-    fn has(&self, owner: &UserId) -> bool {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).contains(owner)
     }
 }

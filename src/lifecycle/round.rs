@@ -4,12 +4,16 @@
 //! 2. Of more, tokens that are to end are suspended first, which refuses them at once. When all were looked at it is known
 //!    of how many owners they are: up to `lifecycle.brake` they end now.
 //! 3. Of more it may be a mistake in the realm: they stay suspended, and a person decides (`hallpass admin tokens`).
+//! 4. Before tokens end because they are of few owners, the events are read on: something wide may be the cause of what was
+//!    found. Then they are suspended, and wait for what that leads to (see `agenda`).
 //!
 //! Interrupted anywhere, nothing ended that should not: the next sweep finds the same owners again.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
 
@@ -22,6 +26,8 @@ use crate::store::StoreError;
 const BATCH: u32 = 250;
 /// How many owners are looked at at once where it is urgent.
 const AT_ONCE: usize = 8;
+/// Looks that are under way, waiting ones too: as many as that wait for the same reading of events.
+const AT_MOST: usize = 256;
 /// A sweep rests at least so long after each owner.
 const SHORTEST_REST: Duration = Duration::from_millis(2);
 /// After so many failures in a row it may not be the owners' fault.
@@ -60,12 +66,15 @@ pub(super) struct Round<'a> {
     pace: Pace,
     /// Whose tokens are to end, and why.
     spared: BTreeMap<UserId, &'static str>,
+    /// Whose tokens are to end when nothing wide is pending any more.
+    deferred: Vec<UserId>,
     failed: BTreeMap<UserId, Error>,
 }
 
 impl<'a> Round<'a> {
     pub(super) fn new(owners: &'a TokenOwners, hint: Hint, pace: Pace) -> Self {
-        Self { owners, hint, pace, spared: BTreeMap::new(), failed: BTreeMap::new() }
+        let (spared, failed) = (BTreeMap::new(), BTreeMap::new());
+        Self { owners, hint, pace, spared, deferred: Vec::new(), failed }
     }
 
     /// Looks at all of them. Those who cannot be looked at do not keep the others, unless Keycloak answers nothing.
@@ -74,13 +83,13 @@ impl<'a> Round<'a> {
         if let Whose::Among(users) = whose {
             let now = self.owners.clock.now();
             let owners = self.owners.store.list_token_owners_among(users, now).await?;
-            let force = self.force(owners.len());
+            let force = self.force(owners.len(), false);
             return self.look(owners, force, &mut in_a_row).await;
         }
         let role = if let Whose::HoldersOf(role) = whose { Some(&**role) } else { None };
         let enough = u32::try_from(self.owners.settings.brake).unwrap_or(u32::MAX);
         let some = self.owners_after(None, role, enough.saturating_add(1)).await?;
-        let force = self.force(some.len());
+        let force = self.force(some.len(), role.is_none());
         let mut last = None;
         loop {
             let owners = self.owners_after(last.as_ref(), role, BATCH).await?;
@@ -100,8 +109,13 @@ impl<'a> Round<'a> {
         self.owners.store.list_token_owners_after(last, role, now, limit).await
     }
 
-    const fn force(&self, owners: usize) -> Force {
-        if owners <= self.owners.settings.brake { Force::End } else { Force::Suspend }
+    /// `are_all`: there are no owners but these.
+    const fn force(&self, owners: usize, are_all: bool) -> Force {
+        match (owners <= self.owners.settings.brake, are_all) {
+            (true, true) => Force::End,
+            (true, false) => Force::EndFew,
+            (false, _) => Force::Suspend,
+        }
     }
 
     async fn look(
@@ -139,10 +153,13 @@ impl<'a> Round<'a> {
             Ok(found) => {
                 self.failed.remove(&owner);
                 if let Found::Spared(reason) = found {
-                    self.owners.weighed.add(owner.clone());
-                    self.spared.insert(owner, reason);
+                    if self.spared.insert(owner.clone(), reason).is_none() {
+                        self.owners.agenda.weigh(owner);
+                    }
                 } else if self.spared.remove(&owner).is_some() {
-                    self.owners.weighed.remove([&owner]);
+                    self.owners.agenda.weigh_no_more([&owner]);
+                } else if found == Found::Deferred {
+                    self.deferred.push(owner);
                 }
             }
             Err(error) => drop(self.failed.insert(owner, error)),
@@ -164,10 +181,17 @@ impl<'a> Round<'a> {
                  `hallpass admin tokens confirm` ends them, `hallpass admin tokens release` does not"
             );
         } else {
-            let hints = self.spared.keys().map(|owner| (owner.clone(), self.hint)).collect();
-            for Looked { owner, outcome } in self.owners.look_at_each(hints, Force::End).await {
-                if let Err(error) = outcome {
-                    self.failed.insert(owner, error);
+            // Counted they are; from here on only what others weigh keeps them.
+            let counted = std::mem::take(&mut self.spared);
+            self.owners.agenda.weigh_no_more(counted.keys());
+            let hints = counted.into_keys().map(|owner| (owner, self.hint)).collect();
+            for Looked { owner, outcome } in
+                self.owners.look_at_each(hints, Force::EndCounted).await
+            {
+                match outcome {
+                    Ok(Found::Deferred) => self.deferred.push(owner),
+                    Ok(_) => {}
+                    Err(error) => drop(self.failed.insert(owner, error)),
                 }
             }
         }
@@ -182,7 +206,8 @@ impl<'a> Round<'a> {
 /// Whether it came to its end or not: nobody waits for it any more.
 impl Drop for Round<'_> {
     fn drop(&mut self) {
-        self.owners.weighed.remove(self.spared.keys());
+        self.owners.agenda.weigh_no_more(self.spared.keys());
+        self.owners.agenda.defer(std::mem::take(&mut self.deferred));
     }
 }
 
@@ -205,14 +230,15 @@ impl TokenOwners {
         hints: Vec<(UserId, Hint)>,
         force: Force,
     ) -> Vec<Looked> {
+        let asking = Arc::new(Semaphore::new(AT_ONCE));
         let (mut under_way, mut all) = (JoinSet::new(), Vec::with_capacity(hints.len()));
         for (owner, hint) in hints {
-            if under_way.len() >= AT_ONCE {
+            if under_way.len() >= AT_MOST {
                 all.extend(under_way.join_next().await.and_then(Result::ok));
             }
-            let this = self.clone();
+            let (this, asking) = (self.clone(), asking.clone());
             under_way.spawn(async move {
-                let outcome = this.look_with(&owner, hint, force).await;
+                let outcome = this.look_with(&owner, hint, force, &asking).await;
                 Looked { owner, outcome }
             });
         }

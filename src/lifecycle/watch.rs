@@ -18,9 +18,10 @@ use std::time::Duration;
 use tokio::sync::Mutex;
 use tokio::time::{MissedTickBehavior, interval, sleep};
 
+use super::agenda::Agenda;
 use super::feed::Feed;
 use super::many::Many;
-use super::owners::{Force, Hint, TokenOwners};
+use super::owners::{Force, Found, Hint, TokenOwners};
 use super::round::Looked;
 use super::turn::Turn;
 use crate::client::Clients;
@@ -42,9 +43,11 @@ pub struct Watch {
     clients: Clients,
     token_owners: TokenOwners,
     settings: Lifecycle,
+    news: Arc<Mutex<News>>,
     position: Arc<Mutex<Position>>,
     /// Owners of whom one event concerns several.
     many: Many,
+    agenda: Agenda,
     polled: Polled,
 }
 
@@ -59,20 +62,18 @@ impl Polled {
     }
 }
 
-/// How far the events were read, and what of them could not be dealt with yet.
-struct Position {
+/// How far the events were read, and what of them nobody has begun to deal with.
+struct News {
     feeds: [Feed; 2],
     /// What happened while nobody followed was read.
     caught_up: bool,
     clients: BTreeSet<String>,
     users: BTreeMap<UserId, UserChange>,
-    /// Looked at once: again with the next events.
-    again: BTreeMap<UserId, UserChange>,
     /// Clients that Hallpass deleted, and for which looks were asked.
     deleted: BTreeSet<DeletedClient>,
 }
 
-impl Position {
+impl News {
     /// From where the store says; what happened before the first start is the first sweep's.
     fn noted() -> Self {
         Self {
@@ -80,10 +81,22 @@ impl Position {
             caught_up: false,
             clients: BTreeSet::new(),
             users: BTreeMap::new(),
-            again: BTreeMap::new(),
             deleted: BTreeSet::new(),
         }
     }
+
+    fn are_dealt_with(&self) -> bool {
+        self.clients.is_empty() && self.users.is_empty()
+    }
+}
+
+/// What of the news could not be dealt with yet.
+#[derive(Default)]
+struct Position {
+    clients: BTreeSet<String>,
+    users: BTreeMap<UserId, UserChange>,
+    /// Looked at once: again with the next events.
+    again: BTreeMap<UserId, UserChange>,
 }
 
 impl Watch {
@@ -93,12 +106,20 @@ impl Watch {
         Self {
             settings: token_owners.settings,
             many: Many::new(keycloak.clone(), token_owners.clone()),
+            agenda: token_owners.agenda.clone(),
             keycloak,
             clients,
             token_owners,
-            position: Arc::new(Mutex::new(Position::noted())),
+            news: Arc::new(Mutex::new(News::noted())),
+            position: Arc::default(),
             polled: Polled::default(),
         }
+    }
+
+    /// Changes that concern many owners and are not dealt with yet.
+    #[must_use]
+    pub fn count_pending(&self) -> u32 {
+        self.agenda.count()
     }
 
     /// Follows until `end`, whenever it is this process's turn.
@@ -108,7 +129,8 @@ impl Watch {
         let turns = async {
             loop {
                 let beat = turn.wait().await;
-                *self.position.lock().await = Position::noted();
+                *self.news.lock().await = News::noted();
+                *self.position.lock().await = Position::default();
                 tokio::select! {
                     () = self.follow() => {}
                     () = turn.keep(beat) => {}
@@ -132,6 +154,7 @@ impl Watch {
             repeat("API clients cannot be swept", sweep_interval, retry, sweep_clients),
             repeat("owners of tokens cannot be swept", sweep_interval, retry, sweep_owners),
             self.many.look_when_asked(),
+            self.read_when_asked(),
         );
     }
 
@@ -139,31 +162,12 @@ impl Watch {
     pub async fn poll(&self) -> Result<(), Error> {
         let position = &mut *self.position.lock().await;
         let begun = self.clients.clock.now();
-        // Without it our own acts are followed as anybody's.
-        let own_client = self.token_owners.owners.get_own_client().await.ok();
-        let own_client = own_client.as_ref().map(ClientId::uuid);
-        let (mut unread, mut fresh) = (None, BTreeMap::new());
-        self.ask_for_deleted_clients(&mut position.deleted).await?;
-        for feed in &mut position.feeds {
-            let (store, now) = (&self.clients.store, self.clients.clock.now());
-            match feed.read(&self.keycloak, store, own_client, now).await {
-                Ok(subjects) => {
-                    for subject in subjects {
-                        match subject {
-                            Subject::Client(uuid) => drop(position.clients.insert(uuid)),
-                            Subject::User(user, change) => note(&mut fresh, user, change),
-                            Subject::Owners(wide) => self.many.ask(wide),
-                        }
-                    }
-                }
-                Err(error) => unread = Some(error),
-            }
-        }
-        if !position.caught_up {
-            let missed = fresh.extract_if(.., |_, change| !change.may_be_a_departure());
-            self.many.ask_for_missed(missed.map(|(user, _)| user));
-            position.caught_up = unread.is_none();
-        }
+        let (unread, fresh) = {
+            let news = &mut *self.news.lock().await;
+            let unread = self.read(news).await.err();
+            position.clients.append(&mut news.clients);
+            (unread, std::mem::take(&mut news.users))
+        };
         for (user, change) in std::mem::take(&mut position.again) {
             position.users.entry(user).or_insert(change);
         }
@@ -176,16 +180,66 @@ impl Watch {
             return Err(error);
         }
         // What concerns many is not kept anywhere else: who goes on from here reads it again.
-        if self.many.is_done() {
-            for feed in &mut position.feeds {
+        let news = &mut *self.news.lock().await;
+        if self.agenda.is_done() && news.are_dealt_with() {
+            for feed in &mut news.feeds {
                 feed.settle(&self.clients.store).await?;
             }
-            for client in std::mem::take(&mut position.deleted) {
+            for client in std::mem::take(&mut news.deleted) {
                 self.clients.store.forget_deleted_client(&client).await?;
             }
         }
         self.polled.0.store(begun.millis(), Ordering::Relaxed);
         Ok(())
+    }
+
+    /// Reads events whenever a look wants to know what happened up to now.
+    async fn read_when_asked(&self) {
+        loop {
+            self.agenda.reading_wanted().await;
+            // A failure is for the next poll to tell.
+            let _ = self.read(&mut *self.news.lock().await).await;
+        }
+    }
+
+    /// Reads new events: what concerns many is asked for, the rest is for the next poll.
+    async fn read(&self, news: &mut News) -> Result<(), Error> {
+        let number = self.agenda.begin_reading();
+        let read = self.read_feeds(news).await;
+        self.agenda.end_reading(number);
+        read
+    }
+
+    async fn read_feeds(&self, news: &mut News) -> Result<(), Error> {
+        // Without it our own acts are followed as anybody's.
+        let own_client = self.token_owners.owners.get_own_client().await.ok();
+        let own_client = own_client.as_ref().map(ClientId::uuid);
+        let (mut unread, mut fresh) = (None, BTreeMap::new());
+        self.ask_for_deleted_clients(&mut news.deleted).await?;
+        for feed in &mut news.feeds {
+            let (store, now) = (&self.clients.store, self.clients.clock.now());
+            match feed.read(&self.keycloak, store, own_client, now).await {
+                Ok(subjects) => {
+                    for subject in subjects {
+                        match subject {
+                            Subject::Client(uuid) => drop(news.clients.insert(uuid)),
+                            Subject::User(user, change) => note(&mut fresh, user, change),
+                            Subject::Owners(wide) => self.agenda.ask(wide),
+                        }
+                    }
+                }
+                Err(error) => unread = Some(error),
+            }
+        }
+        if !news.caught_up {
+            let missed = fresh.extract_if(.., |_, change| !change.may_be_a_departure());
+            self.agenda.ask_for_missed(missed.map(|(user, _)| user));
+            news.caught_up = unread.is_none();
+        }
+        for (user, change) in fresh {
+            note(&mut news.users, user, change);
+        }
+        unread.map_or(Ok(()), Err)
     }
 
     /// Events of our own acts are passed over; but with a client that we delete its roles are gone.
@@ -195,7 +249,7 @@ impl Watch {
     ) -> Result<(), StoreError> {
         for client in self.clients.store.list_deleted_clients().await? {
             if asked.insert(client.clone()) {
-                self.many.ask(Wide::FormerClient(client.client_id));
+                self.agenda.ask(Wide::FormerClient(client.client_id));
             }
         }
         Ok(())
@@ -215,11 +269,19 @@ impl Watch {
             }
         }
         let noted = std::mem::take(users);
-        let force = Force::EndUnlessWeighed;
+        let force = Force::EndFew;
         let hints =
             noted.iter().map(|(user, change)| (user.clone(), Hint::Event(*change))).collect();
         for Looked { owner, outcome } in self.token_owners.look_at_each(hints, force).await {
-            let Err(error) = outcome else { continue };
+            let error = match outcome {
+                Ok(found) => {
+                    if found == Found::Deferred {
+                        self.agenda.defer(vec![owner]);
+                    }
+                    continue;
+                }
+                Err(error) => error,
+            };
             tracing::debug!(user_id = %owner, cause = error.chain(), "an owner cannot be looked at");
             failure = Some(error);
             users.extend(noted.get(&owner).map(|change| (owner.clone(), *change)));

@@ -4,12 +4,14 @@
 //! direct, through groups and composites, whatever an operator does to the designated client.
 
 mod authority;
+mod claims;
 mod difference;
 mod roles;
 
 use serde_json::{Map, Value};
 
 pub use authority::{ACCOUNT_ATTRIBUTE, Authority, AuthorityRule};
+pub use claims::{AuthorityClaims, AuthorityClaimsRule, ClaimsDifference};
 pub use difference::RolesDifference;
 pub use roles::{Roles, is_keycloaks_own_client};
 
@@ -64,13 +66,25 @@ pub struct Owners {
     keycloak: Keycloak,
     clients: ClientDirectory,
     authority: AuthorityRule,
+    claims: AuthorityClaimsRule,
 }
 
 impl Owners {
     /// Looks through this connection.
     #[must_use]
-    pub fn new(keycloak: Keycloak, clients: ClientDirectory, authority: AuthorityRule) -> Self {
-        Self { keycloak, clients, authority }
+    pub const fn new(
+        keycloak: Keycloak,
+        clients: ClientDirectory,
+        authority: AuthorityRule,
+        claims: AuthorityClaimsRule,
+    ) -> Self {
+        Self { keycloak, clients, authority, claims }
+    }
+
+    /// Which claims carry authority.
+    #[must_use]
+    pub const fn claims_rule(&self) -> &AuthorityClaimsRule {
+        &self.claims
     }
 
     /// The owner, enabled and with their roles; else 403.
@@ -155,6 +169,16 @@ impl Owners {
     /// Whether the owner exists and is enabled.
     pub async fn is_enabled(&self, id: &UserId) -> Result<bool, KeycloakError> {
         Ok(self.keycloak.find_user(id).await?.is_some_and(|user| user.enabled))
+    }
+
+    /// What the owner's claims say now that carries authority. A malformed answer is an error, never "no claims".
+    pub async fn get_authority_claims(&self, id: &UserId) -> Result<AuthorityClaims, Error> {
+        let claims = self.get_claims(self.claims.client_id(), id).await?;
+        // Every evaluation says for whom it is.
+        if !claims.contains_key("azp") {
+            return Err(protocol("it is no evaluation").into());
+        }
+        Ok(self.claims.read(&claims))
     }
 
     /// The claims that this client's mappers give for the owner.

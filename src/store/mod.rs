@@ -33,8 +33,8 @@ pub use audit::{AuditFilter, AuditRecord};
 pub use backup::{Candidate, Contents};
 pub use changes::{Change, ChangeKind};
 pub use clients::{
-    ClientFilter, ClientRecord, ClientReserved, ClientSort, DeletedClient, NewClient, NewOwner, Operation, Seen,
-    StoredSpec, Visible,
+    ClientFilter, ClientRecord, ClientReserved, ClientSort, DeletedClient, NewClient, NewOwner,
+    Operation, Seen, StoredSpec, Visible,
 };
 pub use copy::{CopiedTable, CopyError};
 pub use files::ServeLock;
@@ -42,9 +42,9 @@ pub use follower::{Follower, Progress};
 pub use inspect::Migrations;
 pub use signing_keys::SealedKey;
 pub use tokens::{
-    Chain, EventOf, FamilyBurned, HeldOwner, NewToken, OwnedToken, OwnerNote, Restrictions,
-    Rotation, Standing, Suspension, TokenCreated, TokenDeleted, TokenFilter, TokenRecord,
-    TokenRevoked, TokenRotated, TokenSort, TokenStatus, TokenUse,
+    Accepted, Chain, EventOf, FamilyBurned, HeldOwner, NewToken, OwnedToken, OwnerNote,
+    Restrictions, Rotation, Standing, Suspension, TokenCreated, TokenDeleted, TokenFilter,
+    TokenRecord, TokenRevoked, TokenRotated, TokenSort, TokenStatus, TokenUse,
 };
 
 use hearing::Hearing;

@@ -5,7 +5,8 @@
 //!    shows in step 5.
 //! 3. What the token gets of that, and the whole token: what it cannot have is refused, and what is too large.
 //! 4. Record and audit event are committed. A crash from here on leaves a record without a token.
-//! 5. The owner is looked at again: disabled or with other roles, the record is taken back.
+//! 5. The owner is looked at again: disabled, with other roles, or with other claims that carry authority where the token has
+//!    such claims, the record is taken back.
 //! 6. Only now is the token signed and answered.
 //!
 //! A Keycloak whose every answer is slow does not keep the caller: steps 1 to 3 and step 5 are bounded.
@@ -27,7 +28,7 @@ use crate::error::{Code, Error};
 use crate::id::{PatId, UserId};
 use crate::keycloak::KeycloakError;
 use crate::keys::Signer;
-use crate::owner::{Owner, is_keycloaks_own_client};
+use crate::owner::{AuthorityClaims, Owner, is_keycloaks_own_client};
 use crate::principal::{Action, Origin, Principal};
 use crate::store::{self, Chain, OwnerNote, Restrictions, TokenCreated, TokenDeleted, TokenRecord};
 
@@ -92,6 +93,8 @@ pub(super) struct Succession {
 pub(super) struct Prepared {
     pub(super) signer: Arc<Signer>,
     pub(super) owner: Owner,
+    /// The owner's claims that carry authority.
+    pub(super) authority_claims: AuthorityClaims,
     pub(super) record: store::NewToken,
     pub(super) signing_input: SigningInput,
 }
@@ -115,7 +118,8 @@ impl Tokens {
             narrowing: &request.narrowing,
             succession: None,
         };
-        let Prepared { signer, owner, record, signing_input } = self.prepare(begun, &plan).await?;
+        let prepared = self.prepare(begun, &plan).await?;
+        let Prepared { owner, record, .. } = &prepared;
 
         if owner.federated {
             // Before the record: when such an owner is gone, Keycloak no longer says that they were one.
@@ -126,18 +130,18 @@ impl Tokens {
         let subject = (record.pat_id, record.name.as_str(), &record.user_id);
         let created = audit::Action::TokenCreated;
         let event = Event::of_token(created, subject, (caller, origin), record.created_at);
-        match self.store.create_token(&record, self.settings.max_per_user, &event).await? {
+        match self.store.create_token(record, self.settings.max_per_user, &event).await? {
             TokenCreated::Created => self.teller.tell(&event),
             TokenCreated::NameTaken => return Err(name_taken(&request.name)),
             TokenCreated::LimitReached => return Err(limit_reached(self.settings.max_per_user)),
         }
 
-        if let Err(error) = self.compare_owner(begun, &caller.user_id, &owner).await {
-            self.abandon(&record, caller, origin, &error).await?;
+        if let Err(error) = self.compare_owner(begun, &prepared).await {
+            self.abandon(record, caller, origin, &error).await?;
             return Err(error);
         }
-        let token = signing_input.sign(&signer)?;
-        self.issued(&record, token).await
+        let token = prepared.signing_input.sign(&prepared.signer)?;
+        self.issued(&prepared.record, token).await
     }
 
     /// What is answered. Whoever deletes the owner's tokens may have come first.
@@ -159,14 +163,20 @@ impl Tokens {
             let signer = self.keys.get_published(&self.published).await?;
             let owner = self.owners.get_enabled(plan.owner).await?;
             let offer = self.offer(plan.owner, &owner).await?;
+            let authority_claims = self.owners.claims_rule().read(&offer.evaluated);
             let grant = match plan.succession {
                 None => Grant::exact(plan.narrowing, offer)?,
                 Some(_) => Grant::remaining(plan.narrowing, offer),
             };
             let restrictions = grant.restrictions.clone();
-            let record = self.new_record(plan, restrictions, &owner, signer.kid())?;
+            let mut record = self.new_record(plan, restrictions, &owner, signer.kid())?;
+            // A narrowed token has no claim that carries authority.
+            if record.restrictions == Restrictions::default() && !authority_claims.is_empty() {
+                record.authority_claims =
+                    Some(authority_claims.to_json().map_err(Error::internal)?);
+            }
             let signing_input = self.compose(&record, grant)?;
-            Ok(Prepared { signer, owner, record, signing_input })
+            Ok(Prepared { signer, owner, authority_claims, record, signing_input })
         })
         .await
     }
@@ -188,6 +198,7 @@ impl Tokens {
             description: plan.description.map(str::to_owned),
             kid: kid.to_owned(),
             owner_roles: owner.roles.to_json().map_err(Error::internal)?,
+            authority_claims: None,
             created_at,
             expires_at: match plan.end {
                 End::After(lifetime) => created_at.plus(lifetime),
@@ -245,14 +256,29 @@ impl Tokens {
     pub(super) async fn compare_owner(
         &self,
         begun: Instant,
-        id: &UserId,
-        before: &Owner,
+        before: &Prepared,
     ) -> Result<(), Error> {
-        let now = in_time(begun + ISSUE, self.owners.get_enabled(id)).await?;
-        if now.roles == before.roles {
+        let id = &before.record.user_id;
+        let carries_claims = before.record.authority_claims.is_some();
+        let (now, claims) = in_time(begun + ISSUE, async {
+            let claims = async {
+                if !carries_claims {
+                    return Ok(None);
+                }
+                Box::pin(self.owners.get_authority_claims(id)).await.map(Some)
+            };
+            tokio::try_join!(self.owners.get_enabled(id), claims)
+        })
+        .await?;
+        let has_changed =
+            |now: AuthorityClaims| !before.authority_claims.difference(&now).is_empty();
+        let detail = if now.roles != before.owner.roles {
+            "Your roles changed while the token was made; try again."
+        } else if claims.is_some_and(has_changed) {
+            "Your groups, or other claims of yours, changed while the token was made; try again."
+        } else {
             return Ok(());
-        }
-        let detail = "Your roles changed while the token was made; try again.";
+        };
         Err(Error::new(Code::OwnerChanged, detail))
     }
 

@@ -20,8 +20,9 @@ use crate::clock::Timestamp;
 use crate::config::MIN_LIFETIME;
 use crate::error::{Code, Error};
 use crate::id::PatId;
+use crate::owner::AuthorityClaims;
 use crate::principal::{Action, Credential, Origin, Principal, Role};
-use crate::store::{FamilyBurned, Rotation, TokenRecord, TokenRotated};
+use crate::store::{FamilyBurned, Rotation, StoreError, TokenRecord, TokenRotated};
 
 /// What a caller asks of a rotation.
 #[derive(Clone, Debug)]
@@ -78,7 +79,7 @@ impl Tokens {
         let prepared = self.prepare(begun, &plan).await?;
         request.narrowing.unmet(&prepared.record.restrictions).map_err(Error::invalid)?;
         if by_itself {
-            self.require_same_roles(asked, &prepared).await?;
+            self.require_same_authority(asked, &prepared).await?;
         }
         let lost = replaced.lost.is_some();
         let grace = if lost { Duration::ZERO } else { request.grace };
@@ -90,7 +91,7 @@ impl Tokens {
             successor: prepared.record.clone(),
         };
         self.commit(old, &rotation, caller, origin).await?;
-        if let Err(error) = self.compare_owner(begun, &old.user_id, &prepared.owner).await {
+        if let Err(error) = self.compare_owner(begun, &prepared).await {
             self.take_back(&rotation, caller, origin, &error).await?;
             return Err(error);
         }
@@ -199,18 +200,24 @@ impl Tokens {
         })
     }
 
-    /// A token whose owner has other roles than at its issue is about to be revoked: it must not get a successor.
-    async fn require_same_roles(
+    /// A token whose owner has other roles than at its issue, or other claims than it says, is about to be revoked: it must
+    /// not get a successor.
+    async fn require_same_authority(
         &self,
         old: &TokenRecord,
         prepared: &Prepared,
     ) -> Result<(), Error> {
-        let at_issue = self.store.find_owner_roles(old.pat_id).await?;
-        if at_issue.as_ref() == Some(&prepared.record.owner_roles) {
+        let Some((roles, claims)) = self.store.find_fingerprint(old.pat_id).await? else {
+            return Err(authority_changed());
+        };
+        let claims = claims.as_deref().map(AuthorityClaims::from_json).transpose();
+        let claims = claims.map_err(|_| StoreError::Corrupt("set of claims"))?;
+        let carried = self.owners.claims_rule().among(claims.unwrap_or_default());
+        let are_same = carried.difference(&prepared.authority_claims).is_empty();
+        if are_same && roles == prepared.record.owner_roles {
             return Ok(());
         }
-        let detail = "Your roles are no longer those at the token's issue; log in to rotate it.";
-        Err(Error::new(Code::OwnerChanged, detail))
+        Err(authority_changed())
     }
 
     async fn commit(
@@ -261,6 +268,11 @@ fn is_token(caller: &Principal) -> bool {
 
 fn between(from: Timestamp, to: Timestamp) -> Duration {
     Duration::from_secs(u64::try_from(to.seconds().saturating_sub(from.seconds())).unwrap_or(0))
+}
+
+fn authority_changed() -> Error {
+    let detail = "Your roles, or claims such as groups, are no longer those at the token's issue; log in to rotate it.";
+    Error::new(Code::OwnerChanged, detail)
 }
 
 fn not_live() -> Error {

@@ -11,7 +11,9 @@ pub(super) const BRAKE: [(&str, &str); 3] =
     [EVENTS_ONLY[0], EVENTS_ONLY[1], ("HALLPASS_LIFECYCLE__BRAKE", "2")];
 
 async fn scene(database: fn(&tempfile::TempDir) -> Database) -> Scene {
-    Scene::set_with(database, &BRAKE).await
+    let scene = Scene::set_with(database, &BRAKE).await;
+    scene.wait_until_started().await;
+    scene
 }
 
 /// People of a group that has a role; each has a token.
@@ -41,7 +43,7 @@ impl Readers {
         scene.delete(&mapping, &json!([self.role])).await;
     }
 
-    async fn have_role_again(&self, scene: &Scene) {
+    pub(super) async fn have_role_again(&self, scene: &Scene) {
         self.get_role(scene, &self.role).await;
     }
 
@@ -73,7 +75,7 @@ impl Scene {
     }
 
     /// Tries a release that cannot be, since this owner has lost what a token of theirs carries.
-    async fn refuse_to_release(&self, holder: &Holder) {
+    pub(super) async fn refuse_to_release(&self, holder: &Holder) {
         let folder = tempfile::tempdir().unwrap();
         let done =
             run(self.admin_command(&folder, &["release", "--owner", &holder.person.id], &[])).await;
@@ -135,9 +137,7 @@ async fn tokens_of_more_owners_than_the_brake_lets_pass_wait_for_a_person_on_bot
 
         // A restart, and with it a sweep, decides nothing.
         scene = scene.sweep_anew(&EVENTS_ONLY).await;
-        let [confirmed, kept, deleted, undone, last] = &readers.holders[..] else {
-            unreachable!()
-        };
+        let [confirmed, kept, deleted, undone, last] = &readers.holders[..] else { unreachable!() };
         scene.wait_for_held(5).await;
 
         let of = |holder: &Holder| holder.person.id.clone();

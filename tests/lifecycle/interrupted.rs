@@ -128,6 +128,9 @@ async fn what_happens_while_events_are_switched_off_is_found_by_sweeps_though_th
         scene.put("", &body).await;
     };
     set_events(false).await;
+    // Switching them off is itself a change of the realm, for which everybody is looked at.
+    scene.wait_until_read().await;
+    scene.wait_until_calm().await;
     change(&scene, &holders).await;
     set_events(true).await;
     // Events of what comes next say nothing of it.

@@ -8,7 +8,7 @@ use serde_json::json;
 use tempfile::TempDir;
 
 use super::brake::{BRAKE, Readers};
-use super::{EVENTS_ONLY, Holder, Scene, TOKENS, until, user};
+use super::{EVENTS_ONLY, Holder, Scene, TOKENS, until, user, wait_until_calm};
 use crate::support::{Api, Database, Fault, FaultProxy, Process, soak};
 
 /// At how many of the calls a service is killed, at the others before or after; `make soak` does it at all of them.
@@ -56,6 +56,7 @@ impl Scene {
             self.realm.give_roles(&marker.person, "hallpass", &["introspect-tokens"]).await;
             process.wait_until_is(marker, "revoked").await;
         }
+        wait_until_calm(&process.api(None)).await;
         process
     }
 

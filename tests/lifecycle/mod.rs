@@ -1,6 +1,8 @@
 //! Tokens follow their owners: what changes in the realm, whichever way, and what becomes of the tokens.
 
 mod brake;
+mod claims;
+mod coincidence;
 mod departures;
 mod doubts;
 mod interrupted;
@@ -24,7 +26,9 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use sqlx::{AssertSqlSafe, Connection as _, Row as _};
 
-use crate::support::{Admin, Answer, Api, Database, Person, TestRealm, TestServer, unique};
+use crate::support::{
+    Admin, Answer, Api, Database, Metrics, Person, TestRealm, TestServer, unique,
+};
 
 const TOKENS: &str = "/api/pat/v1/tokens";
 /// Far longer than anything takes that is waited for: a sweep that Keycloak failed once, busy with other tests' realms, is
@@ -238,6 +242,31 @@ impl Scene {
             self.realm.give_roles(&marker.person, "hallpass", &["introspect-tokens"]).await;
             self.wait_for(&marker, "revoked").await;
         }
+        self.wait_until_calm().await;
+    }
+
+    /// Waits until the looks are over that come with a start: at all owners, and for the events of how the realm was made.
+    async fn wait_until_started(&self) {
+        until("the first sweep has ended", async || self.swept_at().await.is_some()).await;
+        self.wait_until_read().await;
+        self.wait_until_calm().await;
+    }
+
+    /// Waits until the events of up to now were read, where no token can show that.
+    async fn wait_until_read(&self) {
+        let now = self.server.clock.now();
+        let store = self.server.store().await;
+        until("the events are read", async || {
+            store.find_progress().await.unwrap().polled_at.is_some_and(|polled_at| polled_at > now)
+        })
+        .await;
+        store.close().await;
+    }
+
+    /// Waits until nothing that concerns many is left to be looked at, also not once more. What changes after that is not
+    /// found by a look that began before.
+    async fn wait_until_calm(&self) {
+        wait_until_calm(&self.server.anonymous()).await;
     }
 
     /// What the audit log says of a token, oldest first.
@@ -263,6 +292,14 @@ impl Scene {
             })
             .collect()
     }
+}
+
+/// Waits until this service has no look at many before it.
+async fn wait_until_calm(api: &Api) {
+    until("no change of many is pending", async || {
+        Metrics::of(api).await.value("hallpass_wide_changes_pending").abs() < 0.5
+    })
+    .await;
 }
 
 /// The path of a user.

@@ -122,6 +122,7 @@ fn new_token(owner: &str, name: &str) -> NewToken {
         description: None,
         kid: "kid".to_owned(),
         owner_roles: "[]".to_owned(),
+        authority_claims: None,
         created_at,
         expires_at: NOW.plus(30 * DAY),
         chain: None,

@@ -96,6 +96,10 @@ fn lists_have_only_good_entries() {
         "[server]\ntrusted_proxies = ['10.0.0.0/40']",
         "[tokens]\naudiences = ['a b']",
         "[tokens]\naudiences = [\"a\\u0007\"]",
+        "[tokens]\nauthority_claims = ['a..b']",
+        // Another with each evaluation.
+        "[tokens]\nauthority_claims = ['iat']",
+        "[tokens]\nauthority_claims = ['realm_access.roles']",
         "[server]\nlisten = ['127.0.0.1:1']",
     ] {
         assert!(refused(&[], file).contains("1 problem in"), "{file}");

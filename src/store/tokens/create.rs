@@ -88,8 +88,8 @@ pub(super) async fn insert(
     let inserted = sqlx::query(
         "INSERT INTO tokens (pat_id, user_id, username, name, description, kid, owner_roles, \
          created_at, expires_at, last_used_at, search_text, family_id, chain_began_at, rotated_from, \
-         scopes, roles, audience, allowed_cidrs) \
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 0, $10, $11, $12, $13, $14, $15, $16, $17) \
+         scopes, roles, audience, allowed_cidrs, authority_claims) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 0, $10, $11, $12, $13, $14, $15, $16, $17, $18) \
          ON CONFLICT DO NOTHING",
     )
     .bind(token.pat_id.to_string())
@@ -109,6 +109,7 @@ pub(super) async fn insert(
     .bind(column(token.restrictions.roles.as_ref()))
     .bind(column(token.restrictions.audience.as_ref()))
     .bind(column(token.restrictions.allowed_cidrs.as_ref()))
+    .bind(token.authority_claims.as_deref())
     .execute(&mut **tx)
     .await?;
     Ok(inserted.rows_affected() == 1)

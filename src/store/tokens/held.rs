@@ -21,6 +21,15 @@ pub struct HeldOwner {
     pub tokens: u64,
 }
 
+/// What an operator accepts of an owner, as canonical JSON.
+#[derive(Clone, Debug)]
+pub struct Accepted {
+    /// The roles that they have now.
+    pub roles: String,
+    /// Their claims that carry authority, where these were looked at.
+    pub claims: Option<String>,
+}
+
 /// How many ids one statement names.
 const PART: usize = 250;
 
@@ -115,13 +124,13 @@ impl Store {
         .await
     }
 
-    /// Lets tokens live on though their owner has other roles than at their issue: from now on these roles count. The
+    /// Lets tokens live on though their owner has other roles or claims than at their issue: from now on these count. The
     /// tokens, each with its event, are suspended no more, and the owner is not held unless others of theirs are to stay
     /// so. Answers the events of those that were suspended.
-    pub async fn accept_roles(
+    pub async fn accept(
         &self,
         owner: &UserId,
-        roles: &str,
+        accepted: &Accepted,
         tokens: Vec<(PatId, Event)>,
         others_stay: bool,
     ) -> Result<Vec<Event>, StoreError> {
@@ -134,7 +143,7 @@ impl Store {
             changes::lock(&mut tx).await?;
             let mut released = Vec::new();
             for part in tokens.chunks(PART) {
-                released.extend(accept(&mut tx, roles, part).await?);
+                released.extend(accept(&mut tx, accepted, part).await?);
             }
             if let Some((_, first)) = tokens.first() {
                 let kind = ChangeKind::TokenSuspended;
@@ -163,22 +172,26 @@ async fn end_hold(tx: &mut Transaction<'static, Any>, owner: &UserId) -> Result<
 /// The ids of those that were suspended.
 async fn accept(
     tx: &mut Transaction<'static, Any>,
-    roles: &str,
+    accepted: &Accepted,
     tokens: &[(PatId, Event)],
 ) -> Result<Vec<String>, StoreError> {
-    let ids = placeholders(2, tokens.len());
-    let bind = |sql: String, first: &str| {
-        let query = sqlx::query(AssertSqlSafe(sql)).bind(first.to_owned());
+    let ids = placeholders(3, tokens.len());
+    let bind = |sql: String| {
+        let query = sqlx::query(AssertSqlSafe(sql))
+            .bind(accepted.roles.clone())
+            .bind(accepted.claims.clone());
         tokens.iter().fold(query, |query, (id, _)| query.bind(id.to_string()))
     };
+    // Each names both values: the two databases count parameters alike then.
     let all = format!(
-        "UPDATE tokens SET accepted_roles = $1 WHERE revoked_at IS NULL AND pat_id IN ({ids})"
+        "UPDATE tokens SET accepted_roles = $1, accepted_claims = $2 \
+         WHERE revoked_at IS NULL AND pat_id IN ({ids})"
     );
-    bind(all, roles).execute(&mut **tx).await?;
+    bind(all).execute(&mut **tx).await?;
     let suspended = format!(
-        "UPDATE tokens SET suspended_at = NULL WHERE accepted_roles = $1 AND suspended_at IS NOT NULL \
-         AND revoked_at IS NULL AND pat_id IN ({ids}) RETURNING pat_id"
+        "UPDATE tokens SET suspended_at = NULL, accepted_roles = $1, accepted_claims = $2 \
+         WHERE suspended_at IS NOT NULL AND revoked_at IS NULL AND pat_id IN ({ids}) RETURNING pat_id"
     );
-    let rows = bind(suspended, roles).fetch_all(&mut **tx).await?;
+    let rows = bind(suspended).fetch_all(&mut **tx).await?;
     rows.iter().map(|row| Ok(row.try_get(0)?)).collect()
 }

@@ -17,8 +17,12 @@ pub struct OwnedToken {
     pub record: TokenRecord,
     /// Its owner's roles at its issue, as canonical JSON.
     pub owner_roles: String,
+    /// Its claims that carry authority, as canonical JSON; `None`: it has none, or is older than their comparison.
+    pub authority_claims: Option<String>,
     /// The roles of its owner that an operator accepted since.
     pub accepted_roles: Option<String>,
+    /// The claims of its owner that an operator accepted since.
+    pub accepted_claims: Option<String>,
 }
 
 /// What is known of an owner beside their tokens.
@@ -48,9 +52,7 @@ const PART: usize = 250;
 pub(super) fn owners_after(with_role: bool, dialect: Dialect) -> String {
     let holds = match (with_role, dialect) {
         (false, _) => "$4 = ''",
-        (true, Dialect::Sqlite) => {
-            "(INSTR(owner_roles, $4) > 0 OR INSTR(accepted_roles, $4) > 0)"
-        }
+        (true, Dialect::Sqlite) => "(INSTR(owner_roles, $4) > 0 OR INSTR(accepted_roles, $4) > 0)",
         (true, Dialect::Postgres) => {
             "(POSITION($4 IN owner_roles) > 0 OR POSITION($4 IN accepted_roles) > 0)"
         }
@@ -122,7 +124,8 @@ impl Store {
     ) -> Result<Vec<OwnedToken>, StoreError> {
         within(async {
             let sql = format!(
-                "SELECT {COLUMNS}, owner_roles, accepted_roles FROM tokens WHERE user_id = $1 AND (created_at, pat_id) > ($2, $3) \
+                "SELECT {COLUMNS}, owner_roles, authority_claims, accepted_roles, accepted_claims \
+                 FROM tokens WHERE user_id = $1 AND (created_at, pat_id) > ($2, $3) \
                  AND revoked_at IS NULL AND expires_at > $4 AND (grace_until IS NULL OR grace_until > $4) \
                  ORDER BY created_at, pat_id LIMIT $5"
             );
@@ -138,7 +141,9 @@ impl Store {
                 Ok(OwnedToken {
                     record: token_record(row)?,
                     owner_roles: row.try_get("owner_roles")?,
+                    authority_claims: row.try_get("authority_claims")?,
                     accepted_roles: row.try_get("accepted_roles")?,
+                    accepted_claims: row.try_get("accepted_claims")?,
                 })
             };
             rows.iter().map(read).collect()

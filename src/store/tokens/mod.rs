@@ -16,7 +16,7 @@ use sqlx::{AnyConnection, AssertSqlSafe, Row as _};
 
 pub use create::TokenCreated;
 pub use end::{EventOf, TokenDeleted, TokenRevoked};
-pub use held::HeldOwner;
+pub use held::{Accepted, HeldOwner};
 pub use lifecycle::{OwnedToken, OwnerNote, Suspension};
 pub use list::{TokenFilter, TokenSort};
 pub use restrictions::Restrictions;
@@ -46,6 +46,8 @@ pub struct NewToken {
     pub kid: String,
     /// The owner's roles at issue, as canonical JSON: compared when roles change.
     pub owner_roles: String,
+    /// Its claims that carry authority, as canonical JSON, where it has any: compared when claims change.
+    pub authority_claims: Option<String>,
     /// When it was made: the `iat`.
     pub created_at: Timestamp,
     /// When it ends: the `exp`.
@@ -129,13 +131,16 @@ impl Store {
         .await
     }
 
-    /// The roles that the owner of this token had when it was issued, as canonical JSON.
-    pub async fn find_owner_roles(&self, pat_id: PatId) -> Result<Option<String>, StoreError> {
+    /// The roles that the owner of this token had when it was issued, and the claims that it has, both as canonical JSON.
+    pub async fn find_fingerprint(
+        &self,
+        pat_id: PatId,
+    ) -> Result<Option<(String, Option<String>)>, StoreError> {
         within(async {
-            Ok(sqlx::query_scalar("SELECT owner_roles FROM tokens WHERE pat_id = $1")
-                .bind(pat_id.to_string())
-                .fetch_optional(&self.pool)
-                .await?)
+            let sql = "SELECT owner_roles, authority_claims FROM tokens WHERE pat_id = $1";
+            let row = sqlx::query(sql).bind(pat_id.to_string()).fetch_optional(&self.pool).await?;
+            let Some(row) = row else { return Ok(None) };
+            Ok(Some((row.try_get("owner_roles")?, row.try_get("authority_claims")?)))
         })
         .await
     }
