@@ -12,7 +12,7 @@ use crate::clock::Clock;
 use crate::config::{self, Lifecycle, SealingKey, Settings};
 use crate::decide::{Callers, Counts, Decider, DeciderParts, Uses};
 use crate::keycloak::{Calls, ClientDirectory, Credentials, Keycloak, http_client};
-use crate::keys::{KeyError, KeyRing, PublishedKeys};
+use crate::keys::{KeyError, KeyRing, Misuse, PublishedKeys};
 use crate::lifecycle::{Decisions, Gauges, TokenOwners, Watch, owners_checked};
 use crate::metrics::{Metrics, Requests};
 use crate::owner::{AuthorityClaimsRule, AuthorityRule, Owners};
@@ -104,9 +104,9 @@ impl App {
     pub async fn build(settings: Settings, clock: Clock) -> Result<Self, StartError> {
         let issuer = settings.keycloak.realm.issuer();
         let store = open_store(&settings, &issuer).await?;
-        let keys = open_keys(&store, &settings, &issuer).await?;
-
         let metrics = Metrics::default();
+        let keys = open_keys(&store, &settings, &issuer, &metrics).await?;
+
         let (teller, counts) = (Teller::new(&metrics), Counts::new(&metrics));
         let http = http_client()?;
         let jwks = JwksCache::new(http.clone(), Url::parse(&settings.keycloak.realm.jwks_url())?);
@@ -129,7 +129,9 @@ impl App {
         let decider = decider((&store, &keys, &jwks, &clock, &uses, &teller, &counts), &settings);
         let callers = callers(&decider, &api_clients, &clients)?;
         let watch = watch(&api_clients, settings.lifecycle, &metrics);
-        let published = PublishedKeys::new(jwks);
+        let last_seen = keys.last_seen(clock.clone());
+        let keycloak = api_clients.keycloak.clone();
+        let published = PublishedKeys::new(jwks, last_seen, keys.clone(), keycloak).await;
         let tokens = Tokens {
             store: store.clone(),
             owners,
@@ -240,10 +242,11 @@ pub async fn open_keys(
     store: &Store,
     settings: &Settings,
     issuer: &str,
+    metrics: &Metrics,
 ) -> Result<KeyRing, StartError> {
     let previous = settings.store.encryption_key_previous.as_ref().map(SealingKey::bytes);
     let sealer = Sealer::new(settings.store.encryption_key.bytes(), previous)?;
-    let keys = KeyRing::new(store.clone(), sealer, issuer);
+    let keys = KeyRing::new(store.clone(), sealer, issuer, Misuse::new(metrics));
     keys.reload().await?;
     if keys.active().is_none() {
         return Err(StartError::NoSigningKey { issuer: issuer.to_owned() });

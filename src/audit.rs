@@ -45,8 +45,10 @@ actions! {
     TokenDeleted = "token_deleted";
     /// It was replaced by a successor, which is named in the reason.
     TokenRotated = "token_rotated";
-    /// A token that had been rotated was used after its grace: everything that came from it is revoked.
+    /// A token that had rotated itself was used after its grace: everything that came from it is revoked.
     FamilyBurned = "family_burned";
+    /// A token that a person had rotated was used after its grace, for the first time. Nothing else ended.
+    RotatedTokenUsed = "rotated_token_used";
     /// An API client was created.
     ClientCreated = "client_created";
     /// It was changed.

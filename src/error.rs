@@ -150,6 +150,9 @@ codes! {
     /// The signing key is not published by the realm, so nothing that it signs would be accepted. The
     /// operator has to run `hallpass bootstrap` again.
     KeyNotPublished = "key-not-published", Unavailable, "The signing key is not published";
+    /// The realm signs its own tokens with the key of personal access tokens, which it should only publish: so none is
+    /// issued. The operator has to make the key passive again; `hallpass doctor` says how.
+    KeyMisused = "key-misused", Unavailable, "The realm signs with Hallpass's key";
     /// The store does not answer. Try again after the time in `Retry-After`.
     StoreUnavailable = "store-unavailable", Unavailable, "The store is not available";
     /// A defect in Hallpass. The request id finds it in the log.
@@ -172,6 +175,7 @@ pub struct Error {
     detail: Cow<'static, str>,
     fields: Vec<FieldError>,
     wait: Option<Duration>,
+    basic: bool,
     source: Option<Box<dyn StdError + Send + Sync>>,
 }
 
@@ -179,7 +183,14 @@ impl Error {
     /// An error whose `detail` the caller may read.
     #[must_use]
     pub fn new(code: Code, detail: impl Into<Cow<'static, str>>) -> Self {
-        Self { code, detail: detail.into(), fields: Vec::new(), wait: None, source: None }
+        Self {
+            code,
+            detail: detail.into(),
+            fields: Vec::new(),
+            wait: None,
+            basic: false,
+            source: None,
+        }
     }
 
     /// Fields that do not fit, all at once.
@@ -226,6 +237,19 @@ impl Error {
     pub const fn retry_after(mut self, wait: Duration) -> Self {
         self.wait = Some(wait);
         self
+    }
+
+    /// Says that a name and a password would do, too (RFC 7617): for tools that send them only when they are asked.
+    #[must_use]
+    pub const fn or_basic(mut self) -> Self {
+        self.basic = true;
+        self
+    }
+
+    /// Whether a name and a password would do, too.
+    #[must_use]
+    pub const fn takes_basic(&self) -> bool {
+        self.basic
     }
 
     /// After how long the caller may try again, where that is known.

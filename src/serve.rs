@@ -35,6 +35,7 @@ pub struct Server {
     watching: JoinHandle<()>,
     remembering: JoinHandle<()>,
     following_realm: JoinHandle<()>,
+    following_keys: JoinHandle<()>,
     writing_uses: JoinHandle<()>,
     folding_metrics: JoinHandle<()>,
 }
@@ -73,6 +74,9 @@ impl Server {
         let server = axum::serve(listener, edge).with_graceful_shutdown(until(stopped.clone()));
         let listening = tokio::spawn(server.into_future());
         let following_realm = tokio::spawn(app.watch.clone().run(until(stopped.clone())));
+        let every = app.settings.lifecycle.poll_interval;
+        let keys = app.published.clone().follow(every, until(stopped.clone()));
+        let following_keys = tokio::spawn(keys);
         let writing_uses = tokio::spawn(app.tokens.uses.clone().run(until(stopped.clone())));
         let folding_metrics = tokio::spawn(app.metrics.clone().run(until(stopped.clone())));
         let remembering = tokio::spawn(remember(app.clone(), stopped.clone()));
@@ -85,6 +89,7 @@ impl Server {
             watching,
             remembering,
             following_realm,
+            following_keys,
             writing_uses,
             folding_metrics,
         })
@@ -109,6 +114,7 @@ impl Server {
                 self.watching,
                 self.remembering,
                 self.following_realm,
+                self.following_keys,
                 self.writing_uses,
                 self.folding_metrics,
             ] {
@@ -190,6 +196,8 @@ async fn follow(app: &App, keys_are_old: &mut bool) -> Result<(), StartError> {
     if *keys_are_old {
         app.keys.reload().await?;
         app.decider.renew();
+        // What the realm publishes changed, too.
+        app.published.look_soon();
         *keys_are_old = false;
     }
     Ok(())

@@ -10,6 +10,7 @@ use super::settings::SettingsArgs;
 use crate::app::{decisions, open_keys};
 use crate::clock::Clock;
 use crate::config::{Settings, StoreUrl};
+use crate::metrics::Metrics;
 use crate::store::{Candidate, Contents, ServeLock, Store};
 
 #[derive(Args, Debug)]
@@ -134,7 +135,8 @@ impl Copy {
             .await
             .context("the copy is not complete: run the same command again, which goes on")?;
         settings.store.url = target_url;
-        let keys = open_keys(&target, &settings, &settings.keycloak.realm.issuer()).await?;
+        let issuer = settings.keycloak.realm.issuer();
+        let keys = open_keys(&target, &settings, &issuer, &Metrics::default()).await?;
         target.close().await;
         source.close().await;
         for table in tables {
@@ -191,7 +193,7 @@ async fn check(settings: &Settings) -> anyhow::Result<Contents> {
     let store = Store::open(&settings.store.url).await?;
     anyhow::ensure!(store.find_issuer().await?.is_some(), "it belongs to no realm");
     store.check_issuer(&issuer).await?;
-    open_keys(&store, settings, &issuer).await?;
+    open_keys(&store, settings, &issuer, &Metrics::default()).await?;
     let contents = store.count_contents().await?;
     store.close().await;
     Ok(contents)

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::reader::{Key, Reader, Reason};
+use crate::role_name;
 
 /// What forward-auth knows.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -14,7 +15,7 @@ pub struct ForwardAuth {
 /// What a token must have beyond being good: all of it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Policy {
-    /// Roles: `name`, or `client:name`.
+    /// Roles, in the spelling of [`role_name`].
     pub roles: Vec<String>,
     /// Scopes.
     pub scopes: Vec<String>,
@@ -45,9 +46,12 @@ fn parse_name(text: &str) -> Result<(), Reason> {
     if fits { Ok(()) } else { Err("is no name of a policy") }
 }
 
-fn parse_entry(text: &str) -> Result<String, Reason> {
+fn parse_entry(list: &str, text: &str) -> Result<String, Reason> {
     let fits = (1..=255).contains(&text.chars().count()) && !text.contains(char::is_control);
-    if fits { Ok(text.to_owned()) } else { Err("is empty, too long or has a control character") }
+    if !fits {
+        return Err("is empty, too long or has a control character");
+    }
+    if list == ROLES { role_name::parse(text) } else { Ok(text.to_owned()) }
 }
 
 const POLICIES: Key = Key {
@@ -55,5 +59,6 @@ const POLICIES: Key = Key {
     default: Some("{}"),
     allowed: "tables `forward_auth.policies.NAME` with the lists `roles`, `scopes` and `aud`, or the same as JSON: \
               `{\"NAME\": {\"roles\": [\"a\"]}}`; names of 1 to 64 letters, digits, underscores, hyphens",
-    meaning: "What `/forward-auth/policy/NAME` asks of a token: all of it. A role is `name`, or `client:name`.",
+    meaning: "What `/forward-auth/policy/NAME` asks of a token: all of it. A role is `name`, or `client:name`; a colon within a name is \
+              written `%3A`.",
 };

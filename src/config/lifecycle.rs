@@ -7,7 +7,7 @@ use super::reader::{Key, Reader, Reason};
 /// How soon changes in the realm are noticed, and how many owners they may touch unasked.
 #[derive(Clone, Copy, Debug)]
 pub struct Lifecycle {
-    /// How often the realm's events are read.
+    /// How often the realm's events are read, and its keys looked at, these every two seconds at most.
     pub poll_interval: Duration,
     /// How often everything is looked at: what has no event is noticed so.
     pub sweep_interval: Duration,

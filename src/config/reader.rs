@@ -110,13 +110,13 @@ impl Reader {
         parsed.into_iter().collect()
     }
 
-    /// Tables by name below the key, each with some of these lists; or all of them as JSON, in one value.
+    /// Tables by name below the key, each with some of these lists, whose entries `parse` reads; or all of them as JSON, in one value.
     pub(super) fn tables<'a, T>(
         &mut self,
         key: Key,
         check_name: impl Fn(&str) -> Result<(), Reason>,
         lists: &[&'a str],
-        parse: impl Fn(&str) -> Result<T, Reason>,
+        parse: impl Fn(&str, &str) -> Result<T, Reason>,
     ) -> Option<Tables<'a, T>> {
         self.declare(Asked { key, need: Need::Optional, secret: false });
         let mut tables = Some(Tables::new());
@@ -127,7 +127,7 @@ impl Reader {
             let read = check_name(name).and_then(|()| match (known, &raw.value) {
                 (Some(known), RawValue::Text(_) | RawValue::List(_)) => {
                     let parsed: Result<Vec<_>, _> =
-                        entries(&raw.value).iter().map(|text| parse(text)).collect();
+                        entries(&raw.value).iter().map(|text| parse(known, text)).collect();
                     Ok(Some((known, parsed?)))
                 }
                 // A table with nothing in it.

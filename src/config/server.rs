@@ -1,13 +1,14 @@
 //! The section `server`.
 
 use std::fmt;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 
 use ipnet::IpNet;
 use url::Url;
 
 use super::keycloak::parse_client_id;
 use super::reader::{Key, Reader, Reason};
+use crate::network::{self, NetworkError};
 
 /// Where Hallpass listens and how it is reached.
 #[derive(Clone, Debug)]
@@ -99,9 +100,10 @@ impl fmt::Display for PublicUrl {
     }
 }
 
+/// As those of tokens are read.
 pub(super) fn parse_network(text: &str) -> Result<IpNet, Reason> {
-    text.parse::<IpAddr>()
-        .map(IpNet::from)
-        .or_else(|_| text.parse())
-        .map_err(|_| "is no address or network")
+    network::parse_network(text).map_err(|error| match error {
+        NetworkError::Malformed => "is no address or network",
+        NetworkError::HostBits(_) => "has bits behind its prefix",
+    })
 }

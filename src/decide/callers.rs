@@ -4,8 +4,8 @@
 //!    account stands behind it, and what that account may do now.
 //! 2. What it said is remembered under a keyed hash: for a minute, or five seconds where it was no. Something happened to
 //!    the client in Keycloak: what is remembered of it is forgotten.
-//! 3. An access token of such an account is checked like any other, without Keycloak; that the account is a
-//!    service account is asked once.
+//! 3. An access token of such an account is checked like any other, without Keycloak. Where it does not say itself that it
+//!    is of a service account, that is asked once.
 //!
 //! Keycloak away: what is not remembered is not answered.
 
@@ -242,6 +242,9 @@ impl Callers {
             return Err(Refusal::Because(Reason::Audience).into());
         }
         token.principal().authorize(Action::IntrospectTokens)?;
+        if access_token.of_service_account {
+            return Ok(Caller { client_id: access_token.client_id.as_str().into() });
+        }
         let client_id = self.service_account(&token, &access_token.client_id).await?;
         Ok(Caller { client_id })
     }

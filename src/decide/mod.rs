@@ -11,12 +11,16 @@
 mod cache;
 mod callers;
 mod counts;
+mod found;
+mod identity;
+mod introspection;
 mod policy;
+mod presented;
 mod reason;
+mod rotated;
 mod token;
 mod uses;
 
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -25,22 +29,25 @@ use bytes::Bytes;
 pub use cache::Fill;
 pub use callers::{Caller, CallerCredential, Callers};
 pub use counts::Counts;
+pub use identity::Identity;
+pub use presented::{Accepts, Presented};
 pub use reason::{Reason, Refusal};
-pub use token::{AccessToken, Identity, Kind, Pat, Token};
+pub use token::{AccessToken, Kind, Pat, Token};
 pub use uses::Uses;
 
-use crate::audit::{self, Event, Teller};
+use crate::audit::Teller;
 use crate::clock::{Clock, Timestamp};
 use crate::error::{Code, Error};
 use crate::id::{PatId, UserId};
-use crate::keys::KeyRing;
-use crate::owner::AuthorityRule;
+use crate::keys::{KeyRing, Whose};
+use crate::owner::{AuthorityRule, Roles};
 use crate::principal::{Origin, Principal};
-use crate::store::{FamilyBurned, Standing, Store};
+use crate::store::{Standing, Store, TokenRecord};
 use crate::verify::{
     self, Algorithm, CheckError, Claims, DEFAULT_MAX_BYTES, JwksCache, Rules, UnverifiedToken,
 };
 use cache::{Hash, Now, Tokens};
+use presented::Sought;
 
 /// Finds out what a credential is. Clones share everything.
 #[derive(Clone)]
@@ -77,47 +84,6 @@ pub struct DeciderParts {
     pub teller: Teller,
     /// Counts the decisions.
     pub counts: Counts,
-}
-
-/// A token, and for what it is shown.
-#[derive(Clone, Copy)]
-pub struct Presented<'a> {
-    /// The token.
-    pub token: &'a str,
-    /// Which tokens are taken.
-    pub accepts: Accepts,
-    /// From where it is used; `None`: nobody said.
-    pub from: Option<IpAddr>,
-    /// The service that asks about it, where it is not Hallpass's own caller who uses it.
-    pub service: Option<&'a Caller>,
-    /// The request.
-    pub origin: &'a Origin,
-}
-
-impl<'a> Presented<'a> {
-    /// Either token, by whom it is of, to Hallpass itself.
-    const fn by_holder(token: &'a str, origin: &'a Origin) -> Self {
-        let from = Some(origin.address);
-        Self { token, accepts: Accepts::AccessTokens, from, service: None, origin }
-    }
-}
-
-/// Which tokens are taken.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Accepts {
-    /// Personal access tokens.
-    Pats,
-    /// Access tokens of the realm, too.
-    AccessTokens,
-}
-
-/// A text, and what is wanted of the token that it may be.
-#[derive(Clone, Copy)]
-struct Sought<'a> {
-    text: &'a str,
-    accepts: Accepts,
-    /// An answer of introspection is likely to be asked for.
-    introspects: bool,
 }
 
 impl Decider {
@@ -177,10 +143,18 @@ impl Decider {
         Ok(token.principal())
     }
 
-    /// The token, if its signature holds and its time is not over, whatever has become of it: for whoever ends it.
-    pub async fn find_to_end(&self, token: &str) -> Result<Arc<Token>, Refusal> {
-        let sought = Sought { text: token, accepts: Accepts::Pats, introspects: false };
-        let token = self.find(sought).await?;
+    /// The token in a text that somebody found, if its signature holds and its time is not over, whatever has become of it:
+    /// for whoever ends it.
+    pub async fn find_to_end(&self, text: &str) -> Result<Arc<Token>, Refusal> {
+        let mut found = Err(Reason::Malformed.into());
+        for text in found::tokens_in(text) {
+            let sought = Sought { text: &text, accepts: Accepts::Pats, introspects: false };
+            found = self.find(sought).await;
+            if !matches!(found, Err(Refusal::Because(_))) {
+                break;
+            }
+        }
+        let token = found?;
         match token.kind {
             Kind::Pat(_) if token.ends_at <= self.clock.now() => Err(Reason::Expired.into()),
             Kind::Pat(_) => Ok(token),
@@ -188,11 +162,23 @@ impl Decider {
         }
     }
 
+    /// The claims of the token in a text that somebody found; see [`Self::read`].
+    pub async fn read_found(&self, text: &str) -> Result<Claims, Refusal> {
+        let mut found = Err(Reason::Malformed.into());
+        for text in found::tokens_in(text) {
+            found = self.read(&text).await;
+            if !matches!(found, Err(Refusal::Because(_))) {
+                break;
+            }
+        }
+        found
+    }
+
     /// The claims of a token under a key of ours, whether or not its time is over: to say what it was.
-    pub async fn read(&self, token: &str) -> Result<Claims, Refusal> {
+    async fn read(&self, token: &str) -> Result<Claims, Refusal> {
         let rules = self.personal_access_token.clone().at_any_time();
         let token = UnverifiedToken::parse(token, rules.max_bytes).map_err(Reason::from)?;
-        if !self.keys.is_ours(&token.header().kid) {
+        if self.keys.whose(&token.header().kid) == Whose::Others {
             return Err(Reason::NotAPat.into());
         }
         self.verify(&token, &rules).await
@@ -267,15 +253,18 @@ impl Decider {
         let Sought { text, accepts, introspects } = sought;
         let unverified = UnverifiedToken::parse(text, DEFAULT_MAX_BYTES).map_err(Reason::from)?;
         let kid = &*unverified.header().kid;
-        let ours = self.keys.is_ours(kid);
-        if !ours && accepts == Accepts::Pats {
-            return Err(Reason::NotAPat.into());
+        let whose = self.keys.whose(kid);
+        match whose {
+            Whose::Others if accepts == Accepts::Pats => return Err(Reason::NotAPat.into()),
+            // Whatever the realm publishes.
+            Whose::Retired => return Err(Reason::UnknownKey.into()),
+            Whose::Ours | Whose::Others => {}
         }
         if let Some(reason) = self.tokens.find_refused(&hash, now) {
             return Err(reason.into());
         }
         let check = async {
-            let token = if ours {
+            let token = if whose == Whose::Ours {
                 self.new_pat(&unverified, introspects).await
             } else {
                 self.new_access_token(&unverified).await
@@ -292,21 +281,41 @@ impl Decider {
         token: &UnverifiedToken<'_>,
         introspects: bool,
     ) -> Result<Token, Refusal> {
-        let claims = self.verify(token, &self.personal_access_token).await?;
+        let claims = match self.verify(token, &self.personal_access_token).await {
+            Err(Refusal::Because(Reason::Type)) => {
+                Box::pin(self.note_misuse(token)).await;
+                return Err(Reason::Type.into());
+            }
+            verified => verified?,
+        };
         let id = PatId::parse(&claims.jti).ok_or(Reason::Unknown)?;
         let ends_at = Timestamp::from_seconds(claims.exp);
-        let is_plain = self.store.is_known_as_plain(&claims.sub, id, ends_at);
-        let token = if is_plain && token::says_username(&claims) {
-            Token::plain_pat(id, &claims)
-        } else {
-            let owner = UserId::new(&*claims.sub);
-            let record = Box::pin(self.store.find_token_to_remember(&owner, id)).await;
-            Token::pat(id, &claims, &record.map_err(Error::from)?.ok_or(Reason::Unknown)?)
+        let said = Roles::from_claims(&claims.rest).ok();
+        let is_plain = |said: &&Roles| {
+            let roles = said.to_json().unwrap_or_default();
+            self.store.is_known_as_plain((&claims.sub, &roles), id, ends_at)
+        };
+        let token = match said.as_ref().filter(is_plain) {
+            Some(said) if token::says_username(&claims) => Token::plain_pat(id, &claims, said),
+            _ => {
+                let owner = UserId::new(&*claims.sub);
+                let found = Box::pin(self.store.find_token_to_remember(&owner, id)).await;
+                let (record, at_issue) = found.map_err(Error::from)?.ok_or(Reason::Unknown)?;
+                let roles = recorded_roles(&record, &at_issue)?;
+                Token::pat(id, &claims, &record, roles, said.as_ref())
+            }
         };
         if introspects {
             token.prepare_introspection(&claims)?;
         }
         Ok(token)
+    }
+
+    /// Another token than ours under a key of ours: is it one of the realm's?
+    async fn note_misuse(&self, token: &UnverifiedToken<'_>) {
+        if let Ok(claims) = self.verify(token, &self.access_token).await {
+            self.keys.misuse().saw_token(Timestamp::from_seconds(claims.iat));
+        }
     }
 
     async fn new_access_token(&self, token: &UnverifiedToken<'_>) -> Result<Token, Refusal> {
@@ -342,7 +351,7 @@ impl Decider {
             Standing::OwnerDisabled => Some(Reason::OwnerDisabled),
             Standing::Suspended | Standing::SuspendedGrace(_) => Some(Reason::Suspended),
             Standing::Spent | Standing::Grace(_) => {
-                Box::pin(self.burn(token, pat.id, presented.origin)).await?;
+                Box::pin(self.late_use(token, pat.id, presented.origin)).await?;
                 Some(Reason::Rotated)
             }
         };
@@ -363,27 +372,21 @@ impl Decider {
         }
         Ok(())
     }
+}
 
-    /// A rotated token that is used after its grace is in two hands: what came from it is revoked, once.
-    async fn burn(&self, token: &Token, id: PatId, origin: &Origin) -> Result<(), Error> {
-        let Some(record) = self.store.find_token(&token.user_id, id).await? else { return Ok(()) };
-        let now = self.clock.now();
-        if !record.is_spent(now) {
-            return Ok(());
-        }
-        let subject = (id, record.name.as_str(), &record.user_id);
-        let (action, caller) = (audit::Action::FamilyBurned, token.principal());
-        let event =
-            Event::of_token(action, subject, (&caller, origin), now).because(audit::FAMILY_BURNED);
-        if let FamilyBurned::Burned(events) =
-            self.store.burn_family(record.chain.family_id, &event).await?
-        {
-            for event in &events {
-                self.teller.tell(event);
-            }
-        }
-        // Nothing of it comes alive again: who uses it once more costs no more than any revoked one.
-        self.store.note_ended_for_good(id);
-        Ok(())
+/// The roles that the record gives its token: all that the owner had at its issue, or those that it was narrowed to.
+fn recorded_roles(record: &TokenRecord, at_issue: &str) -> Result<Roles, Error> {
+    let had = Roles::from_json(at_issue).map_err(Error::internal)?;
+    if !record.is_narrowed() {
+        return Ok(had);
     }
+    let mut roles = Roles::default();
+    for name in record.roles.iter().flatten() {
+        // Whoever asked for it had exactly one role that it could mean.
+        let meant = had.named(name);
+        if meant.len() == 1 {
+            roles.extend(meant);
+        }
+    }
+    Ok(roles)
 }

@@ -45,6 +45,8 @@ reasons! {
     Audience = "audience";
     /// It is of a type that is not taken under its key.
     Type = "type";
+    /// It is bound to its sender (`cnf`), whose proof nobody here looks at: it is no bearer token.
+    SenderConstrained = "sender_constrained";
     /// It is no personal access token, and only those are taken.
     NotAPat = "not_a_pat";
     /// A claim is missing or malformed.
@@ -85,6 +87,7 @@ impl From<Rejection> for Reason {
             Rejection::Issuer => Self::Issuer,
             Rejection::Audience => Self::Audience,
             Rejection::Type => Self::Type,
+            Rejection::SenderConstrained => Self::SenderConstrained,
             Rejection::Expired => Self::Expired,
             Rejection::NotYetValid => Self::NotYetValid,
             Rejection::Claims => Self::Claims,
@@ -151,6 +154,7 @@ mod tests {
             Rejection::Issuer,
             Rejection::Audience,
             Rejection::Type,
+            Rejection::SenderConstrained,
             Rejection::Expired,
             Rejection::NotYetValid,
             Rejection::Claims,

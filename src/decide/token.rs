@@ -2,28 +2,24 @@
 
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::net::IpAddr;
-use std::ops::Range;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use axum::http::HeaderValue;
 use bytes::Bytes;
 use ipnet::IpNet;
-use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
-use serde::Serializer as _;
-use serde::ser::SerializeMap as _;
 use serde_json::{Map, Value};
 
+use super::identity::{Identity, Said};
+use super::introspection;
 use crate::clock::Timestamp;
 use crate::error::Error;
 use crate::id::{PatId, UserId};
-use crate::owner::Authority;
+use crate::owner::{Authority, Roles};
 use crate::principal::{Credential, Principal};
+use crate::role_name;
 use crate::store::TokenRecord;
 use crate::verify::Claims;
 
-/// Whatever is not visible ASCII, the comma that stands between roles, and the sign that this is written with.
-const IN_HEADER: &AsciiSet = &CONTROLS.add(b' ').add(b',').add(b'%');
 /// The claim of the name at login.
 const USERNAME: &str = "preferred_username";
 
@@ -35,7 +31,8 @@ pub struct Token {
     pub username: String,
     /// What it is.
     pub kind: Kind,
-    /// Its roles: `name`, or `client:name`.
+    /// Its roles, in the spelling of [`crate::role_name`]. Those of a personal access token are what its record says,
+    /// whatever claim the realm writes roles to.
     pub roles: Vec<String>,
     /// Its scopes.
     pub scopes: Vec<String>,
@@ -47,6 +44,8 @@ pub struct Token {
     pub(super) kid: Box<str>,
     /// How many bytes it takes, roughly.
     pub(super) weight: u64,
+    /// Its roles, where its claims do not say them as Keycloak's own mappers do.
+    unsaid_roles: Option<Box<Roles>>,
     /// The answer of introspection, once somebody asked for it.
     introspection: OnceLock<Bytes>,
     /// Second and address of the last use that was noted, as one number.
@@ -80,37 +79,8 @@ pub struct AccessToken {
     pub authority: Authority,
     /// An administrator of Keycloak acts in the user's name.
     pub impersonated: bool,
-}
-
-/// The values of the headers that say who calls, encoded as such. A clone shares them.
-pub struct Identity {
-    /// The user's id.
-    pub user_id: HeaderValue,
-    /// The name at login.
-    pub username: HeaderValue,
-    /// The email address.
-    pub email: HeaderValue,
-    /// The roles, with commas between.
-    pub roles: HeaderValue,
-    /// The scope.
-    pub scope: HeaderValue,
-    /// The token's id.
-    pub token_id: HeaderValue,
-}
-
-impl Identity {
-    fn new(claims: &Claims, username: &str, roles: &[String], scope: &str) -> Self {
-        let mut encoded = Encoded(String::with_capacity(TYPICAL_IDENTITY));
-        let email = claim(claims, "email").unwrap_or_default();
-        let [user_id, username, email] =
-            [&*claims.sub, username, email].map(|one| encoded.add([one]));
-        let roles = encoded.add(roles.iter().map(String::as_str));
-        let [scope, token_id] = [scope, &*claims.jti].map(|one| encoded.add([one]));
-        let all = encoded.finish();
-        let [user_id, username, email, roles, scope, token_id] =
-            [user_id, username, email, roles, scope, token_id].map(|range| value(&all, range));
-        Self { user_id, username, email, roles, scope, token_id }
-    }
+    /// It says itself that it is of that client's service account.
+    pub of_service_account: bool,
 }
 
 impl Pat {
@@ -124,8 +94,14 @@ impl Pat {
 }
 
 impl Token {
-    /// A personal access token with this record.
-    pub(super) fn pat(id: PatId, claims: &Claims, record: &TokenRecord) -> Self {
+    /// A personal access token with this record, which says its roles. `said` are those in its claims, if they can be read.
+    pub(super) fn pat(
+        id: PatId,
+        claims: &Claims,
+        record: &TokenRecord,
+        roles: Roles,
+        said: Option<&Roles>,
+    ) -> Self {
         let pat = Pat {
             id,
             narrowed: record.is_narrowed(),
@@ -138,34 +114,45 @@ impl Token {
         };
         let username = claim(claims, USERNAME).unwrap_or(&record.username).to_owned();
         let ends_at = Timestamp::from_seconds(claims.exp).min(record.expires_at);
-        Self { ends_at, ..Self::new(claims, username, Kind::Pat(pat)) }
+        let token = Self::new(claims, username, Kind::Pat(pat), roles.spelled(), ends_at);
+        Self { unsaid_roles: (said != Some(&roles)).then(|| Box::new(roles)), ..token }
     }
 
-    /// A personal access token whose record adds nothing to its claims, which say the username.
-    pub(super) fn plain_pat(id: PatId, claims: &Claims) -> Self {
+    /// A personal access token whose record adds nothing to its claims, which say the username and these roles.
+    pub(super) fn plain_pat(id: PatId, claims: &Claims, said: &Roles) -> Self {
         let pat = Pat { id, narrowed: false, narrowed_in_audience: false, networks: None };
         let username = claim(claims, USERNAME).unwrap_or_default().to_owned();
-        Self::new(claims, username, Kind::Pat(pat))
+        let ends_at = Timestamp::from_seconds(claims.exp);
+        Self::new(claims, username, Kind::Pat(pat), said.spelled(), ends_at)
     }
 
     /// An access token of the realm.
     pub(super) fn access_token(claims: &Claims, authority: Authority) -> Self {
         let username = claim(claims, USERNAME).unwrap_or_default().to_owned();
         let kind = Kind::AccessToken(AccessToken {
+            of_service_account: is_of_service_account(claims, &username),
             client_id: claims.azp.clone().unwrap_or_default(),
             authority,
             impersonated: claims.rest.contains_key("impersonator"),
         });
-        Self::new(claims, username, kind)
+        let ends_at = Timestamp::from_seconds(claims.exp);
+        Self::new(claims, username, kind, roles(&claims.rest), ends_at)
     }
 
-    fn new(claims: &Claims, username: String, kind: Kind) -> Self {
-        let roles = roles(&claims.rest);
+    fn new(
+        claims: &Claims,
+        username: String,
+        kind: Kind,
+        roles: Vec<String>,
+        ends_at: Timestamp,
+    ) -> Self {
         let scope = claim(claims, "scope").unwrap_or_default();
-        let identity = Identity::new(claims, &username, &roles, scope);
+        let email = claim(claims, "email").unwrap_or_default();
+        let said = Said { username: &username, email, roles: &roles, scope, ends_at };
+        let identity = Identity::new(claims, &said);
         Self {
             scopes: scope.split_ascii_whitespace().map(str::to_owned).collect(),
-            ends_at: Timestamp::from_seconds(claims.exp),
+            ends_at,
             user_id: UserId::new(&*claims.sub),
             username,
             kind,
@@ -174,6 +161,7 @@ impl Token {
             identity,
             kid: Box::default(),
             weight: 0,
+            unsaid_roles: None,
             introspection: OnceLock::new(),
             noted: AtomicU64::new(0),
         }
@@ -207,7 +195,8 @@ impl Token {
 
     /// Prepares the answer of introspection from the token's claims.
     pub(super) fn prepare_introspection(&self, claims: &Claims) -> Result<Bytes, Error> {
-        let answer = introspection(claims, &self.username)?;
+        let roles = self.unsaid_roles.as_ref().map(|roles| roles.to_claims());
+        let answer = introspection::answer(claims, &self.username, roles.as_ref())?;
         Ok(self.introspection.get_or_init(|| answer).clone())
     }
 
@@ -230,10 +219,11 @@ impl Token {
     fn weigh(&self) -> u64 {
         const ITSELF: usize = 1024;
         let texts = [&self.roles, &self.scopes, &self.audience].into_iter().flatten();
-        let Identity { user_id, username, email, roles, scope, token_id } = &self.identity;
-        let identity = [user_id, username, email, roles, scope, token_id].map(HeaderValue::len);
+        // Once more as they are, and in the answer of introspection.
+        let unsaid = self.unsaid_roles.as_ref().map_or(0, |_| 3 * self.identity.roles.len());
         let bytes = texts.map(|text| text.len() + size_of::<String>()).sum::<usize>()
-            + identity.iter().sum::<usize>()
+            + self.identity.len()
+            + unsaid
             + self.username.len()
             + self.user_id.as_str().len()
             + ITSELF;
@@ -250,35 +240,18 @@ fn claim<'a>(claims: &'a Claims, name: &str) -> Option<&'a str> {
     claims.rest.get(name).and_then(Value::as_str)
 }
 
-/// Values of headers, one after the other, encoded, and so visible ASCII. They share one piece of memory: each answer takes
-/// them all.
-#[derive(Default)]
-struct Encoded(String);
-
-impl Encoded {
-    /// Adds a value: these texts with commas between.
-    fn add<'a>(&mut self, texts: impl IntoIterator<Item = &'a str>) -> Range<usize> {
-        let begin = self.0.len();
-        for (number, text) in texts.into_iter().enumerate() {
-            if number > 0 {
-                self.0.push(',');
-            }
-            self.0.extend(utf8_percent_encode(text, IN_HEADER));
-        }
-        begin..self.0.len()
-    }
-
-    fn finish(mut self) -> Bytes {
-        self.0.shrink_to_fit();
-        self.0.into()
-    }
+/// Whether Keycloak says that the token comes from the client-credentials grant: by the name that it gives to the account, by
+/// the claim `client_id`, which is a note of that grant, and by no session. All three: a person can have such a name, a mapper
+/// can write such a claim for everybody, and other grants can do without a session.
+fn is_of_service_account(claims: &Claims, username: &str) -> bool {
+    let Some(client_id) = claims.azp.as_deref() else { return false };
+    claims.sid.is_none()
+        && !claims.rest.contains_key("session_state")
+        && claim(claims, "client_id") == Some(client_id)
+        && username.strip_prefix("service-account-") == Some(&*client_id.to_lowercase())
 }
 
-fn value(all: &Bytes, range: Range<usize>) -> HeaderValue {
-    HeaderValue::from_maybe_shared(all.slice(range)).unwrap_or(HeaderValue::from_static(""))
-}
-
-/// The roles as Keycloak's mappers write them. What is malformed gives none.
+/// The roles of an access token, as Keycloak's mappers write them. What is malformed gives none.
 fn roles(claims: &Map<String, Value>) -> Vec<String> {
     fn names(access: &Value) -> impl Iterator<Item = &str> {
         access
@@ -293,66 +266,9 @@ fn roles(claims: &Map<String, Value>) -> Vec<String> {
     let of_clients =
         || clients().flat_map(|(client, access)| names(access).map(move |role| (client, role)));
     let mut roles = Vec::with_capacity(of_realm().count() + of_clients().count());
-    roles.extend(of_realm().map(str::to_owned));
-    roles.extend(of_clients().map(|(client, role)| [client, ":", role].concat()));
+    roles.extend(of_realm().map(role_name::of_realm));
+    roles.extend(of_clients().map(|(client, role)| role_name::of_client(client, role)));
     roles
-}
-
-/// The members of an introspection (RFC 7662 §2.2), and those that Keycloak says beside.
-const OWN_MEMBERS: [&str; 13] = [
-    "active",
-    "scope",
-    "client_id",
-    "username",
-    "token_type",
-    "exp",
-    "iat",
-    "sub",
-    "aud",
-    "iss",
-    "jti",
-    "typ",
-    "azp",
-];
-
-/// These members, then the token's other claims: none of those takes the place of one of them.
-fn introspection(claims: &Claims, username: &str) -> Result<Bytes, Error> {
-    let mut text = Vec::with_capacity(TYPICAL_INTROSPECTION);
-    write_introspection(&mut text, claims, username).map_err(Error::internal)?;
-    text.shrink_to_fit();
-    Ok(text.into())
-}
-
-/// Room for most; what is over is given back.
-const TYPICAL_INTROSPECTION: usize = 2048;
-const TYPICAL_IDENTITY: usize = 512;
-
-fn write_introspection(
-    text: &mut Vec<u8>,
-    claims: &Claims,
-    username: &str,
-) -> Result<(), serde_json::Error> {
-    let mut serializer = serde_json::Serializer::new(text);
-    let mut answer = serializer.serialize_map(None)?;
-    answer.serialize_entry("active", &true)?;
-    answer.serialize_entry("scope", claim(claims, "scope").unwrap_or_default())?;
-    answer.serialize_entry("client_id", &claims.azp)?;
-    answer.serialize_entry("username", username)?;
-    answer.serialize_entry("token_type", "Bearer")?;
-    answer.serialize_entry("exp", &claims.exp)?;
-    answer.serialize_entry("iat", &claims.iat)?;
-    answer.serialize_entry("sub", &claims.sub)?;
-    answer.serialize_entry("aud", &claims.aud)?;
-    answer.serialize_entry("iss", &claims.iss)?;
-    answer.serialize_entry("jti", &claims.jti)?;
-    answer.serialize_entry("typ", &claims.typ)?;
-    answer.serialize_entry("azp", &claims.azp)?;
-    for (name, value) in &claims.rest {
-        if !OWN_MEMBERS.contains(&name.as_str()) {
-            answer.serialize_entry(name, value)?;
-        }
-    }
-    answer.end()
 }
 
 #[cfg(test)]
@@ -362,28 +278,52 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_not_visible_is_encoded_and_so_are_comma_and_percent() {
-        for (text, expected) in [
-            ("plain-._~!$&'()*+;=:@/?#[]\"<>\\^`{|}", "plain-._~!$&'()*+;=:@/?#[]\"<>\\^`{|}"),
-            ("a,b", "a%2Cb"),
-            ("100%", "100%25"),
-            ("a b\tc\r\nX-Auth-Roles: admin", "a%20b%09c%0D%0AX-Auth-Roles:%20admin"),
-            ("Zoë\u{7f}\0", "Zo%C3%AB%7F%00"),
-            ("", ""),
+    fn a_service_account_is_told_by_all_three_signs() {
+        let good = json!({"iss": "i", "sub": "s", "exp": 2, "iat": 1, "jti": "j", "typ": "Bearer", "azp": "Svc",
+            "client_id": "Svc", "preferred_username": "service-account-svc"});
+        let is = |changed: &str, value: Value| {
+            let mut json = good.clone();
+            json[changed] = value;
+            let Value::Object(mut rest) = json else { panic!() };
+            let mut take =
+                |name: &str| rest.remove(name).and_then(|it| it.as_str().map(str::to_owned));
+            let (azp, sid, username) = (take("azp"), take("sid"), take("preferred_username"));
+            let claims = Claims {
+                iss: String::new(),
+                sub: String::new(),
+                aud: Vec::new(),
+                exp: 2,
+                iat: 1,
+                nbf: None,
+                jti: String::new(),
+                typ: String::new(),
+                azp,
+                sid,
+                rest,
+            };
+            is_of_service_account(&claims, &username.unwrap_or_default())
+        };
+        assert!(is("x", json!(1)));
+        for (name, value) in [
+            ("azp", json!("other")),
+            ("azp", Value::Null),
+            ("client_id", json!("svc")),
+            ("client_id", Value::Null),
+            ("preferred_username", json!("svc")),
+            ("preferred_username", json!("service-account-svcx")),
+            ("preferred_username", json!("service-account-")),
+            ("sid", json!("a-session")),
+            ("session_state", json!("a-session")),
         ] {
-            let mut encoded = Encoded::default();
-            assert_eq!(encoded.add([text]), 0..expected.len());
-            assert_eq!(encoded.finish(), expected);
-            let decoded = percent_encoding::percent_decode_str(expected).decode_utf8().unwrap();
-            assert_eq!(decoded, text);
+            assert!(!is(name, value.clone()), "{name}: {value}");
         }
     }
 
     #[test]
     fn roles_are_read_as_mappers_write_them_and_nothing_else_is() {
         let claims = json!({"realm_access": {"roles": ["a", 7, "b"]}, "resource_access": {
-            "x": {"roles": ["c"]}, "y": {"roles": "d"}, "z": 1}, "roles": ["e"]});
-        assert_eq!(roles(claims.as_object().unwrap()), ["a", "b", "x:c"]);
+            "x:y": {"roles": ["c"]}, "y": {"roles": "d"}, "z": 1}, "roles": ["e"]});
+        assert_eq!(roles(claims.as_object().unwrap()), ["a", "b", "x%3Ay:c"]);
         let malformed = json!({"realm_access": [], "resource_access": ["x"]});
         assert!(roles(malformed.as_object().unwrap()).is_empty());
     }

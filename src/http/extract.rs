@@ -65,7 +65,7 @@ fn bearer_token(headers: &HeaderMap) -> Result<&str, Error> {
     };
     match Authorization::read(headers) {
         Ok(Authorization::Bearer(token)) => Ok(token),
-        Ok(Authorization::Basic { .. }) => Err(missing().because(Reason::NoCredential)),
+        Ok(Authorization::Basic(_)) => Err(missing().because(Reason::NoCredential)),
         Err(reason) => Err(missing().because(reason)),
     }
 }

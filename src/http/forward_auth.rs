@@ -14,7 +14,6 @@ use axum::http::header::{CACHE_CONTROL, HeaderName};
 use axum::http::{HeaderMap, HeaderValue, Uri};
 use axum::response::Response;
 use axum::routing::any;
-use secrecy::ExposeSecret as _;
 
 use super::authorization::Authorization;
 use super::openapi::{ApiErrors, TAG_VALIDATION};
@@ -22,8 +21,9 @@ use super::problem::Problem;
 use super::trace::RequestContext;
 use crate::app::App;
 use crate::config::Policy;
-use crate::decide::{Accepts, Identity, Presented, Refusal, Token};
+use crate::decide::{Accepts, Identity, Presented, Reason, Refusal, Token};
 use crate::error::{Error, FieldError};
+use crate::role_name;
 
 /// Where it is.
 pub(super) const PATH: &str = "/forward-auth";
@@ -39,25 +39,30 @@ const EMAIL: HeaderName = HeaderName::from_static("x-auth-email");
 const ROLES: HeaderName = HeaderName::from_static("x-auth-roles");
 const SCOPE: HeaderName = HeaderName::from_static("x-auth-scope");
 const TOKEN_ID: HeaderName = HeaderName::from_static("x-auth-token-id");
+const EXPIRES: HeaderName = HeaderName::from_static("x-auth-token-expires");
 
 /// The query, for the document.
 #[derive(utoipa::IntoParams)]
 #[into_params(parameter_in = Query)]
 #[expect(dead_code, reason = "only described")]
 pub(super) struct ForwardAuthQuery {
-    /// A role that the token must have, `name` or `client:name`; may be repeated: all of them.
+    /// A role that the token must have, `name` or `client:name`, a colon within a name as `%3A`; may be repeated: all of
+    /// them.
     role: Option<Vec<String>>,
     /// A scope that it must have; may be repeated: all of them.
     scope: Option<Vec<String>>,
     /// An audience that it must be for; may be repeated: all of them. With it access tokens of the realm are taken, too.
     aud: Option<Vec<String>>,
+    /// `basic`: a refusal asks for a name and a password, too, for tools that send them only when they are asked.
+    challenge: Option<String>,
 }
 
 /// Whether a request may pass
 ///
 /// For a proxy before the protected resource. Any method is good. The credential is in the one `Authorization` header:
-/// `Bearer`, or `Basic` with the token as the password. The answer says who calls in six headers, which are always
-/// there: `X-Auth-User-Id`, `X-Auth-Username`, `X-Auth-Email`, `X-Auth-Roles`, `X-Auth-Scope`, `X-Auth-Token-Id`.
+/// `Bearer`, or `Basic` with the token as the password, or as the name without a password. The answer says who calls in
+/// seven headers, which are always there: `X-Auth-User-Id`, `X-Auth-Username`, `X-Auth-Email`, `X-Auth-Roles`,
+/// `X-Auth-Scope`, `X-Auth-Token-Id`, `X-Auth-Token-Expires`.
 #[utoipa::path(get, path = PATH, tag = TAG_VALIDATION, operation_id = "forwardAuth",
     params(ForwardAuthQuery),
     responses((status = 200, description = "It may"), ApiErrors))]
@@ -73,8 +78,9 @@ pub(super) async fn answer(
     headers: &HeaderMap,
     uri: &Uri,
 ) -> Result<Response, Error> {
-    let policy = policy_of_query(uri)?;
-    let token = decide(app, context, headers, &policy).await?;
+    let Question { policy, basic } = Question::of_query(uri)?;
+    let decided = decide(app, context, headers, &policy).await;
+    let token = decided.map_err(|error| if basic { error.or_basic() } else { error })?;
     Ok(pass(&token))
 }
 
@@ -113,7 +119,7 @@ async fn decide(
     let authorization = Authorization::read(headers).map_err(Refusal::Because)?;
     let token = match &authorization {
         Authorization::Bearer(token) => token,
-        Authorization::Basic { password, .. } => password.expose_secret(),
+        Authorization::Basic(basic) => basic.token().ok_or(Refusal::Because(Reason::Malformed))?,
     };
     let accepts = if policy.audience.is_empty() { Accepts::Pats } else { Accepts::AccessTokens };
     let from = Some(context.origin.address);
@@ -124,28 +130,40 @@ async fn decide(
     Ok(token)
 }
 
-/// A parameter that is not known is refused: a misspelled `role` would let everybody in.
-fn policy_of_query(uri: &Uri) -> Result<Policy, Error> {
-    let mut policy = Policy::default();
-    let Some(query) = uri.query() else { return Ok(policy) };
-    let mut errors = Vec::new();
-    for (name, value) in url::form_urlencoded::parse(query.as_bytes()) {
-        let list = match &*name {
-            "role" => &mut policy.roles,
-            "scope" => &mut policy.scopes,
-            "aud" => &mut policy.audience,
-            _ => {
-                let message = "is not a parameter of this request".to_owned();
-                errors.push(FieldError { field: name.into_owned(), message });
-                continue;
+/// What a proxy asks in its query.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Question {
+    policy: Policy,
+    /// A refusal asks for a name and a password, too.
+    basic: bool,
+}
+
+impl Question {
+    /// A parameter that is not known is refused: a misspelled `role` would let everybody in.
+    fn of_query(uri: &Uri) -> Result<Self, Error> {
+        let mut question = Self::default();
+        let Some(query) = uri.query() else { return Ok(question) };
+        let mut errors = Vec::new();
+        for (name, value) in url::form_urlencoded::parse(query.as_bytes()) {
+            if let Err(message) = question.take(&name, &value) {
+                errors.push(FieldError { field: name.into_owned(), message: message.to_owned() });
             }
-        };
-        if value.is_empty() {
-            errors.push(FieldError { field: name.into_owned(), message: "is empty".to_owned() });
         }
-        list.push(value.into_owned());
+        if errors.is_empty() { Ok(question) } else { Err(Error::invalid(errors)) }
     }
-    if errors.is_empty() { Ok(policy) } else { Err(Error::invalid(errors)) }
+
+    fn take(&mut self, name: &str, value: &str) -> Result<(), &'static str> {
+        match (name, value) {
+            ("role" | "scope" | "aud", "") => return Err("is empty"),
+            ("role", role) => self.policy.roles.push(role_name::parse(role)?),
+            ("scope", scope) => self.policy.scopes.push(scope.to_owned()),
+            ("aud", audience) => self.policy.audience.push(audience.to_owned()),
+            ("challenge", "basic") => self.basic = true,
+            ("challenge", _) => return Err("must be `basic`"),
+            _ => return Err("is not a parameter of this request"),
+        }
+        Ok(())
+    }
 }
 
 /// By the text of the path: what is behind the name need not be well-formed.
@@ -156,10 +174,10 @@ fn find_policy<'a>(policies: &'a BTreeMap<String, Policy>, uri: &Uri) -> Result<
 }
 
 fn pass(token: &Token) -> Response {
-    let Identity { user_id, username, email, roles, scope, token_id } = &token.identity;
+    let Identity { user_id, username, email, roles, scope, token_id, expires } = &token.identity;
     let mut response = Response::new(Body::empty());
     let headers = response.headers_mut();
-    headers.reserve(8);
+    headers.reserve(9);
     for (name, value) in [
         (USER_ID, user_id),
         (USERNAME, username),
@@ -167,6 +185,7 @@ fn pass(token: &Token) -> Response {
         (ROLES, roles),
         (SCOPE, scope),
         (TOKEN_ID, token_id),
+        (EXPIRES, expires),
     ] {
         headers.insert(name, value.clone());
     }
@@ -180,14 +199,30 @@ mod tests {
 
     #[test]
     fn the_query_says_what_is_asked_for() {
-        let policy = |query: &str| policy_of_query(&query.parse().unwrap());
-        assert_eq!(policy("/forward-auth").unwrap(), Policy::default());
-        let found = policy("/forward-auth?role=a&aud=x&role=c%3Ad+e&scope=s&aud=y").unwrap();
+        let question = |query: &str| Question::of_query(&query.parse().unwrap());
+        assert_eq!(question("/forward-auth").unwrap(), Question::default());
+        let found = question("/forward-auth?role=a&aud=x&role=c%3Ad+e&scope=s&aud=y").unwrap();
         let list = |names: &[&str]| names.iter().map(|&name| name.to_owned()).collect::<Vec<_>>();
-        assert_eq!(found.roles, list(&["a", "c:d e"]));
-        assert_eq!((found.scopes, found.audience), (list(&["s"]), list(&["x", "y"])));
-        for bad in ["?roles=a", "?role=", "?=a", "?Role=a", "?role", "?role=a&x=y"] {
-            assert!(policy(&format!("/forward-auth{bad}")).is_err(), "{bad}");
+        assert!(!found.basic);
+        let Policy { roles, scopes, audience } = found.policy;
+        assert_eq!(roles, list(&["a", "c:d%20e"]));
+        assert_eq!((scopes, audience), (list(&["s"]), list(&["x", "y"])));
+        let found = question("/forward-auth?challenge=basic&role=svc%253Aeu:admin").unwrap();
+        assert_eq!((found.basic, found.policy.roles), (true, list(&["svc%3Aeu:admin"])));
+        for bad in [
+            "?roles=a",
+            "?role=",
+            "?=a",
+            "?Role=a",
+            "?role",
+            "?role=a&x=y",
+            "?role=svc:eu:admin",
+            "?role=svc%3Aeu%3Aadmin",
+            "?challenge",
+            "?challenge=Basic",
+            "?challenge=digest",
+        ] {
+            assert!(question(&format!("/forward-auth{bad}")).is_err(), "{bad}");
         }
     }
 

@@ -13,7 +13,9 @@ use axum::routing::get;
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use super::trace::reason_of;
 use crate::app::App;
+use crate::decide::Reason;
 use crate::error::{Code, Error, Kind};
 
 /// After how long a caller may try again when something is away.
@@ -85,7 +87,11 @@ pub(super) fn render(error: &Error, public_url: &str) -> Response {
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     match code.kind() {
         Kind::Unauthenticated => {
-            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+            headers.insert(header::WWW_AUTHENTICATE, challenge(error));
+            if error.takes_basic() {
+                // The last one: a proxy that passes one of several on passes this one.
+                headers.append(header::WWW_AUTHENTICATE, HeaderValue::from_static(BASIC));
+            }
         }
         Kind::TooManyRequests | Kind::Unavailable => {
             headers.insert(header::RETRY_AFTER, retry_after(error));
@@ -93,6 +99,17 @@ pub(super) fn render(error: &Error, public_url: &str) -> Response {
         _ => {}
     }
     response
+}
+
+/// RFC 7617 §2.
+pub(super) const BASIC: &str = "Basic realm=\"hallpass\", charset=\"UTF-8\"";
+
+/// RFC 6750 §3: with an error code where a credential was sent, and never with more than that.
+pub(super) fn challenge(error: &Error) -> HeaderValue {
+    HeaderValue::from_static(match reason_of(error) {
+        None | Some(Reason::NoCredential) => "Bearer realm=\"hallpass\"",
+        Some(_) => "Bearer realm=\"hallpass\", error=\"invalid_token\"",
+    })
 }
 
 /// Whole seconds (RFC 9110 §10.2.3), and not too early.

@@ -24,6 +24,7 @@ use crate::app::App;
 use crate::decide::Reason;
 use crate::error::Error;
 use crate::id::{RequestId, UserId};
+use crate::network::parse_address;
 use crate::principal::Origin;
 
 /// The target of the lines of requests.
@@ -232,7 +233,7 @@ fn log(
 }
 
 /// Why a credential was refused, where that is the error's cause.
-fn reason_of(error: &Error) -> Option<Reason> {
+pub(super) fn reason_of(error: &Error) -> Option<Reason> {
     StdError::source(error)?.downcast_ref().copied()
 }
 
@@ -250,20 +251,14 @@ fn forwarded_for(headers: &HeaderMap, is_trusted: impl Fn(IpAddr) -> bool) -> Op
     for entry in values.iter().rev().flat_map(|value| value.as_bytes().rsplit(|byte| *byte == b','))
     {
         // Unreadable: nobody's address. It must not pass for the proxy's own.
-        let address = address(entry).unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
+        let address = std::str::from_utf8(entry).ok().and_then(parse_address);
+        let address = address.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
         nearest = Some(address);
         if !is_trusted(address) {
             break;
         }
     }
     nearest
-}
-
-/// An address; some proxies write a port behind it.
-fn address(entry: &[u8]) -> Option<IpAddr> {
-    let text = std::str::from_utf8(entry).ok()?.trim();
-    let address = text.parse().or_else(|_| text.parse().map(|socket: SocketAddr| socket.ip()));
-    Some(address.ok()?.to_canonical())
 }
 
 #[cfg(test)]
@@ -283,7 +278,7 @@ mod tests {
 
     #[test]
     fn only_trusted_proxies_are_believed() {
-        let table: [(&str, &[&str], &str); 11] = [
+        let table: [(&str, &[&str], &str); 14] = [
             ("192.0.2.1", &["198.51.100.1"], "192.0.2.1"),
             ("10.0.0.1", &["198.51.100.1"], "198.51.100.1"),
             ("10.0.0.1", &["203.0.113.9, 198.51.100.1, 10.0.0.2"], "198.51.100.1"),
@@ -294,6 +289,9 @@ mod tests {
             ("10.0.0.1", &["198.51.100.1, é"], "0.0.0.0"),
             ("10.0.0.1", &["198.51.100.1:4711"], "198.51.100.1"),
             ("10.0.0.1", &["[2001:db8::1]:4711"], "2001:db8::1"),
+            ("10.0.0.1", &["[2001:db8::1]"], "2001:db8::1"),
+            ("10.0.0.1", &["fe80::1%eth0"], "fe80::1"),
+            ("10.0.0.1", &["198.51.100.1, [::ffff:10.0.0.2]:80"], "198.51.100.1"),
             ("::ffff:10.0.0.1", &["198.51.100.1"], "198.51.100.1"),
         ];
         for (peer, forwarded, expected) in table {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use reqwest::StatusCode;
-use secrecy::ExposeSecret as _;
+use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserialize;
 use serde::de::{DeserializeOwned, IgnoredAny};
 use serde_json::Value;
@@ -38,6 +38,19 @@ pub struct Login {
     pub subject: UserId,
     /// The realm's time, in whole seconds.
     pub issued_at: Timestamp,
+}
+
+impl Login {
+    pub(super) fn read(token: &SecretString) -> Result<Self, KeycloakError> {
+        let mut parts = token.expose_secret().split('.');
+        let header: Header = token_part(parts.next())?;
+        let claims: Claims = token_part(parts.next())?;
+        Ok(Self {
+            key_id: header.kid,
+            subject: UserId::new(claims.sub),
+            issued_at: Timestamp::from_seconds(claims.iat),
+        })
+    }
 }
 
 #[derive(Deserialize)]
@@ -127,15 +140,7 @@ impl Keycloak {
 
     /// Logs in anew and reads what the token says, unchecked: it comes from the realm itself.
     pub async fn inspect_login(&self) -> Result<Login, KeycloakError> {
-        let token = self.log_in().await?;
-        let mut parts = token.value.expose_secret().split('.');
-        let header: Header = token_part(parts.next())?;
-        let claims: Claims = token_part(parts.next())?;
-        Ok(Login {
-            key_id: header.kid,
-            subject: UserId::new(claims.sub),
-            issued_at: Timestamp::from_seconds(claims.iat),
-        })
+        Login::read(&self.log_in().await?.value)
     }
 
     /// Reads one event of each kind, if there is one: whether that is allowed.

@@ -1,6 +1,6 @@
 //! The connection: credentials, service token, time bounds, one retry for reads.
 
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use reqwest::header::LOCATION;
@@ -14,6 +14,7 @@ use tokio::time::{Instant, timeout};
 
 use super::KeycloakError;
 use super::calls::Calls;
+use super::inspect::Login;
 use crate::config::Realm;
 
 /// The login, among the calls.
@@ -57,6 +58,8 @@ pub struct Keycloak {
     credentials: Arc<Credentials>,
     /// One fetch at a time: a burst of calls after the token's end costs one.
     token: Arc<Mutex<Option<ServiceToken>>>,
+    /// What the newest token says.
+    login: Arc<RwLock<Option<Login>>>,
     calls: Calls,
 }
 
@@ -87,8 +90,8 @@ impl Keycloak {
     /// A client for `realm`; it logs in at the first call.
     #[must_use]
     pub fn new(http: reqwest::Client, realm: Realm, credentials: Credentials) -> Self {
-        let (token, calls) = (Arc::default(), Calls::default());
-        Self { http, realm, credentials: Arc::new(credentials), token, calls }
+        let (token, login, calls) = (Arc::default(), Arc::default(), Calls::default());
+        Self { http, realm, credentials: Arc::new(credentials), token, login, calls }
     }
 
     /// The same, its calls counted from now on.
@@ -252,7 +255,17 @@ impl Keycloak {
         let begun = Instant::now();
         let outcome = self.ask_for_token().await;
         self.calls.count(LOGIN, outcome.as_ref().err(), begun.elapsed());
+        if let Some(login) = outcome.as_ref().ok().and_then(|token| Login::read(&token.value).ok())
+        {
+            *self.login.write().unwrap_or_else(PoisonError::into_inner) = Some(login);
+        }
         outcome
+    }
+
+    /// What the newest token for our own account says, unchecked: it comes from the realm itself.
+    #[must_use]
+    pub fn last_login(&self) -> Option<Login> {
+        self.login.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     async fn ask_for_token(&self) -> Result<ServiceToken, KeycloakError> {

@@ -2,22 +2,27 @@
 //!
 //! The private part leaves the process only once, to Keycloak when bootstrap publishes the key.
 
+mod last_seen;
 mod make;
+mod misuse;
 mod pem;
 mod published;
 mod sign;
 
 use std::sync::{Arc, PoisonError, RwLock};
 
+pub use last_seen::LastSeenKeys;
 pub use make::{PROVIDER_PREFIX, SigningKey, provider_name};
+pub use misuse::Misuse;
 pub use pem::pem_of_jwk;
 pub use published::{Publication, PublishedKeys};
 pub use sign::Signer;
 pub(crate) use sign::kid_of;
 
+use crate::clock::Clock;
 use crate::error::{Code, Error};
 use crate::seal::{SealError, Sealer};
-use crate::store::{Store, StoreError};
+use crate::store::{KnownKey, Store, StoreError};
 
 /// The keys in use, as the store last said. Clones share them.
 #[derive(Clone)]
@@ -26,13 +31,25 @@ pub struct KeyRing {
     sealer: Arc<Sealer>,
     issuer: Arc<str>,
     held: Arc<RwLock<Held>>,
+    misuse: Misuse,
 }
 
 #[derive(Default)]
 struct Held {
     active: Option<Arc<Signer>>,
-    /// All kids that a key of ours ever had: even a retired one must never pass for the realm's own.
-    kids: Vec<String>,
+    /// All keys that were ever ours: even a retired one must never pass for the realm's own.
+    known: Vec<KnownKey>,
+}
+
+/// Whose a key is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Whose {
+    /// One of ours that is in use, or will be.
+    Ours,
+    /// Once ours, and taken out of use: what it signed is refused, whoever publishes it again.
+    Retired,
+    /// The realm's own, or nobody's.
+    Others,
 }
 
 /// Why the keys could not be read.
@@ -57,20 +74,33 @@ pub enum KeyError {
 impl KeyRing {
     /// A ring without keys; [`KeyRing::reload`] fills it.
     #[must_use]
-    pub fn new(store: Store, sealer: Sealer, issuer: &str) -> Self {
-        Self { store, sealer: Arc::new(sealer), issuer: issuer.into(), held: Arc::default() }
+    pub fn new(store: Store, sealer: Sealer, issuer: &str, misuse: Misuse) -> Self {
+        let (sealer, held) = (Arc::new(sealer), Arc::default());
+        Self { store, sealer, issuer: issuer.into(), held, misuse }
+    }
+
+    /// Whether the realm itself signs with one of them.
+    #[must_use]
+    pub const fn misuse(&self) -> &Misuse {
+        &self.misuse
+    }
+
+    /// The realm's own keys, kept by the same store and sealed in the same way.
+    #[must_use]
+    pub fn last_seen(&self, clock: Clock) -> LastSeenKeys {
+        LastSeenKeys::new(self.store.clone(), self.sealer.clone(), &self.issuer, clock)
     }
 
     /// Reads the keys again: at start, and when the store says that they were switched. When the active
     /// key does not open, none is held: what cannot be read must not go on signing.
     pub async fn reload(&self) -> Result<(), KeyError> {
-        let kids = self.store.list_kids().await?;
+        let known = self.store.list_kids().await?;
         let active = self.store.find_active_key().await?;
         let opened = active
             .map(|key| SigningKey::from_sealed(&self.sealer, &self.issuer, &key)?.into_signer())
             .transpose();
         let mut held = self.held.write().unwrap_or_else(PoisonError::into_inner);
-        held.kids = kids;
+        held.known = known;
         held.active = None;
         held.active = opened?.map(Arc::new);
         Ok(())
@@ -82,19 +112,24 @@ impl KeyRing {
         self.held.read().unwrap_or_else(PoisonError::into_inner).active.clone()
     }
 
-    /// Whether the key of this `kid` is one of ours.
+    /// Whose the key of this `kid` is.
     #[must_use]
-    pub fn is_ours(&self, kid: &str) -> bool {
+    pub fn whose(&self, kid: &str) -> Whose {
         let held = self.held.read().unwrap_or_else(PoisonError::into_inner);
-        held.kids.iter().any(|own| own == kid)
+        match held.known.iter().find(|known| known.kid == kid) {
+            Some(known) if known.retired => Whose::Retired,
+            Some(_) => Whose::Ours,
+            None => Whose::Others,
+        }
     }
 
     /// The key to sign with, which the realm publishes now: else what it signs would be refused
-    /// everywhere, and nothing is minted. (A `kid` is a digest of its key: the same `kid`, the same key.)
+    /// everywhere, and nothing is minted. Nor is it while the realm itself signs with it. (A `kid` is a digest of its key: the same `kid`, the same key.)
     pub async fn get_published(&self, published: &PublishedKeys) -> Result<Arc<Signer>, Error> {
         let signer =
             self.active().ok_or_else(|| not_published("there is no active signing key"))?;
         match published.look_for(signer.kid()).await {
+            Publication::Shown if self.misuse.is_seen() => Err(misused()),
             Publication::Shown => Ok(signer),
             Publication::Missing => Err(not_published("the realm's JWKS lacks it")),
             Publication::Away { .. } => Err(Error::new(
@@ -103,6 +138,12 @@ impl KeyRing {
             )),
         }
     }
+}
+
+fn misused() -> Error {
+    let detail =
+        "The realm signs its own tokens with Hallpass's signing key, so no token is issued.";
+    Error::new(Code::KeyMisused, detail)
 }
 
 fn not_published(reason: &'static str) -> Error {

@@ -5,6 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
+use crate::role_name;
+
 /// Clients that every realm has from the start: their roles concern Keycloak, not those who accept tokens.
 const KEYCLOAKS_OWN: [&str; 6] = [
     "account",
@@ -69,6 +71,17 @@ impl Roles {
             .iter()
             .flat_map(|(client, roles)| roles.iter().map(move |role| format!("{client}:{role}")));
         self.realm.iter().cloned().chain(of_clients)
+    }
+
+    /// Their spelling outside, which no two of them share.
+    #[must_use]
+    pub fn spelled(&self) -> Vec<String> {
+        let mut spelled = Vec::with_capacity(self.len());
+        spelled.extend(self.realm.iter().map(|name| role_name::of_realm(name)));
+        for (client, roles) in &self.clients {
+            spelled.extend(roles.iter().map(|name| role_name::of_client(client, name)));
+        }
+        spelled
     }
 
     /// How many there are.

@@ -134,17 +134,18 @@ impl Store {
         Ok(status.standing())
     }
 
-    /// The owner's token of this id, whose standing is remembered.
+    /// The owner's token of this id, whose standing is remembered, and the roles that the owner had at its issue, as
+    /// canonical JSON.
     pub async fn find_token_to_remember(
         &self,
         owner: &UserId,
         id: PatId,
-    ) -> Result<Option<TokenRecord>, StoreError> {
+    ) -> Result<Option<(TokenRecord, String)>, StoreError> {
         let statuses = &self.hearing.statuses;
         let ticket = statuses.ticket(id);
-        let found = self.find_token(owner, id).await?;
-        if let Some(record) = &found {
-            statuses.keep(id, record.to_remember(), ticket);
+        let found = self.find_token_with_roles(owner, id).await?;
+        if let Some((record, roles)) = &found {
+            statuses.keep(id, record.to_remember(roles), ticket);
         }
         Ok(found)
     }
@@ -155,12 +156,17 @@ impl Store {
         statuses.keep(id, Status::Other(Standing::Revoked), statuses.ticket(id));
     }
 
-    /// Whether this token of the owner's, which says that it ends then, has a record that narrows nothing. `false` where
-    /// that is not remembered.
+    /// Whether this token of the owner's, which says these roles and that it ends then, has a record that says the same
+    /// roles and narrows nothing. `false` where that is not remembered.
     #[must_use]
-    pub fn is_known_as_plain(&self, owner: &str, id: PatId, ends_at: Timestamp) -> bool {
+    pub fn is_known_as_plain(
+        &self,
+        owner_and_roles: (&str, &str),
+        id: PatId,
+        ends_at: Timestamp,
+    ) -> bool {
         let Some(Status::Plain(known)) = self.hearing.statuses.find(id) else { return false };
-        Some(known) == Plain::new(owner, ends_at)
+        Some(known) == Plain::new(owner_and_roles, ends_at)
     }
 
     /// Remembers the tokens that are live, so that their first use after a start costs no look into the database. Takes at

@@ -40,7 +40,7 @@ pub use copy::{CopiedTable, CopyError};
 pub use files::ServeLock;
 pub use follower::{Follower, Progress};
 pub use inspect::Migrations;
-pub use signing_keys::SealedKey;
+pub use signing_keys::{KnownKey, SealedKey};
 pub use tokens::{
     Accepted, Chain, EventOf, FamilyBurned, HeldOwner, NewToken, OwnedToken, OwnerNote,
     Restrictions, Rotation, Standing, Suspension, TokenCreated, TokenDeleted, TokenFilter,

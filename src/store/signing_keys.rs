@@ -16,6 +16,15 @@ pub struct SealedKey {
     pub sealed_private_key: String,
 }
 
+/// A signing key by its name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KnownKey {
+    /// Its id in the realm's JWKS.
+    pub kid: String,
+    /// It was taken out of use for good.
+    pub retired: bool,
+}
+
 impl Store {
     /// The key that signs now.
     pub async fn find_active_key(&self) -> Result<Option<SealedKey>, StoreError> {
@@ -40,12 +49,55 @@ impl Store {
         .await
     }
 
-    /// The ids of all keys that there ever were.
-    pub async fn list_kids(&self) -> Result<Vec<String>, StoreError> {
+    /// All keys that there ever were.
+    pub async fn list_kids(&self) -> Result<Vec<KnownKey>, StoreError> {
         within(async {
-            Ok(sqlx::query_scalar("SELECT kid FROM signing_keys ORDER BY kid")
+            let rows = sqlx::query("SELECT kid, state FROM signing_keys ORDER BY kid")
                 .fetch_all(&self.pool)
+                .await?;
+            let known = |row: &AnyRow| {
+                let retired = row.try_get::<&str, _>("state")? == "retired";
+                Ok(KnownKey { kid: row.try_get("kid")?, retired })
+            };
+            rows.iter().map(known).collect()
+        })
+        .await
+    }
+
+    /// The keys that are not retired, the one that signs first.
+    pub async fn list_kids_in_use(&self) -> Result<Vec<String>, StoreError> {
+        within(async {
+            Ok(sqlx::query_scalar(
+                "SELECT kid FROM signing_keys WHERE state <> 'retired' \
+                 ORDER BY CASE state WHEN 'active' THEN 0 ELSE 1 END, kid",
+            )
+            .fetch_all(&self.pool)
+            .await?)
+        })
+        .await
+    }
+
+    /// The realm's own keys as a process last saw them, sealed.
+    pub async fn find_realm_keys(&self) -> Result<Option<String>, StoreError> {
+        within(async {
+            Ok(sqlx::query_scalar("SELECT value FROM facts WHERE name = 'realm_keys'")
+                .fetch_optional(&self.pool)
                 .await?)
+        })
+        .await
+    }
+
+    /// Keeps them for a start while Keycloak is away.
+    pub async fn put_realm_keys(&self, sealed: &str) -> Result<(), StoreError> {
+        within(async {
+            sqlx::query(
+                "INSERT INTO facts (name, value) VALUES ('realm_keys', $1) \
+                 ON CONFLICT (name) DO UPDATE SET value = excluded.value",
+            )
+            .bind(sealed)
+            .execute(&self.pool)
+            .await?;
+            Ok(())
         })
         .await
     }

@@ -52,7 +52,7 @@ impl Status {
 }
 
 /// A token that is not narrowed: beside its standing its record says nothing that the token does not say itself, if they
-/// agree in this.
+/// agree in this: the owner with the roles that they had at its issue, and the end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(Rust, packed)]
 pub(super) struct Plain {
@@ -62,9 +62,9 @@ pub(super) struct Plain {
 
 impl Plain {
     /// `None` beyond the year 2106.
-    pub(super) fn new(owner: &str, expires_at: Timestamp) -> Option<Self> {
+    pub(super) fn new((owner, roles): (&str, &str), expires_at: Timestamp) -> Option<Self> {
         let mut hasher = DefaultHasher::new();
-        owner.hash(&mut hasher);
+        (owner, roles).hash(&mut hasher);
         let [.., a, b, c, d] = hasher.finish().to_be_bytes();
         let expires_at = u32::try_from(expires_at.seconds()).ok()?;
         Some(Self { owner: u32::from_be_bytes([a, b, c, d]), expires_at })
@@ -234,12 +234,20 @@ mod tests {
 
     #[test]
     fn a_plain_token_agrees_in_owner_and_end() {
-        let plain = |owner, seconds| Plain::new(owner, Timestamp::from_seconds(seconds));
-        assert_eq!(plain("a", 7), Plain::new("a", Timestamp::from_millis(7_999)));
-        for other in [plain("b", 7), plain("a", 8), plain("", 7)] {
-            assert_ne!(plain("a", 7), other);
+        let plain =
+            |owner, roles, seconds| Plain::new((owner, roles), Timestamp::from_seconds(seconds));
+        assert_eq!(plain("a", "r", 7), Plain::new(("a", "r"), Timestamp::from_millis(7_999)));
+        for other in [
+            plain("b", "r", 7),
+            plain("a", "r", 8),
+            plain("", "r", 7),
+            plain("a", "s", 7),
+            plain("a", "", 7),
+            plain("ar", "", 7),
+        ] {
+            assert_ne!(plain("a", "r", 7), other);
         }
-        assert_eq!(plain("a", i64::from(u32::MAX) + 1), None);
+        assert_eq!(plain("a", "r", i64::from(u32::MAX) + 1), None);
     }
 
     #[test]

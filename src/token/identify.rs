@@ -45,7 +45,7 @@ impl Tokens {
     }
 
     async fn read(&self, token: &str) -> Result<Claims, Error> {
-        self.decider.read(token).await.map_err(|refusal| match refusal {
+        self.decider.read_found(token).await.map_err(|refusal| match refusal {
             Refusal::Because(reason) => unknown(match reason {
                 Reason::Malformed | Reason::TooLarge => "it has not the form of a token",
                 Reason::NotAPat => "it is not signed by Hallpass",

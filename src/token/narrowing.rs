@@ -2,12 +2,11 @@
 //!
 //! Whether the owner has what is asked for is not known here: see [`super::grant`].
 
-use std::net::IpAddr;
-
-use ipnet::{IpNet, Ipv4Net};
+use ipnet::IpNet;
 use serde_json::Value;
 
 use crate::error::{Error, FieldError};
+use crate::network::parse_network;
 use crate::store::Restrictions;
 
 const MAX_NAMES: usize = 100;
@@ -99,26 +98,8 @@ struct Network(IpNet);
 
 impl Network {
     fn parse(text: &str) -> Result<Self, String> {
-        let network = match text.parse::<IpAddr>() {
-            Ok(address) => IpNet::from(address.to_canonical()),
-            Err(_) => canonical(text.parse().map_err(|_| "is no address and no network")?),
-        };
-        if network.trunc() != network {
-            return Err(format!(
-                "has bits behind its prefix; `{}` is the network",
-                network.trunc()
-            ));
-        }
-        Ok(Self(network))
+        parse_network(text).map(Self).map_err(|error| error.to_string())
     }
-}
-
-/// Callers' addresses are canonical, so that `::ffff:10.0.0.0/104` would hold nobody.
-fn canonical(network: IpNet) -> IpNet {
-    let IpNet::V6(v6) = network else { return network };
-    let mapped = v6.addr().to_ipv4_mapped().zip(v6.prefix_len().checked_sub(96));
-    let v4 = mapped.and_then(|(address, prefix)| Ipv4Net::new(address, prefix).ok());
-    v4.map_or(network, IpNet::V4)
 }
 
 #[derive(Default)]

@@ -2,8 +2,8 @@
 //!
 //! 1. Which token? One that was rotated already is replaced no more. But where no successor was ever used, the answer
 //!    with it may have been lost: then the newest is replaced; by the token itself only if it rotated itself, since what a
-//!    person made of it is not its to take. A rotated token whose grace is over, and whose successor is in use, is in two
-//!    hands: all that came from it is revoked.
+//!    person made of it is not its to take. A token that rotated itself, whose grace is over and whose successor is in use,
+//!    is in two hands: all that came from it is revoked.
 //! 2. For how long? A token that rotates itself gets at most its own lifetime, and its chain ends `max_lifetime` after a
 //!    person last made or rotated one of it.
 //! 3. The rest is an issue: prepared, recorded, the owner compared, signed. What is not issued after all is taken back,
@@ -118,7 +118,7 @@ impl Tokens {
         {
             return Ok(Replaced { asked, lost: Some(lost) });
         }
-        if asked.is_spent(now) {
+        if asked.is_spent(now) && !asked.rotated_by_person {
             return Err(self.burn(&asked, caller, origin).await?);
         }
         Err(already_rotated(&asked))
@@ -161,7 +161,7 @@ impl Tokens {
                 for event in &events {
                     self.teller.tell(event);
                 }
-                let detail = "The token was rotated before, its grace is over and its successor is in use: whoever \
+                let detail = "The token rotated itself before, its grace is over and its successor is in use: whoever \
                      has it should not. All that came from it is revoked; create a new one.";
                 Error::new(Code::FamilyBurned, detail)
             }

@@ -7,7 +7,7 @@ use reqwest::header::AUTHORIZATION;
 use serde_json::{Value, json};
 
 use crate::support::{
-    Admin, Answer, Api, Database, LOGIN_CLIENT, TestRealm, TestServer, claims_of,
+    Admin, Answer, Api, CHALLENGES, Database, LOGIN_CLIENT, TestRealm, TestServer, claims_of,
 };
 
 const TOKENS: &str = "/api/pat/v1/tokens";
@@ -15,7 +15,7 @@ const SELF: &str = "/api/pat/v1/tokens/self";
 
 /// 401, and the same words whatever was wrong: no oracle for who tries tokens.
 fn refused(answer: Answer) {
-    assert_eq!(answer.headers["www-authenticate"], "Bearer", "no reason");
+    assert_eq!(answer.headers["www-authenticate"], CHALLENGES[1], "no reason");
     assert_eq!(answer.headers["cache-control"], "no-store");
     let problem = answer.expect_problem(401, "unauthenticated");
     insta::assert_json_snapshot!("unauthenticated", problem);
@@ -206,7 +206,7 @@ async fn odd_authorization_headers_are_refused_alike() {
         send(&[format!("{scheme} {token}")]).await.expect(200);
     }
     let twice = send(&[good.clone(), good.clone()]).await;
-    assert_eq!(twice.headers["www-authenticate"], "Bearer");
+    assert_eq!(twice.headers["www-authenticate"], CHALLENGES[1]);
     twice.expect_problem(401, "unauthenticated");
     for value in [
         String::new(),
@@ -226,9 +226,12 @@ async fn odd_authorization_headers_are_refused_alike() {
         format!("Bearer {}", "A".repeat(20_000)),
     ] {
         let answer = send(std::slice::from_ref(&value)).await;
-        assert_eq!(answer.headers["www-authenticate"], "Bearer");
+        let challenge = answer.headers["www-authenticate"].to_str().unwrap();
+        assert!(CHALLENGES.contains(&challenge), "{challenge}");
         answer.expect_problem(401, "unauthenticated");
     }
+    let nothing = anonymous.get(TOKENS).await;
+    assert_eq!(nothing.headers["www-authenticate"], CHALLENGES[0]);
     // A header and a query, a form or a cookie: only the header counts (RFC 6750 §2.2, §2.3).
     let query = anonymous.get(&format!("{TOKENS}?access_token={token}")).await;
     query.expect_problem(401, "unauthenticated");

@@ -28,7 +28,7 @@ const FLOORS: [&[&str]; 26] = [
     &["audit"],
     &["principal"],
     &["config"],
-    &["page"],
+    &["page", "role_name", "network"],
     &["seal"],
     &["error"],
     &["id"],

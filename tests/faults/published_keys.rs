@@ -8,7 +8,7 @@ use serde_json::json;
 use tokio::task::JoinSet;
 
 use super::server_behind;
-use crate::support::{Admin, Fault, FaultProxy, TestRealm, TestServer};
+use crate::support::{Admin, Api, Fault, FaultProxy, TestRealm, TestServer};
 
 const KEYS: &str = "GET */certs";
 
@@ -116,6 +116,89 @@ async fn a_realm_that_loses_the_key_stops_minting_within_two_seconds() {
     }
     pat.get("/api/pat/v1/tokens/self").await.expect(200);
     server.anonymous().get("/readyz").await.expect(200);
+    server.stop().await;
+}
+
+/// Has the realm sign with the key, or publish it only.
+async fn set_active(admin: &Admin, realm: &TestRealm, active: bool) {
+    let name = realm.signing_key().provider().name;
+    let found = admin.get(&format!("/{}/components?name={name}", realm.name)).await;
+    let mut component = found[0].clone();
+    component["config"]["active"] = json!([active.to_string()]);
+    component["config"]["priority"] = json!([if active { "1000" } else { "0" }]);
+    let path = format!("/{}/components/{}", realm.name, component["id"].as_str().unwrap());
+    admin.put(&path, &component).await;
+}
+
+fn kid_of(token: &str) -> serde_json::Value {
+    crate::support::decode_part(token.split('.').next().unwrap())["kid"].clone()
+}
+
+async fn mints(user: &Api, status: u16) {
+    let begun = Instant::now();
+    for n in 0.. {
+        let name = crate::support::unique(&format!("minted-{n}"));
+        let answer = user.post("/api/pat/v1/tokens", &json!({"name": name})).await;
+        if answer.status == status {
+            if status != 201 {
+                answer.expect_problem(status, "key-misused");
+            }
+            return;
+        }
+        assert!(begun.elapsed() < Duration::from_secs(20), "{answer:?}");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+}
+
+async fn misused(server: &TestServer) -> bool {
+    let text = server.anonymous().get("/metrics").await.text;
+    let line = text.lines().find(|line| line.starts_with("hallpass_signing_key_misused "));
+    line.unwrap_or_else(|| panic!("{text}")).ends_with(" 1")
+}
+
+#[tokio::test]
+async fn while_the_realm_signs_with_the_key_nothing_is_minted() {
+    let realm = TestRealm::own().await;
+    let server = TestServer::in_realm(realm.clone()).await;
+    let (person, admin) = (realm.person().await, Admin::log_in().await);
+    let user = server.user(&person).await;
+    let minted = user.mint("before").await;
+    let pat = server.with_token(minted["token"].as_str().unwrap());
+    assert!(!misused(&server).await);
+
+    set_active(&admin, &realm, true).await;
+    // Somebody comes with a token from then. One of the second of the last good login would say nothing new.
+    let token = loop {
+        let token = realm.access_token(&person).await;
+        assert_eq!(kid_of(&token), realm.signing_key().kid());
+        let shown = server.with_token(&token).get("/api/pat/v1/tokens").await;
+        shown.expect_problem(401, "unauthenticated");
+        if misused(&server).await {
+            break token;
+        }
+    };
+    user.post("/api/pat/v1/tokens", &json!({"name": "x"})).await.expect_problem(503, "key-misused");
+    let rotate = format!("/api/pat/v1/tokens/{}/rotate", minted["patId"].as_str().unwrap());
+    pat.post_empty(&rotate).await.expect_problem(503, "key-misused");
+    // Validation goes on.
+    pat.get("/api/pat/v1/tokens/self").await.expect(200);
+    server.anonymous().get("/readyz").await.expect(200);
+
+    set_active(&admin, &realm, false).await;
+    mints(&user, 201).await;
+    assert!(!misused(&server).await);
+    // A token from then says nothing new.
+    let shown = server.with_token(&token).get("/api/pat/v1/tokens").await;
+    shown.expect_problem(401, "unauthenticated");
+    user.mint("after").await;
+
+    // Hallpass's own login shows it, too.
+    set_active(&admin, &realm, true).await;
+    let server = server.restart(&[]).await;
+    let user = server.with_token(user.token().unwrap());
+    mints(&user, 503).await;
+    set_active(&admin, &realm, false).await;
+    mints(&user, 201).await;
     server.stop().await;
 }
 

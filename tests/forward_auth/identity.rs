@@ -11,12 +11,12 @@ fn decoded(text: &str) -> String {
 }
 
 #[tokio::test]
-async fn the_six_headers_say_who_it_is_encoded() {
+async fn the_seven_headers_say_who_it_is_encoded() {
     let realm = TestRealm::own().await;
     let server = TestServer::in_realm(realm.clone()).await;
     let admin = Admin::log_in().await;
     let person = realm.person_with("zoë", json!({"email": "zoë@example.org"})).await;
-    for name in ["plain", "with,comma", "100%", "grün weiß"] {
+    for name in ["plain", "with,comma", "100%", "grün weiß", "a:b"] {
         admin.post(&format!("/{}/roles", realm.name), &json!({"name": name})).await;
         let role = admin.get(&format!("/{}/roles/{}", realm.name, encoded_path(name))).await;
         let path = format!("/{}/users/{}/role-mappings/realm", realm.name, person.id);
@@ -26,15 +26,21 @@ async fn the_six_headers_say_who_it_is_encoded() {
     let minted = user.mint("whole").await;
     let answer = ask(&server.anonymous(), PATH, jwt(&minted)).await;
     assert_eq!(answer.headers["cache-control"], "no-store");
-    let [user_id, username, email, roles, scope, token_id] = identity(&answer);
+    let [user_id, username, email, roles, scope, token_id, expires] = identity(&answer);
+    assert_eq!(expires, minted["expiresAt"].as_str().unwrap());
     assert_eq!(user_id, person.id);
     assert_eq!(username, "zo%C3%AB");
     assert_eq!(email, "zo%C3%AB@example.org");
     assert_eq!(token_id, minted["patId"].as_str().unwrap());
     let roles: Vec<_> = roles.split(',').collect();
-    for role in
-        ["plain", "with%2Ccomma", "100%25", "gr%C3%BCn%20wei%C3%9F", "hallpass:create-tokens"]
-    {
+    for role in [
+        "plain",
+        "with%2Ccomma",
+        "100%25",
+        "gr%C3%BCn%20wei%C3%9F",
+        "a%3Ab",
+        "hallpass:create-tokens",
+    ] {
         assert!(roles.contains(&role), "{roles:?} has no {role}");
     }
     let claims = crate::support::claims_of(jwt(&minted));
@@ -43,7 +49,7 @@ async fn the_six_headers_say_who_it_is_encoded() {
     // A narrowed one has no more than what was asked for; what is absent is empty.
     let narrowed = json!({"name": "narrow", "roles": ["plain"]});
     let narrowed = user.post(TOKENS, &narrowed).await.expect(201);
-    let [.., roles, scope, _] = identity(&ask(&server.anonymous(), PATH, jwt(&narrowed)).await);
+    let [.., roles, scope, _, _] = identity(&ask(&server.anonymous(), PATH, jwt(&narrowed)).await);
     assert_eq!((&*roles, &*scope), ("plain", ""));
     server.stop().await;
 }

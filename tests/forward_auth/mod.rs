@@ -3,6 +3,7 @@
 mod credentials;
 mod identity;
 mod requirements;
+mod roles;
 
 use reqwest::Method;
 use serde_json::Value;
@@ -20,8 +21,8 @@ async fn ask(api: &Api, path: &str, token: &str) -> Answer {
     api.send(api.request(Method::GET, path).bearer_auth(token)).await
 }
 
-/// The six headers, if they are there and no others like them.
-fn identity(answer: &Answer) -> [String; 6] {
+/// The seven headers, if they are there and no others like them.
+fn identity(answer: &Answer) -> [String; 7] {
     assert_eq!((answer.status.as_u16(), &*answer.text), (200, ""), "{answer:?}");
     let like = answer.headers.keys().filter(|name| name.as_str().starts_with("x-auth"));
     assert_eq!(like.count(), HEADERS.len(), "{answer:?}");

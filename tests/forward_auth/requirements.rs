@@ -35,7 +35,15 @@ async fn what_is_missing_is_named() {
     // Who is nobody is not told what is missing.
     refused(&ask(&anyone, &format!("{PATH}?role=admin"), "x").await, 401);
     // A misspelled requirement lets nobody pass.
-    for query in ["roles=x", "role=", "ROLE=hallpass:create-tokens", "x=y", "role=a&next=b"] {
+    for query in [
+        "roles=x",
+        "role=",
+        "ROLE=hallpass:create-tokens",
+        "x=y",
+        "role=a&next=b",
+        "challenge=digest",
+        "role=svc:eu:admin",
+    ] {
         refused(&ask(&anyone, &format!("{PATH}?{query}"), jwt(&whole)).await, 400);
     }
     server.stop().await;

@@ -22,7 +22,9 @@ const LOG: &str = "log";
 /// How a gateway is run.
 pub struct Program {
     name: &'static str,
-    /// The files in its folder of `examples/`.
+    /// Its folder of `examples/`.
+    example: &'static str,
+    /// The files in that folder.
     files: &'static [&'static str],
     /// What stands around the example where it is a part of something: name and text.
     frame: Option<(&'static str, &'static str)>,
@@ -42,6 +44,7 @@ const CADDY_FRAME: &str = "{\n\tadmin off\n}\nimport Caddyfile\n";
 pub const PROGRAMS: [Program; 4] = [
     Program {
         name: "nginx",
+        example: "nginx",
         files: &["hallpass.conf"],
         frame: Some(("nginx.conf", NGINX_CONF)),
         arguments: &["-p", ".", "-c", "nginx.conf", "-e", "stderr"],
@@ -49,6 +52,7 @@ pub const PROGRAMS: [Program; 4] = [
     },
     Program {
         name: "caddy",
+        example: "caddy",
         files: &["Caddyfile"],
         frame: Some(("frame", CADDY_FRAME)),
         arguments: &["run", "--config", "frame", "--adapter", "caddyfile"],
@@ -56,6 +60,7 @@ pub const PROGRAMS: [Program; 4] = [
     },
     Program {
         name: "traefik",
+        example: "traefik",
         files: &["traefik.yaml", "hallpass.yaml"],
         frame: None,
         arguments: &["--configFile=traefik.yaml"],
@@ -63,6 +68,7 @@ pub const PROGRAMS: [Program; 4] = [
     },
     Program {
         name: "envoy",
+        example: "envoy",
         files: &["envoy.yaml"],
         frame: None,
         // The shared memory of a hot restart has one name for everybody.
@@ -79,12 +85,22 @@ pub const PROGRAMS: [Program; 4] = [
     },
 ];
 
+/// nginx for tools that know a name and a password only.
+pub static TOOLS: Program = Program {
+    name: "nginx",
+    example: "nginx-basic",
+    files: &["hallpass.conf"],
+    frame: Some(("nginx.conf", NGINX_CONF)),
+    arguments: &["-p", ".", "-c", "nginx.conf", "-e", "stderr"],
+    omits_empty_headers: true,
+};
+
 pub struct Gateway {
     pub program: &'static Program,
     pub service: Service,
     address: SocketAddr,
     folder: tempfile::TempDir,
-    child: Child,
+    child: Running,
 }
 
 impl fmt::Display for Gateway {
@@ -103,7 +119,7 @@ impl Gateway {
         let address = free_address(host);
         let folder =
             program.folder(&[(8080, address), (8090, hallpass), (9000, service.address())]);
-        let child = program.spawn(folder.path());
+        let child = program.running(folder.path());
         let mut gateway = Self { program, service, address, folder, child };
         gateway.until_it_serves().await;
         gateway
@@ -119,7 +135,7 @@ impl Gateway {
         let host = self.address;
         let request = format!("GET /public/ HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n");
         while self.service.take().is_empty() {
-            let ended = self.child.try_wait().unwrap();
+            let ended = self.child.0.try_wait().unwrap();
             assert!(ended.is_none(), "{self} ended: {ended:?}");
             assert!(begun.elapsed() < PATIENCE, "{self} does not serve");
             tokio::time::sleep(Duration::from_millis(20)).await;
@@ -134,13 +150,20 @@ impl Gateway {
     }
 }
 
-/// Ends it with its workers, which the end of their master does not end.
 impl Drop for Gateway {
     fn drop(&mut self) {
         if std::thread::panicking() {
             self.show_log();
         }
-        if let Some(id) = self.child.id() {
+    }
+}
+
+/// A program that runs. It ends with its workers, which the end of their master does not end.
+pub struct Running(Child);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        if let Some(id) = self.0.id() {
             let group = format!("-{id}");
             let _ = std::process::Command::new("kill").args(["-KILL", "--", &group]).status();
         }
@@ -149,24 +172,24 @@ impl Drop for Gateway {
 
 /// A gateway and its service have an address of their own. At one that all share, whoever still asks at the port of a test
 /// that has ended would be taken for a client of this one.
-fn own_host() -> IpAddr {
+pub fn own_host() -> IpAddr {
     static GIVEN: AtomicU16 = AtomicU16::new(1);
     let [high, low] = GIVEN.fetch_add(1, Ordering::Relaxed).to_be_bytes();
     Ipv4Addr::new(127, 1, high, low).into()
 }
 
-fn free_address(host: IpAddr) -> SocketAddr {
+pub fn free_address(host: IpAddr) -> SocketAddr {
     std::net::TcpListener::bind((host, 0)).unwrap().local_addr().unwrap()
 }
 
 impl Program {
     /// The example, with these addresses in place of its own.
-    fn folder(&self, addresses: &[(u16, SocketAddr)]) -> tempfile::TempDir {
+    pub fn folder(&self, addresses: &[(u16, SocketAddr)]) -> tempfile::TempDir {
         let folder = tempfile::tempdir().unwrap();
         // The workers of a master that is root are somebody else.
         std::fs::set_permissions(folder.path(), Permissions::from_mode(0o755)).unwrap();
         let mut found = vec![0; addresses.len()];
-        let examples = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples").join(self.name);
+        let examples = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples").join(self.example);
         for name in self.files {
             let mut text = std::fs::read_to_string(examples.join(name)).unwrap();
             for ((port, address), found) in addresses.iter().zip(&mut found) {
@@ -190,14 +213,16 @@ impl Program {
         folder
     }
 
-    fn spawn(&self, folder: &Path) -> Child {
+    /// Starts it in this folder.
+    pub fn running(&self, folder: &Path) -> Running {
         let program = Path::new(&variable("HALLPASS_TEST_GATEWAYS")).join(self.name);
         let log = std::fs::File::create(folder.join(LOG)).unwrap();
         let mut command = Command::new(&program);
         command.args(self.arguments).current_dir(folder).env_clear().env("HOME", folder);
         command.stdin(Stdio::null()).stdout(log.try_clone().unwrap()).stderr(log);
-        command.process_group(0).kill_on_drop(true).spawn().unwrap_or_else(|error| {
+        let child = command.process_group(0).kill_on_drop(true).spawn();
+        Running(child.unwrap_or_else(|error| {
             panic!("{}: {error}: run `dev/test-gateways-install`", program.display())
-        })
+        }))
     }
 }

@@ -7,7 +7,7 @@ use serde_json::json;
 use super::{Setting, TOKENS, bearer, jwt, request, said_by_hallpass};
 
 #[tokio::test]
-async fn a_good_token_passes_with_the_six_headers_and_stays_at_the_gateway() {
+async fn a_good_token_passes_with_the_seven_headers_and_stays_at_the_gateway() {
     let setting = Setting::start().await;
     let user = setting.user().await;
     let whole = user.mint("whole").await;

@@ -9,9 +9,11 @@ mod gateway;
 mod identity;
 mod networks;
 mod paths;
+mod preflights;
 mod refusals;
 mod service;
 mod smuggling;
+mod tools;
 
 use std::net::{IpAddr, Ipv4Addr};
 
@@ -19,7 +21,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::support::{
-    Admin, Api, Database, IDENTITY_HEADERS as HEADERS, Person, TestRealm, TestServer,
+    Admin, Api, CHALLENGES, Database, IDENTITY_HEADERS as HEADERS, Person, TestRealm, TestServer,
 };
 use client::{Reply, send};
 use gateway::Gateway;
@@ -93,7 +95,7 @@ fn bearer(token: &str) -> String {
 }
 
 /// What Hallpass itself says of this token, in the order of the headers.
-async fn said_by_hallpass(server: &TestServer, token: &str) -> [String; 6] {
+async fn said_by_hallpass(server: &TestServer, token: &str) -> [String; 7] {
     let api = server.anonymous();
     let answer = api.send(api.request(Method::GET, "/forward-auth").bearer_auth(token)).await;
     assert_eq!(answer.status, 200, "{answer:?}");
@@ -139,8 +141,8 @@ impl Gateway {
         assert!(seen.is_empty(), "{self}, {of}: {seen:?}");
     }
 
-    /// The service got one request, with exactly these six headers and none like them.
-    fn passed_as(&self, identity: &[String; 6], of: &str) -> Seen {
+    /// The service got one request, with exactly these seven headers and none like them.
+    fn passed_as(&self, identity: &[String; 7], of: &str) -> Seen {
         let [seen] = <[Seen; 1]>::try_from(self.service.take())
             .unwrap_or_else(|seen| panic!("{self}, {of}: not one request: {seen:?}"));
         self.has_identity(&seen, Some(identity), of);
@@ -148,7 +150,7 @@ impl Gateway {
     }
 
     /// Whether what is said of the caller is this and nothing else.
-    fn has_identity(&self, seen: &Seen, identity: Option<&[String; 6]>, of: &str) {
+    fn has_identity(&self, seen: &Seen, identity: Option<&[String; 7]>, of: &str) {
         let mut found: Vec<_> = seen.headers();
         found.retain(|(name, _)| name.replace(['_', '.'], "-").starts_with("x-auth"));
         found.sort();

@@ -2,7 +2,9 @@
 
 use serde_json::{Value, json};
 
-use super::{Setting, TOKENS, bearer, get, jwt, realm_with_reader, request, said_by_hallpass};
+use super::{
+    CHALLENGES, Setting, TOKENS, bearer, get, jwt, realm_with_reader, request, said_by_hallpass,
+};
 
 #[tokio::test]
 async fn without_a_good_token_nothing_passes() {
@@ -43,7 +45,8 @@ async fn without_a_good_token_nothing_passes() {
                     if reply.status != 400 || !of.contains("one") && !of.contains("two") {
                         assert_eq!(reply.status, 401, "{gateway}, {of}: {reply:?}");
                         let challenges = reply.values("www-authenticate");
-                        assert_eq!(challenges, ["Bearer"], "{gateway}, {of}: {reply:?}");
+                        assert_eq!(challenges.len(), 1, "{gateway}, {of}: {reply:?}");
+                        assert!(CHALLENGES.contains(&challenges[0]), "{gateway}, {of}: {reply:?}");
                     }
                 }
             }

@@ -10,9 +10,9 @@ const MARK: &str = "evil";
 /// Header lines that would make somebody else of the caller, or hide who it is.
 fn smuggled() -> Vec<String> {
     let mut all = Vec::new();
-    let six = HEADERS.map(str::to_owned);
+    let ours = HEADERS.map(str::to_owned);
     let others = ["x-auth", "x-auth-", "x-auth-foo", "x-auth-groups", "x-authenticated-user"];
-    for name in six.into_iter().chain(others.map(str::to_owned)) {
+    for name in ours.into_iter().chain(others.map(str::to_owned)) {
         let underscored = name.replace('-', "_");
         let half = name.replacen('-', "_", 1);
         let other_half = name.char_indices().rev().find(|(_, c)| *c == '-').map(|(at, _)| {

@@ -109,6 +109,10 @@ async fn what_belongs_to_networks_is_active_from_them_only() {
         ("2001:db8::7", true),
         ("198.51.101.7", false),
         ("127.0.0.1", false),
+        // As a proxy that passes `X-Forwarded-For` on may have it.
+        ("198.51.100.7:4711", true),
+        ("[::ffff:198.51.100.7]:4711", true),
+        ("fe80::1%eth0", false),
         // Nobody said.
         ("", false),
     ] {
@@ -122,7 +126,7 @@ async fn what_belongs_to_networks_is_active_from_them_only() {
         .basic_auth(&service.id, Some(&service.secret))
         .form(&[("token", jwt(&minted))]);
     assert_eq!(anyone.send(request).await.text, INACTIVE);
-    for bad in ["localhost", "198.51.100.7:80", "198.51.100.0/24"] {
+    for bad in ["localhost", "198.51.100.7:x", "[198.51.100.7", "unknown", "198.51.100.0/24"] {
         let answer = service.ask(&anyone, jwt(&minted), &[("client_ip", bad)]).await;
         expect_error(&answer, 400, "invalid_request");
     }

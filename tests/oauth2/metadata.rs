@@ -21,8 +21,6 @@ async fn the_document_leads_to_endpoints_and_keys() {
                 ["client_secret_basic", "client_secret_post", "Bearer"],
             "revocation_endpoint": "https://hallpass.example/base/oauth2/revoke",
             "revocation_endpoint_auth_methods_supported": ["none"],
-            "response_types_supported": [],
-            "grant_types_supported": [],
             "service_documentation": "https://hallpass.example/base/docs",
         })
     );

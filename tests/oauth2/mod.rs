@@ -4,8 +4,9 @@ mod callers;
 mod introspect;
 mod metadata;
 mod revoke;
+mod service_accounts;
 
-use crate::support::Answer;
+use crate::support::{Answer, CHALLENGES};
 
 /// An error in the form of RFC 6749 §5.2, well-formed in every respect.
 pub fn expect_error(answer: &Answer, status: u16, error: &str) {
@@ -17,9 +18,11 @@ pub fn expect_error(answer: &Answer, status: u16, error: &str) {
     let members: Vec<_> = found.as_object().unwrap().keys().collect();
     assert_eq!(members, ["error", "error_description"]);
     let schemes: Vec<_> = answer.headers.get_all("www-authenticate").iter().collect();
-    let expected: &[&str] =
-        if status == 401 { &["Basic realm=\"hallpass\"", "Bearer"] } else { &[] };
-    assert_eq!(schemes, expected, "{answer:?}");
+    if status == 401 {
+        assert_eq!(schemes[0], "Basic realm=\"hallpass\", charset=\"UTF-8\"", "{answer:?}");
+        assert!(CHALLENGES.contains(&schemes[1].to_str().unwrap()), "{answer:?}");
+    }
+    assert_eq!(schemes.len(), if status == 401 { 2 } else { 0 }, "{answer:?}");
     let waits = answer.headers.contains_key("retry-after");
     assert_eq!(matches!(status, 429 | 503), waits, "{answer:?}");
 }

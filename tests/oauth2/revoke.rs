@@ -106,3 +106,51 @@ async fn what_is_no_live_token_is_answered_alike_and_ends_nothing() {
     }
     server.stop().await;
 }
+
+/// A token as it stands in a log, a chat or a script.
+fn as_found(token: &str) -> Vec<String> {
+    let (middle, quarter) = (token.len() / 2, token.len() / 4);
+    vec![
+        format!(" {token}\r\n"),
+        format!("{}\n{}", &token[..middle], &token[middle..]),
+        format!("{} \t{}\r\n  {}", &token[..quarter], &token[quarter..middle], &token[middle..]),
+        format!("\"{token}\""),
+        format!("'{token}'"),
+        format!("\u{201c}{token}\u{201d}"),
+        format!("Bearer {token}"),
+        format!("Authorization: bearer  {token}\n"),
+        format!("\"Bearer {}\n{}\",", &token[..middle], &token[middle..]),
+        format!("INFO Authorization: Bearer {token} 200"),
+    ]
+}
+
+#[tokio::test]
+async fn a_token_is_ended_and_told_as_it_was_found() {
+    let server = TestServer::start().await;
+    let (user, anyone) = (server.user(&server.realm.person().await).await, server.anonymous());
+    let count = as_found("eyJ.eyJ.sig").len();
+    for number in 0..count {
+        let minted = user.mint(&format!("found-{number}")).await;
+        let text = as_found(jwt(&minted)).swap_remove(number);
+        let found = user.post(&format!("{TOKENS}/identify"), &json!({"token": text})).await;
+        assert_eq!(found.expect(200)["patId"], minted["patId"], "{number}");
+        done(&revoke(&anyone, &text).await);
+        assert!(!passes(&anyone, jwt(&minted)).await, "{number}");
+    }
+    // Nor does a word that looks like one end anything.
+    let stays = user.mint("stays").await;
+    for text in [
+        "Bearer",
+        "\"\"",
+        " ",
+        "eyJ",
+        "eyJ.eyJ",
+        &jwt(&stays)[1..],
+        &format!("x{}", &jwt(&stays)[..40]),
+    ] {
+        let answer = revoke(&anyone, text).await;
+        assert!(answer.status == 200 || text.is_empty(), "{answer:?}");
+    }
+    assert!(passes(&anyone, jwt(&stays)).await);
+    server.stop().await;
+}

@@ -18,6 +18,12 @@ async fn pending(store: &Store) -> Option<String> {
     store.find_pending_key().await.unwrap().map(|key| key.kid)
 }
 
+/// All keys, and which of them are retired.
+async fn kids(store: &Store) -> Vec<(String, bool)> {
+    let known = store.list_kids().await.unwrap();
+    known.into_iter().map(|key| (key.kid, key.retired)).collect()
+}
+
 #[tokio::test]
 async fn a_pending_key_becomes_the_active_one() {
     on_each!(|fresh| {
@@ -54,7 +60,8 @@ async fn one_key_is_active_and_no_other_beside_it() {
         let sql = "UPDATE signing_keys SET state = 'active' WHERE kid = 'b'";
         assert!(fresh.try_execute(sql).await.is_err());
         assert_eq!(active(&fresh.store).await.unwrap().0, "a");
-        assert_eq!(fresh.store.list_kids().await.unwrap(), ["a", "b"]);
+        assert_eq!(kids(&fresh.store).await, [("a".to_owned(), false), ("b".to_owned(), false)]);
+        assert_eq!(fresh.store.list_kids_in_use().await.unwrap(), ["a", "b"]);
     });
 }
 
@@ -85,7 +92,8 @@ async fn retired_keys_lose_their_private_part_and_stay_ours() {
             assert_eq!(columns, ("retired".to_owned(), String::new(), NOW.plus(DAY).millis()));
         }
         // Their kids are known for good: no other key may come under one of them.
-        assert_eq!(store.list_kids().await.unwrap(), ["a", "b"]);
+        assert_eq!(kids(store).await, [("a".to_owned(), true), ("b".to_owned(), true)]);
+        assert!(store.list_kids_in_use().await.unwrap().is_empty());
         let changes = store.list_changes_after(1).await.unwrap();
         assert!(changes.iter().all(|change| change.kind == Some(ChangeKind::KeySwitched)));
         assert_eq!(changes.iter().map(|c| c.subject.as_str()).collect::<Vec<_>>(), ["a", "b"]);

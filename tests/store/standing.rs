@@ -9,7 +9,8 @@ use hallpass::store::{NewToken, Standing, Store};
 use super::{NOW, create, delete, event, new_token, on_each, revoke};
 
 fn is_plain(store: &Store, token: &NewToken) -> bool {
-    store.is_known_as_plain(token.user_id.as_str(), token.pat_id, token.expires_at)
+    let owner = (token.user_id.as_str(), token.owner_roles.as_str());
+    store.is_known_as_plain(owner, token.pat_id, token.expires_at)
 }
 
 /// Its standing, which may come from memory: the changes were read just now.
@@ -64,13 +65,15 @@ async fn a_token_is_known_as_plain_only_as_it_is_and_while_it_is() {
         assert!(is_plain(store, &token) && is_plain(store, &revoked) && is_plain(store, &deleted));
         assert!(!is_plain(store, &ended));
         assert!(!narrowed.iter().any(|token| is_plain(store, token)));
-        let end = token.expires_at;
+        let (end, roles) = (token.expires_at, token.owner_roles.as_str());
         for (owner, end) in [
-            ("b", end),
-            ("a", end.plus(Duration::from_secs(1))),
-            ("a", Timestamp::from_seconds(end.seconds() - 1)),
+            (("b", roles), end),
+            (("a", roles), end.plus(Duration::from_secs(1))),
+            (("a", roles), Timestamp::from_seconds(end.seconds() - 1)),
+            (("a", r#"{"realm":["admin"],"clients":{}}"#), end),
+            (("a", ""), end),
         ] {
-            assert!(!store.is_known_as_plain(owner, token.pat_id, end), "{owner}");
+            assert!(!store.is_known_as_plain(owner, token.pat_id, end), "{owner:?}");
         }
 
         revoke(store, revoked.pat_id, &event(Action::TokenRevoked, &revoked)).await.unwrap();

@@ -45,6 +45,7 @@ fn untouched(token: &NewToken) -> TokenRecord {
         rotated_from: None,
         rotated_to: None,
         grace_until: None,
+        rotated_by_person: false,
         chain: Chain { family_id: token.pat_id, began_at: token.created_at },
     }
 }

@@ -27,7 +27,9 @@ pub use realm::{
     bootstrap_settings, bootstrap_settings_by, options,
 };
 pub use server::TestServer;
-pub use service_client::{IDENTITY_HEADERS, INACTIVE, ServiceClient, passes, passes_with};
+pub use service_client::{
+    CHALLENGES, IDENTITY_HEADERS, INACTIVE, ServiceClient, passes, passes_with,
+};
 pub use tcp_proxy::{Line, TcpProxy};
 pub use tokens::{claims_of, forged};
 

@@ -81,14 +81,19 @@ impl ServiceClient {
 pub const INACTIVE: &str = r#"{"active":false}"#;
 
 /// What forward-auth says of who calls; always all of them.
-pub const IDENTITY_HEADERS: [&str; 6] = [
+pub const IDENTITY_HEADERS: [&str; 7] = [
     "x-auth-user-id",
     "x-auth-username",
     "x-auth-email",
     "x-auth-roles",
     "x-auth-scope",
     "x-auth-token-id",
+    "x-auth-token-expires",
 ];
+
+/// How a bearer token is asked for, of whoever sent nothing, and of whoever sent what is not good (RFC 6750 §3).
+pub const CHALLENGES: [&str; 2] =
+    ["Bearer realm=\"hallpass\"", "Bearer realm=\"hallpass\", error=\"invalid_token\""];
 
 /// Whether a proxy may let a request with this token pass.
 pub async fn passes(api: &Api, token: &str) -> bool {
@@ -102,11 +107,12 @@ pub async fn passes_with(api: &Api, authorization: &str) -> bool {
     let identity = answer.headers.keys().filter(|name| name.as_str().starts_with("x-auth-"));
     let identity = identity.count();
     if answer.status == 200 {
-        assert_eq!((identity, &*answer.text), (6, ""), "{answer:?}");
+        let all = IDENTITY_HEADERS.len();
+        assert_eq!((identity, &*answer.text), (all, ""), "{answer:?}");
         return true;
     }
     assert_eq!(identity, 0, "{answer:?}");
-    assert_eq!(answer.headers["www-authenticate"], "Bearer");
+    assert!(CHALLENGES.contains(&answer.headers["www-authenticate"].to_str().unwrap()));
     let problem = answer.expect_problem(401, "unauthenticated");
     assert_eq!(problem["detail"], "The credential is not valid.");
     false

@@ -212,6 +212,8 @@ async fn claims_of_other_types_or_said_twice_fail_under_our_own_key() {
         ("typ", json!("ID")),
         ("typ", json!("Refresh")),
         ("typ", json!(["PAT"])),
+        ("cnf", json!({"jkt": "x"})),
+        ("cnf", Value::Null),
         ("aud", json!(7)),
         ("aud", json!([7])),
         ("aud", json!({"hallpass-pat": true})),

@@ -122,6 +122,8 @@ async fn whoever_never_saw_the_realms_keys_says_that_it_cannot_tell() {
     let server = TestServer::start_with(realm.clone(), Database::sqlite, &settings).await;
     let minted = server.user(&realm.person().await).await.mint("early").await;
     proxy.down().await;
+    // As on a store from before keys were kept there.
+    assert_eq!(server.execute("DELETE FROM facts WHERE name = 'realm_keys'".to_owned()).await, 1);
     let server = server.restart(&settings).await;
     let anyone = server.anonymous();
     forward_auth(&anyone, jwt(&minted)).await.expect_problem(503, "keycloak-unavailable");

@@ -2,6 +2,7 @@
 
 mod attacks;
 mod away;
+mod bound;
 mod flood;
 mod keys;
 mod parsing;

@@ -5,7 +5,8 @@
 //!    meanwhile waits for it.
 //! 3. A set older than the maximum age is still used, and fetched anew in the background: so a
 //!    removed key vanishes.
-//! 4. While the endpoint is away or answers rubbish, the last good set stays.
+//! 4. While the endpoint is away, answers rubbish or a set without a single usable key, the last good
+//!    set stays: only a whole answer that lacks a key takes the key away.
 //!
 //! A fetch runs in a task of its own: a caller who hangs up neither stops it nor spends the
 //! cool-down for nothing.
@@ -53,6 +54,9 @@ pub enum FetchError {
     /// The answer is not a key set.
     #[error("the key endpoint's answer is not a key set")]
     KeySet(#[source] KeySetError),
+    /// The answer has no key that can check a signature. No realm is without one.
+    #[error("the key endpoint's answer has no usable key")]
+    Empty,
     /// The runtime is shutting down.
     #[error("the fetch of the keys was interrupted")]
     Interrupted,
@@ -91,7 +95,10 @@ struct State {
 #[derive(Debug)]
 struct Good {
     set: Arc<KeySet>,
-    since: Instant,
+    /// As it was answered.
+    json: Arc<[u8]>,
+    /// `None`: it is from before this process.
+    since: Option<Instant>,
 }
 
 impl JwksCache {
@@ -147,6 +154,21 @@ impl JwksCache {
         self.spawn_fetch(flight).await.unwrap_or(Err(FetchError::Interrupted))
     }
 
+    /// Begins with a set that an earlier process saw, as [`Self::current_json`] gave it: it serves until the endpoint
+    /// answers. Changes nothing where there is a set already.
+    pub fn restore(&self, json: &[u8]) -> Result<(), FetchError> {
+        let set = Arc::new(usable(json)?);
+        let mut state = self.shared.state.write().unwrap_or_else(PoisonError::into_inner);
+        state.good.get_or_insert_with(|| Good { set, json: json.into(), since: None });
+        Ok(())
+    }
+
+    /// The last good set as the endpoint answered it, for whoever keeps it. Causes no fetch.
+    #[must_use]
+    pub fn current_json(&self) -> Option<Arc<[u8]>> {
+        self.shared.read(|state| state.good.as_ref().map(|good| Arc::clone(&good.json)))
+    }
+
     /// The last good set, however old; `None` before the first. Causes no fetch.
     #[must_use]
     pub fn current(&self) -> Option<Arc<KeySet>> {
@@ -168,7 +190,8 @@ impl JwksCache {
     fn look<T>(&self, kid: &str, take: impl FnOnce(&VerificationKey) -> T) -> Option<T> {
         let (found, is_old) = self.shared.read(|state| {
             let good = state.good.as_ref()?;
-            Some((good.set.find(kid).map(take), good.since.elapsed() >= self.max_age))
+            let is_old = good.since.is_none_or(|since| since.elapsed() >= self.max_age);
+            Some((good.set.find(kid).map(take), is_old))
         })?;
         if is_old {
             self.renew();
@@ -198,8 +221,8 @@ impl JwksCache {
     ) -> JoinHandle<Result<Arc<KeySet>, FetchError>> {
         let shared = Arc::clone(&self.shared);
         tokio::spawn(async move {
-            let outcome = shared.fetch().await.map(Arc::new);
-            shared.record(&outcome);
+            let fetched = shared.fetch().await;
+            let outcome = shared.record(fetched);
             drop(flight);
             outcome
         })
@@ -207,30 +230,41 @@ impl JwksCache {
 }
 
 impl Shared {
-    async fn fetch(&self) -> Result<KeySet, FetchError> {
+    async fn fetch(&self) -> Result<(KeySet, Vec<u8>), FetchError> {
         let request = self.http.get(self.url.clone()).timeout(REQUEST_TIMEOUT);
         let answer = request.send().await?;
         if answer.status() != StatusCode::OK {
             return Err(FetchError::Status(answer.status()));
         }
         let body = read_body(answer).await?;
-        KeySet::from_json(&body).map_err(FetchError::KeySet)
+        Ok((usable(&body)?, body))
     }
 
     /// The cool-down begins at the end of a fetch: callers who waited for a slow one must not start
     /// the next.
-    fn record(&self, outcome: &Result<Arc<KeySet>, FetchError>) {
+    fn record(
+        &self,
+        outcome: Result<(KeySet, Vec<u8>), FetchError>,
+    ) -> Result<Arc<KeySet>, FetchError> {
         let now = Instant::now();
         let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
         state.last_attempt = Some(now);
-        state.last_attempt_failed = outcome.is_err();
+        let failed_before = std::mem::replace(&mut state.last_attempt_failed, outcome.is_err());
         match outcome {
-            Ok(set) => state.good = Some(Good { set: Arc::clone(set), since: now }),
+            Ok((set, json)) => {
+                let set = Arc::new(set);
+                state.good =
+                    Some(Good { set: Arc::clone(&set), json: json.into(), since: Some(now) });
+                Ok(set)
+            }
+            // Said once: whoever asks again and again would fill the log with it.
+            Err(error) if failed_before => Err(error),
             Err(error) => {
                 let kept = state.good.is_some();
                 drop(state);
-                let error: &dyn std::error::Error = error;
-                tracing::warn!(error, kept, "the realm's keys could not be fetched");
+                let cause: &dyn std::error::Error = &error;
+                tracing::warn!(error = cause, kept, "the realm's keys could not be fetched");
+                Err(error)
             }
         }
     }
@@ -252,6 +286,11 @@ impl Shared {
     fn clone_flight(&self) -> Arc<Mutex<()>> {
         Arc::clone(&self.flight)
     }
+}
+
+fn usable(json: &[u8]) -> Result<KeySet, FetchError> {
+    let set = KeySet::from_json(json).map_err(FetchError::KeySet)?;
+    if set.is_empty() { Err(FetchError::Empty) } else { Ok(set) }
 }
 
 async fn read_body(mut answer: Response) -> Result<Vec<u8>, FetchError> {

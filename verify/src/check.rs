@@ -3,7 +3,8 @@
 //! 1. Form and header, see [`UnverifiedToken`].
 //! 2. Algorithm: named by the header, allowed by the rules and by the key (RFC 8725 §3.1).
 //! 3. Signature.
-//! 4. Claims: issuer, type, audience, times (RFC 7519 §4.1).
+//! 4. Claims: issuer, type, audience, times (RFC 7519 §4.1). A token that is bound to its sender (RFC 7800 §3) is no
+//!    bearer token, and nobody here looks at the sender's proof: it is refused.
 
 use jsonwebtoken::Algorithm;
 
@@ -14,6 +15,8 @@ use crate::key_set::{PERMITTED, VerificationKey};
 
 /// How far, in seconds, the clock of the issuer may be ahead of ours. `exp` has no such allowance.
 const LEEWAY: i64 = 30;
+/// The claim that binds a token to a key of its sender, whatever it says.
+const CONFIRMATION: &str = "cnf";
 
 /// What a token must satisfy beyond its signature.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -104,6 +107,9 @@ pub enum Rejection {
     /// Another kind of token.
     #[error("the token is of another type")]
     Type,
+    /// Bound to its sender (`cnf`, RFC 7800): a bearer of it proves nothing.
+    #[error("the token is bound to its sender")]
+    SenderConstrained,
     /// `exp` has come.
     #[error("the token has expired")]
     Expired,
@@ -128,6 +134,7 @@ impl Rejection {
             Self::Issuer => "issuer",
             Self::Audience => "audience",
             Self::Type => "type",
+            Self::SenderConstrained => "sender_constrained",
             Self::Expired => "expired",
             Self::NotYetValid => "not_yet_valid",
             Self::Claims => "claims",
@@ -219,6 +226,8 @@ fn apply(claims: &Claims, rules: &Rules, now: i64) -> Result<(), Rejection> {
         Err(Rejection::Issuer)
     } else if claims.typ != rules.typ {
         Err(Rejection::Type)
+    } else if claims.rest.contains_key(CONFIRMATION) {
+        Err(Rejection::SenderConstrained)
     } else if rules.audience.as_ref().is_some_and(|audience| !claims.aud.contains(audience)) {
         Err(Rejection::Audience)
     } else if !rules.timely {

@@ -86,6 +86,12 @@ impl KeySet {
         self.keys.get(kid)
     }
 
+    /// Whether it has no usable key.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.keys.is_empty()
+    }
+
     /// The `kid` of each usable key, in order.
     pub fn kids(&self) -> impl Iterator<Item = &str> {
         self.keys.keys().map(String::as_str)

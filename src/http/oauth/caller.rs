@@ -6,9 +6,9 @@ use axum::http::HeaderMap;
 use axum::http::header::AUTHORIZATION;
 use secrecy::ExposeSecret as _;
 
-use crate::decide::CallerCredential;
+use crate::decide::{CallerCredential, Reason};
 use crate::error::{Code, Error};
-use crate::http::authorization::Authorization;
+use crate::http::authorization::{Authorization, Basic};
 
 /// What the caller shows, in the header or as these parameters of the form.
 pub(super) fn credential<'a>(
@@ -24,10 +24,13 @@ pub(super) fn credential<'a>(
         let found = Authorization::read(headers).map_err(|reason| missing().because(reason))?;
         return Ok(match found {
             Authorization::Bearer(token) => CallerCredential::AccessToken(token),
-            Authorization::Basic { user, password } => CallerCredential::Secret {
-                client_id: decode(&user).into(),
-                secret: decode(password.expose_secret()).into(),
-            },
+            Authorization::Basic(Basic { user: Some(user), password: Some(password) }) => {
+                CallerCredential::Secret {
+                    client_id: decode(user.expose_secret()).into(),
+                    secret: decode(password.expose_secret()).into(),
+                }
+            }
+            Authorization::Basic(_) => return Err(missing().because(Reason::Malformed)),
         });
     }
     match (client_id, client_secret) {

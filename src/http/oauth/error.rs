@@ -7,7 +7,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::error::{Error, Kind};
-use crate::http::problem::{retry_after, status};
+use crate::http::problem::{BASIC, challenge, retry_after, status};
 
 /// What went wrong.
 #[derive(Serialize, ToSchema)]
@@ -26,9 +26,8 @@ pub(in crate::http) fn render(error: &Error) -> Response {
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     match kind {
         Kind::Unauthenticated => {
-            let basic = HeaderValue::from_static("Basic realm=\"hallpass\"");
-            headers.insert(header::WWW_AUTHENTICATE, basic);
-            headers.append(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static(BASIC));
+            headers.append(header::WWW_AUTHENTICATE, challenge(error));
         }
         Kind::TooManyRequests | Kind::Unavailable => {
             headers.insert(header::RETRY_AFTER, retry_after(error));

@@ -19,6 +19,7 @@ use crate::http::extract::count_failure;
 use crate::http::openapi::TAG_VALIDATION;
 use crate::http::problem::Problem;
 use crate::http::trace::RequestContext;
+use crate::network::parse_address;
 
 /// The form of an introspection.
 #[derive(Deserialize, ToSchema)]
@@ -133,7 +134,7 @@ pub(in crate::http) async fn answer(
 
 fn address(text: &str) -> Result<IpAddr, Error> {
     let detail = "The parameter client_ip is no address.";
-    text.parse().map_err(|_| Error::new(Code::Invalid, detail))
+    parse_address(text).ok_or_else(|| Error::new(Code::Invalid, detail))
 }
 
 fn inactive(reason: Reason) -> Response {

@@ -1,4 +1,7 @@
 //! `GET /.well-known/oauth-authorization-server` (RFC 8414).
+//!
+//! No token is made by a flow of OAuth here, so there is neither a grant nor a response type. RFC 8414 §3.2 has a member
+//! without a value left out.
 
 use axum::Json;
 use axum::extract::State;
@@ -23,10 +26,6 @@ pub(in crate::http) struct Metadata {
     revocation_endpoint: String,
     /// To hold the token is enough.
     revocation_endpoint_auth_methods_supported: [&'static str; 1],
-    /// None: tokens are not made by a flow of OAuth.
-    response_types_supported: [&'static str; 0],
-    /// None.
-    grant_types_supported: [&'static str; 0],
     /// The documentation of the API.
     service_documentation: String,
 }
@@ -48,8 +47,6 @@ pub(in crate::http) async fn get(State(app): State<App>) -> Json<Metadata> {
         ],
         revocation_endpoint: format!("{base}/oauth2/revoke"),
         revocation_endpoint_auth_methods_supported: ["none"],
-        response_types_supported: [],
-        grant_types_supported: [],
         service_documentation: format!("{base}/docs"),
     })
 }

@@ -99,6 +99,8 @@ pub struct TokenRecord {
     pub rotated_to: Option<PatId>,
     /// Until when it works beside its successor.
     pub grace_until: Option<Timestamp>,
+    /// A person replaced it, and so only they have the successor. Else it did itself, or nobody knows.
+    pub rotated_by_person: bool,
     /// The chain of rotations that it is in.
     pub chain: Chain,
 }
@@ -115,7 +117,7 @@ pub struct Chain {
 /// All columns of a record.
 const COLUMNS: &str = "pat_id, user_id, username, name, description, created_at, expires_at, \
      revoked_at, revoked_reason, suspended_at, last_used_at, last_used_ip, scopes, roles, \
-     audience, allowed_cidrs, rotated_from, rotated_to, grace_until, family_id, chain_began_at";
+     audience, allowed_cidrs, rotated_from, rotated_to, grace_until, rotated_by, family_id, chain_began_at";
 
 impl Store {
     /// The owner's token of this id.
@@ -127,6 +129,26 @@ impl Store {
         within(async {
             let mut connection = self.pool.acquire().await?;
             Ok(find(&mut connection, pat_id).await?.filter(|token| token.user_id == *owner))
+        })
+        .await
+    }
+
+    /// The same, with the roles that the owner had when it was issued.
+    pub(in crate::store) async fn find_token_with_roles(
+        &self,
+        owner: &UserId,
+        pat_id: PatId,
+    ) -> Result<Option<(TokenRecord, String)>, StoreError> {
+        within(async {
+            let sql = format!("SELECT {COLUMNS}, owner_roles FROM tokens WHERE pat_id = $1");
+            let row = sqlx::query(AssertSqlSafe(sql))
+                .bind(pat_id.to_string())
+                .fetch_optional(&self.pool)
+                .await?;
+            let found = row
+                .as_ref()
+                .map(|row| Ok::<_, StoreError>((token_record(row)?, row.try_get("owner_roles")?)));
+            Ok(found.transpose()?.filter(|(token, _)| token.user_id == *owner))
         })
         .await
     }
@@ -184,6 +206,7 @@ fn token_record(row: &AnyRow) -> Result<TokenRecord, StoreError> {
         rotated_from: optional_pat_id(row, "rotated_from")?,
         rotated_to: optional_pat_id(row, "rotated_to")?,
         grace_until: optional_time(row, "grace_until")?,
+        rotated_by_person: row.try_get::<Option<&str>, _>("rotated_by")? == Some(rotate::PERSON),
         chain,
     })
 }

@@ -12,6 +12,10 @@ use crate::id::PatId;
 use crate::store::changes::{self, ChangeKind};
 use crate::store::{Store, StoreError, audit, within};
 
+/// Who rotated a token, as the column has it.
+pub(super) const PERSON: &str = "person";
+const ITSELF: &str = "pat";
+
 /// One token for another.
 #[derive(Clone, Debug)]
 pub struct Rotation {
@@ -111,7 +115,7 @@ impl Store {
             }
             // Who revoked it meanwhile said another reason: it stays so.
             sqlx::query(
-                "UPDATE tokens SET rotated_to = NULL, grace_until = NULL, \
+                "UPDATE tokens SET rotated_to = NULL, grace_until = NULL, rotated_by = NULL, \
                  revoked_at = CASE WHEN revoked_reason = $3 THEN NULL ELSE revoked_at END, \
                  revoked_reason = CASE WHEN revoked_reason = $3 THEN NULL ELSE revoked_reason END \
                  WHERE pat_id = $1 AND rotated_to = $2",
@@ -127,6 +131,39 @@ impl Store {
             tx.commit().await?;
             self.hear_own().await;
             Ok(())
+        })
+        .await
+    }
+
+    /// Notes that a token was used that a person rotated, after its grace, with the audit event. False where that was noted
+    /// before.
+    pub async fn note_late_use(&self, pat_id: PatId, event: &Event) -> Result<bool, StoreError> {
+        within(async {
+            let id = pat_id.to_string();
+            // Looked at without a lock first: it may come again and again.
+            let noted: Option<i64> =
+                sqlx::query_scalar("SELECT COALESCE(late_use_at, 0) FROM tokens WHERE pat_id = $1")
+                    .bind(id.as_str())
+                    .fetch_optional(&self.pool)
+                    .await?;
+            if noted != Some(0) {
+                return Ok(false);
+            }
+            let mut tx = self.begin().await?;
+            let first = sqlx::query(
+                "UPDATE tokens SET late_use_at = $2 WHERE pat_id = $1 AND late_use_at IS NULL",
+            )
+            .bind(id.as_str())
+            .bind(event.at.millis())
+            .execute(&mut *tx)
+            .await?
+            .rows_affected()
+                == 1;
+            if first {
+                audit::append(&mut tx, event).await?;
+            }
+            tx.commit().await?;
+            Ok(first)
         })
         .await
     }
@@ -192,13 +229,14 @@ async fn set_rotated(
     let at_once = (rotation.grace_until <= now).then_some(now.millis());
     sqlx::query(
         "UPDATE tokens SET rotated_to = $2, grace_until = $3, family_id = COALESCE(family_id, pat_id), \
-         revoked_at = $4, revoked_reason = $5 WHERE pat_id = $1",
+         revoked_at = $4, revoked_reason = $5, rotated_by = $6 WHERE pat_id = $1",
     )
     .bind(rotation.from.to_string())
     .bind(rotation.successor.pat_id.to_string())
     .bind(rotation.grace_until.millis())
     .bind(at_once)
     .bind(at_once.map(|_| ROTATED))
+    .bind(if rotation.asked_by.is_some() { ITSELF } else { PERSON })
     .execute(&mut **tx)
     .await?;
     Ok(())

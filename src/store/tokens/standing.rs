@@ -86,14 +86,14 @@ impl TokenRecord {
         Standing::new(revoked, self.grace_until, self.rotated_to.is_some(), suspended)
     }
 
-    pub(in crate::store) fn to_remember(&self) -> Status {
-        let plain = || Plain::new(self.user_id.as_str(), self.expires_at);
+    pub(in crate::store) fn to_remember(&self, owner_roles: &str) -> Status {
+        let plain = || Plain::new((self.user_id.as_str(), owner_roles), self.expires_at);
         Status::new(self.standing(), if self.is_narrowed() { None } else { plain() })
     }
 }
 
 /// What a status is read from.
-const STATUS: &str = "pat_id, user_id, expires_at, revoked_at, revoked_reason, grace_until, rotated_to, suspended_at, \
+const STATUS: &str = "pat_id, user_id, owner_roles, expires_at, revoked_at, revoked_reason, grace_until, rotated_to, suspended_at, \
      CAST(CASE WHEN scopes IS NULL AND roles IS NULL AND audience IS NULL AND allowed_cidrs IS NULL \
      THEN 1 ELSE 0 END AS BIGINT) AS plain";
 
@@ -160,7 +160,7 @@ fn status(row: &AnyRow) -> Result<Status, StoreError> {
     let suspended = optional_time(row, "suspended_at")?.is_some();
     let is_plain = row.try_get::<i64, _>("plain")? == 1;
     let expires_at = Timestamp::from_millis(row.try_get("expires_at")?);
-    let owner: &str = row.try_get("user_id")?;
+    let owner: (&str, &str) = (row.try_get("user_id")?, row.try_get("owner_roles")?);
     let grace_until = optional_time(row, "grace_until")?;
     let standing = Standing::new(revoked, grace_until, rotated.is_some(), suspended);
     Ok(Status::new(standing, is_plain.then(|| Plain::new(owner, expires_at)).flatten()))

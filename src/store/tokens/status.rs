@@ -153,6 +153,7 @@ mod tests {
             rotated_from: None,
             rotated_to: None,
             grace_until: None,
+            rotated_by_person: false,
             chain: Chain {
                 family_id: PatId::from(Uuid::from_u128(1)),
                 began_at: Timestamp::from_seconds(0),

@@ -79,12 +79,12 @@ impl Scene {
 
     /// How often the family was burned, as the audit log has it.
     async fn burned(&self) -> usize {
-        let store = sqlx_rows(
-            &self.server,
-            "SELECT reason FROM audit_events WHERE action = 'family_burned'",
-        )
-        .await;
-        store.len()
+        self.acts("family_burned").await
+    }
+
+    async fn acts(&self, action: &str) -> usize {
+        let rows = sqlx_rows(&self.server, "SELECT action FROM audit_events").await;
+        rows.iter().filter(|row| row.get::<&str, _>(0) == action).count()
     }
 
     /// What the audit log tells of a token.
@@ -93,6 +93,14 @@ impl Scene {
         let rows = sqlx_rows(&self.server, sql).await;
         let of_it = rows.iter().filter(|row| row.get::<String, _>(1) == id_of(token));
         of_it.map(|row| row.get(0)).collect()
+    }
+
+    /// Another process on the same database, where there can be one.
+    async fn replica(&self) -> Option<TestServer> {
+        let store = self.server.store().await;
+        let is_shared = store.is_shared();
+        store.close().await;
+        if is_shared { Some(self.server.replica().await) } else { None }
     }
 
     async fn rotate_again(&self, api: &Api) -> Answer {
@@ -108,9 +116,10 @@ async fn sqlx_rows(server: &TestServer, sql: &'static str) -> Vec<sqlx::any::Any
 }
 
 #[tokio::test]
-async fn a_rotated_token_works_until_its_grace_is_over_and_then_burns_its_family_once() {
+async fn a_token_that_rotated_itself_works_until_its_grace_is_over_and_then_burns_its_family_once()
+{
     for database in DATABASES {
-        let scene = Scene::on(database, 600, false).await;
+        let scene = Scene::on(database, 600, true).await;
         assert!(scene.works(&scene.old).await && scene.works(&scene.new).await);
         let waiting = Family::of(&scene.owner).await;
         assert_eq!((waiting.good().len(), waiting.reason(&scene.old)), (2, "none"));
@@ -140,7 +149,7 @@ async fn a_rotated_token_works_until_its_grace_is_over_and_then_burns_its_family
 #[tokio::test]
 async fn many_uses_at_once_burn_a_family_once_on_both_databases() {
     for database in DATABASES {
-        let scene = Scene::on(database, 0, false).await;
+        let scene = Scene::on(database, 0, true).await;
         let mut uses = tokio::task::JoinSet::new();
         for _ in 0..10 {
             let api = scene.with(&scene.old);
@@ -235,19 +244,79 @@ async fn who_revokes_a_token_in_its_grace_keeps_the_successor() {
 #[tokio::test]
 async fn a_token_whose_successor_is_in_use_is_not_rotated_again() {
     for database in DATABASES {
-        let scene = Scene::on(database, 600, false).await;
-        assert!(scene.works(&scene.new).await);
-        let refused = scene.rotate_again(&scene.owner).await.expect_problem(409, "already-rotated");
-        assert!(refused["detail"].as_str().unwrap().contains(id_of(&scene.new)), "{refused}");
-        let itself = scene.with(&scene.old);
-        scene.rotate_again(&itself).await.expect_problem(409, "already-rotated");
-        assert_eq!(scene.burned().await, 0);
+        for by_itself in [false, true] {
+            let scene = Scene::on(database, 600, by_itself).await;
+            assert!(scene.works(&scene.new).await);
+            let refused = scene.rotate_again(&scene.owner).await;
+            let refused = refused.expect_problem(409, "already-rotated");
+            assert!(refused["detail"].as_str().unwrap().contains(id_of(&scene.new)), "{refused}");
+            let itself = scene.with(&scene.old);
+            scene.rotate_again(&itself).await.expect_problem(409, "already-rotated");
+            assert_eq!(scene.burned().await, 0);
 
-        scene.server.clock.advance(Duration::from_secs(601));
-        scene.rotate_again(&scene.owner).await.expect_problem(409, "family-burned");
-        assert!(!scene.works(&scene.new).await);
-        scene.rotate_again(&scene.owner).await.expect_problem(409, "already-rotated");
-        assert_eq!(scene.burned().await, 1);
+            scene.server.clock.advance(Duration::from_secs(601));
+            let code = if by_itself { "family-burned" } else { "already-rotated" };
+            scene.rotate_again(&scene.owner).await.expect_problem(409, code);
+            assert_eq!(scene.works(&scene.new).await, !by_itself);
+            scene.rotate_again(&scene.owner).await.expect_problem(409, "already-rotated");
+            assert_eq!(scene.burned().await, usize::from(by_itself));
+            assert_eq!(scene.acts("rotated_token_used").await, 0, "nobody used it");
+            scene.server.stop().await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_late_use_of_what_a_person_rotated_is_told_once_and_ends_nothing() {
+    for database in DATABASES {
+        for grace in [0, 600] {
+            let scene = Scene::on(database, grace, false).await;
+            assert!(scene.works(&scene.new).await);
+            let third = scene.owner.post(&rotate_path(&scene.new), &json!({})).await.expect(201);
+            scene.server.clock.advance(Duration::from_secs(601));
+            // Several processes share PostgreSQL only.
+            let mut servers = vec![&scene.server];
+            let replica = scene.replica().await;
+            servers.extend(&replica);
+            let mut uses = tokio::task::JoinSet::new();
+            for number in 0..10 {
+                let server = servers[number % servers.len()];
+                let api = server.with_token(scene.old["token"].as_str().unwrap());
+                uses.spawn(async move { api.get(SELF).await.status.as_u16() });
+            }
+            assert!(uses.join_all().await.iter().all(|status| *status == 401));
+            // Not once more by a process that remembers nothing, either.
+            let late = scene.replica().await;
+            if let Some(server) = &late {
+                let old = server.with_token(scene.old["token"].as_str().unwrap());
+                old.get(SELF).await.expect_problem(401, "unauthenticated");
+            }
+            assert_eq!((scene.acts("rotated_token_used").await, scene.burned().await), (1, 0));
+            assert_eq!(scene.told_of(&scene.old).await.last().unwrap(), "rotated_token_used");
+            assert!(scene.works(&third).await);
+            // The one between was a person's, too.
+            assert!(!scene.works(&scene.new).await);
+            assert_eq!((scene.acts("rotated_token_used").await, scene.burned().await), (2, 0));
+            assert_eq!(Family::of(&scene.owner).await.good(), [id_of(&third)]);
+            for server in [replica, late].into_iter().flatten() {
+                server.stop().await;
+            }
+            scene.server.stop().await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn in_a_family_each_token_does_as_it_was_rotated() {
+    for database in DATABASES {
+        // A person rotated the first one, and then the second rotated itself.
+        let scene = Scene::on(database, 0, false).await;
+        let second = scene.with(&scene.new);
+        let third = second.post(&rotate_path(&scene.new), &json!({})).await.expect(201);
+        assert!(scene.works(&third).await);
+        assert!(!scene.works(&scene.old).await && scene.works(&third).await);
+        assert!(!scene.works(&scene.new).await && !scene.works(&third).await);
+        assert_eq!((scene.acts("rotated_token_used").await, scene.burned().await), (1, 1));
         scene.server.stop().await;
     }
 }

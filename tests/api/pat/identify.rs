@@ -147,7 +147,6 @@ async fn what_is_no_token_of_ours_is_not_found_and_not_sent_back() {
         ("dots", "..".to_owned()),
         ("text", "مرحبا \0 🚀".to_owned()),
         ("long", "x".repeat(60_000)),
-        ("scheme", format!("Bearer {good}")),
         ("its id", id_of(&minted).to_owned()),
         ("no signature", format!("{signed}.")),
         ("broken signature", format!("{signed}.{first}{}", &signature[1..])),

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use axum::http::StatusCode;
 use hallpass_verify::{CheckError, FetchError, JwksCache, KeyError, KeySetError, Rejection, check};
+use serde_json::json;
 use tokio::task::JoinSet;
 
 use crate::support::{
@@ -227,10 +228,58 @@ async fn a_refresh_is_not_bound_by_the_cooldown() {
     let set = cache.refresh().await.unwrap();
     assert_eq!(set.kids().collect::<Vec<_>>(), ["new"]);
     assert_eq!(cache.key("k").await.unwrap_err(), KeyError::UnknownKid);
-    endpoint.serve(jwks_json(&[]));
-    assert_eq!(cache.refresh().await.unwrap().kids().count(), 0);
-    assert_eq!(cache.key("new").await.unwrap_err(), KeyError::UnknownKid);
+    assert_eq!(endpoint.requests(), 2);
+}
+
+#[tokio::test]
+async fn a_set_without_a_usable_key_takes_none_away() {
+    let endpoint = Endpoint::start(&jwks_json(&[])).await;
+    let cache = cache(&endpoint);
+    assert_eq!(cache.key("k").await.unwrap_err(), KeyError::Unavailable);
+    endpoint.serve(jwks_json(&[&RSA.jwk("k")]));
+    cache.refresh().await.unwrap();
+    let unusable = json!({"kid": "k", "kty": "oct", "k": "AA"});
+    for set in [&[][..], &[&unusable], &[&json!(7)], &[&json!({})]] {
+        endpoint.serve(jwks_json(set));
+        assert!(matches!(cache.refresh().await.unwrap_err(), FetchError::Empty), "{set:?}");
+        assert!(cache.holds("k") && cache.key("k").await.is_ok(), "{set:?}");
+    }
+    assert_eq!(cache.key("new").await.unwrap_err(), KeyError::Unavailable);
+}
+
+#[tokio::test]
+async fn a_key_is_held_while_the_last_good_set_has_it() {
+    let endpoint = Endpoint::start(&jwks_json(&[&RSA.jwk("k")])).await;
+    let cache = cache(&endpoint);
+    // Nothing is fetched for it.
+    assert!(!cache.holds("k"));
+    assert_eq!(endpoint.requests(), 0);
+    cache.refresh().await.unwrap();
+    assert!(cache.holds("k") && !cache.holds("other") && !cache.holds(""));
+    endpoint.serve(jwks_json(&[&P256.jwk("other")]));
+    cache.refresh().await.unwrap();
+    assert!(cache.holds("other") && !cache.holds("k"));
+    // It is looked at for each request; still an old set is fetched anew.
+    endpoint.serve(jwks_json(&[&RSA.jwk("k")]));
+    skip(MAX_AGE).await;
+    assert!(cache.holds("other"));
+    until(|| cache.holds("k")).await;
+    assert!(!cache.holds("other"));
     assert_eq!(endpoint.requests(), 3);
+}
+
+#[tokio::test]
+async fn an_answer_may_have_256_kib_and_not_a_byte_more() {
+    const BOUND: usize = 256 * 1024;
+    let endpoint = Endpoint::start("").await;
+    let cache = cache(&endpoint);
+    let set = jwks_json(&[&RSA.jwk("k")]);
+    let padded = |length: usize| format!("{set}{}", " ".repeat(length - set.len()));
+    endpoint.serve(padded(BOUND));
+    assert!(cache.refresh().await.is_ok());
+    endpoint.serve(padded(BOUND + 1));
+    assert!(matches!(cache.refresh().await.unwrap_err(), FetchError::TooLarge));
+    assert!(cache.holds("k"));
 }
 
 #[tokio::test]
@@ -262,4 +311,29 @@ async fn check_finds_the_key_and_spares_the_endpoint() {
     assert_eq!(answer, Err(Rejection::Expired.into()));
     assert_eq!(check(&cache, &signed("RS256", "k"), &rules(), NOW).await.unwrap().sub, "4f1c");
     assert_eq!(endpoint.requests(), 1);
+}
+
+#[tokio::test]
+async fn a_set_of_an_earlier_process_serves_until_the_endpoint_answers() {
+    let endpoint = Endpoint::start(&jwks_json(&[&RSA.jwk("k")])).await;
+    let earlier = cache(&endpoint);
+    assert!(earlier.current_json().is_none());
+    earlier.refresh().await.unwrap();
+    let json = earlier.current_json().unwrap();
+
+    endpoint.fail(StatusCode::BAD_GATEWAY);
+    let later = cache(&endpoint);
+    assert!(matches!(later.restore(b"{}").unwrap_err(), FetchError::KeySet(KeySetError::NoKeys)));
+    assert!(matches!(later.restore(jwks_json(&[]).as_bytes()).unwrap_err(), FetchError::Empty));
+    later.restore(&json).unwrap();
+    assert!(later.holds("k") && later.key("k").await.is_ok());
+    // Nobody can tell whether there is another one by now.
+    assert_eq!(later.key("new").await.unwrap_err(), KeyError::Unavailable);
+    endpoint.serve(jwks_json(&[&P256.jwk("new")]));
+    skip(COOLDOWN).await;
+    assert!(later.key("new").await.is_ok());
+    assert!(!later.holds("k"));
+    // What is newer stays.
+    later.restore(&json).unwrap();
+    assert!(later.holds("new") && !later.holds("k"));
 }

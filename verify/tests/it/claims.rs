@@ -38,6 +38,8 @@ fn the_rules_table() {
         (json!({ "iss": "https://SSO.test/realms/demo" }), Some(Rejection::Issuer)),
         (json!({ "typ": "Bearer" }), Some(Rejection::Type)),
         (json!({ "typ": "pat" }), Some(Rejection::Type)),
+        (json!({ "cnf": { "jkt": "x" } }), Some(Rejection::SenderConstrained)),
+        (json!({ "cnf": false }), Some(Rejection::SenderConstrained)),
         (json!({ "aud": "other" }), Some(Rejection::Audience)),
         (json!({ "aud": [] }), Some(Rejection::Audience)),
         (json!({ "aud": null }), Some(Rejection::Audience)),

@@ -227,6 +227,7 @@ fn rejections_have_stable_codes_and_show_no_token() {
         (Rejection::Issuer, "issuer"),
         (Rejection::Audience, "audience"),
         (Rejection::Type, "type"),
+        (Rejection::SenderConstrained, "sender_constrained"),
         (Rejection::Expired, "expired"),
         (Rejection::NotYetValid, "not_yet_valid"),
         (Rejection::Claims, "claims"),

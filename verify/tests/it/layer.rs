@@ -130,6 +130,7 @@ async fn what_is_no_good_token_is_answered_as_the_rfc_says_and_never_passes() {
         ("another issuer", token_of(&payload_with(&json!({"iss": "https://sso.test/realms/x"})))),
         ("another audience", token_of(&payload_with(&json!({"aud": ["other"]})))),
         ("an access token", token_of(&payload_with(&json!({"typ": "Bearer"})))),
+        ("bound to its sender", token_of(&payload_with(&json!({"cnf": {"jkt": "x"}})))),
         ("another key's signature", forged),
     ];
     for (what, token) in tokens {

@@ -1,6 +1,7 @@
 //! Keys that sign, tokens, and a key endpoint that misbehaves on request.
 
-use std::sync::{Arc, LazyLock, Mutex};
+use std::sync::{Arc, LazyLock, Mutex, mpsc};
+use std::thread;
 use std::time::Duration;
 
 use aws_lc_rs::rand::SystemRandom;
@@ -169,6 +170,8 @@ pub(crate) struct Endpoint {
     pub(crate) url: String,
     shared: Arc<Shared>,
     server: AbortHandle,
+    #[expect(dead_code, reason = "held for its drop")]
+    deadline: Deadline,
 }
 
 struct Shared {
@@ -191,7 +194,7 @@ impl Endpoint {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}/certs", listener.local_addr().unwrap());
         let server = tokio::spawn(async move { axum::serve(listener, app).await.unwrap() });
-        Self { url, shared, server: server.abort_handle() }
+        Self { url, shared, server: server.abort_handle(), deadline: Deadline::start() }
     }
 
     pub(crate) fn requests(&self) -> usize {
@@ -238,6 +241,30 @@ async fn respond(State(shared): State<Arc<Shared>>) -> (StatusCode, Bytes) {
             shared.release.notified().await;
             (StatusCode::OK, body)
         }
+    }
+}
+
+/// Far longer than any test takes, on a machine that does something else.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Ends the run when a test that waits for an endpoint does not end: what is broken fails, and does not hang. By a thread,
+/// since tests move the runtime's clock.
+struct Deadline {
+    #[expect(dead_code, reason = "its end says that the test has ended")]
+    alive: mpsc::Sender<()>,
+}
+
+impl Deadline {
+    fn start() -> Self {
+        let test = thread::current().name().unwrap_or("a test").to_owned();
+        let (alive, ended) = mpsc::channel();
+        thread::spawn(move || {
+            if ended.recv_timeout(PATIENCE) == Err(mpsc::RecvTimeoutError::Timeout) {
+                eprintln!("{test} does not end");
+                std::process::abort();
+            }
+        });
+        Self { alive }
     }
 }
 

@@ -32,7 +32,7 @@ pub(in crate::http) struct FoundToken {
 impl FoundToken {
     fn check(self) -> Result<String, Error> {
         let mut check = Check::default();
-        let token = check.required("token", self.token, |value| Ok(text(value)?.trim().to_owned()));
+        let token = check.required("token", self.token, |value| Ok(text(value)?.to_owned()));
         check.no_others(&self.others);
         check.finish()?;
         Ok(token.unwrap_or_default())

@@ -1,0 +1,89 @@
+//! A role as it is written outside of a token: `name` of the realm, `client:name` of a client.
+//!
+//! Either name may have colons, and then `svc:eu:admin` could be a role of two clients. So a name is percent-encoded
+//! (RFC 3986 §2.1): whatever is not visible ASCII, the comma that stands between roles in a list, `%`, and the colon. Each role
+//! has one spelling, and no other role has the same: `svc%3Aeu:admin`.
+
+use percent_encoding::{AsciiSet, CONTROLS, percent_decode_str, utf8_percent_encode};
+
+const IN_NAME: &AsciiSet = &CONTROLS.add(b' ').add(b',').add(b'%').add(b':');
+
+/// The spelling of a role of the realm.
+#[must_use]
+pub fn of_realm(name: &str) -> String {
+    encoded(name).collect()
+}
+
+/// The spelling of a client's role.
+#[must_use]
+pub fn of_client(client: &str, name: &str) -> String {
+    let mut spelled: String = encoded(client).collect();
+    spelled.push(':');
+    spelled.extend(encoded(name));
+    spelled
+}
+
+/// The spelling of the role that somebody asks for by this text. What need not be encoded to be understood need not be.
+/// Refuses what could mean the roles of several clients.
+pub fn parse(text: &str) -> Result<String, &'static str> {
+    let (client, name) = match text.split_once(':') {
+        Some((client, name)) => (Some(client), name),
+        None => (None, text),
+    };
+    if name.is_empty() || client == Some("") {
+        return Err("is no role: write `name`, or `client:name`");
+    }
+    if name.contains(':') {
+        return Err("could mean several roles: write a colon within a name as `%3A`");
+    }
+    let decoded = |text| percent_decode_str(text).decode_utf8().map_err(|_| "is no text");
+    Ok(match client {
+        Some(client) => of_client(&*decoded(client)?, &*decoded(name)?),
+        None => of_realm(&*decoded(name)?),
+    })
+}
+
+fn encoded(name: &str) -> impl Iterator<Item = &str> {
+    utf8_percent_encode(name, IN_NAME)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn a_role_is_asked_for_in_its_one_spelling_or_plainer() {
+        for (text, spelled) in [
+            ("admin", "admin"),
+            ("reports:read", "reports:read"),
+            ("svc%3Aeu:admin", "svc%3Aeu:admin"),
+            ("svc:eu%3aadmin", "svc:eu%3Aadmin"),
+            ("reports%3Aread", "reports%3Aread"),
+            ("100%", "100%25"),
+            ("100%25", "100%25"),
+            ("a, b", "a%2C%20b"),
+            ("grün", "gr%C3%BCn"),
+            ("gr%C3%BCn", "gr%C3%BCn"),
+        ] {
+            assert_eq!(parse(text).as_deref(), Ok(spelled), "{text}");
+        }
+        for bad in ["", ":", "a:", ":a", "svc:eu:admin", "a::b", "::", "%ff"] {
+            assert!(parse(bad).is_err(), "{bad}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_two_roles_have_the_same_spelling(
+            one in ("[a:%,\\PC]{1,6}", "[a:%,\\PC]{1,6}"), other in ("[a:%,\\PC]{1,6}", "[a:%,\\PC]{1,6}"),
+        ) {
+            let spelled = of_client(&one.0, &one.1);
+            prop_assert!(spelled.bytes().all(|byte| byte.is_ascii_graphic() && byte != b','));
+            prop_assert_eq!(spelled == of_client(&other.0, &other.1), one == other);
+            prop_assert_ne!(&spelled, &of_realm(&other.0));
+            prop_assert_eq!(parse(&spelled), Ok(spelled));
+        }
+    }
+}
