@@ -53,6 +53,10 @@ actions! {
     ClientCreated = "client_created";
     /// It was changed.
     ClientUpdated = "client_updated";
+    /// An administrator stopped it; its owner cannot undo that.
+    ClientBlocked = "client_blocked";
+    /// An administrator let it go on.
+    ClientUnblocked = "client_unblocked";
     /// It was deleted in Keycloak and here.
     ClientDeleted = "client_deleted";
     /// Its creation was interrupted and taken back.

@@ -10,7 +10,11 @@ use serde::{Serialize, Serializer};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
-/// A moment: milliseconds since the Unix epoch. As JSON it is RFC 3339 in UTC.
+/// The first and the last moment that RFC 3339 can say, in milliseconds: the years 0 to 9999.
+const SAYABLE: (i64, i64) = (-62_167_219_200_000, 253_402_300_799_999);
+
+/// A moment: milliseconds since the Unix epoch. As JSON it is RFC 3339 in UTC; what that cannot say is said as the
+/// nearest moment that it can.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Timestamp(i64);
 
@@ -61,7 +65,8 @@ impl Timestamp {
 
 impl fmt::Display for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let text = OffsetDateTime::from_unix_timestamp_nanos(i128::from(self.0) * 1_000_000)
+        let millis = self.0.clamp(SAYABLE.0, SAYABLE.1);
+        let text = OffsetDateTime::from_unix_timestamp_nanos(i128::from(millis) * 1_000_000)
             .ok()
             .and_then(|moment| moment.format(&Rfc3339).ok())
             .ok_or(fmt::Error)?;
@@ -128,6 +133,19 @@ mod tests {
         assert_eq!(moment.to_string(), "2024-11-24T16:00:00.123Z");
         assert_eq!(Timestamp::parse(&moment.to_string()).unwrap(), moment);
         assert_eq!(moment.floor_to_second().to_string(), "2024-11-24T16:00:00Z");
+    }
+
+    #[test]
+    fn every_timestamp_can_be_said() {
+        for (millis, text) in [
+            (i64::MAX, "9999-12-31T23:59:59.999Z"),
+            (253_402_300_800_000, "9999-12-31T23:59:59.999Z"),
+            (i64::MIN, "0000-01-01T00:00:00Z"),
+        ] {
+            let moment = Timestamp::from_millis(millis);
+            assert_eq!(moment.to_string(), text);
+            assert_eq!(serde_json::to_value(moment).unwrap(), text);
+        }
     }
 
     #[test]

@@ -111,15 +111,19 @@ codes! {
     DisplayNameTaken = "display-name-taken", Conflict, "The display name is taken";
     /// Here API clients cannot be changed and keep their secret: delete this one and create another.
     NotEditable = "not-editable", Conflict, "API clients cannot be changed here";
-    /// Another change of the same API client is under way, or was interrupted and is being finished. Try again
-    /// in a moment.
+    /// Another change of the same API client is still under way, or was interrupted and is being finished. Try again
+    /// after the time in `Retry-After`.
     ClientBusy = "client-busy", Conflict, "The API client is being changed";
+    /// An administrator has stopped this API client. Its owner can neither start it nor delete it, which would make room
+    /// for the same client again: ask the administrator.
+    ClientBlocked = "client-blocked", Forbidden, "An administrator has stopped the API client";
     /// The Keycloak client behind this API client is gone: somebody removed it in Keycloak's console. Delete the
     /// API client and create another.
     ClientMissing = "client-missing", Conflict, "The client is gone in Keycloak";
     /// A policy of the realm does not allow such a client. The detail has Keycloak's reason.
     RejectedByRealm = "rejected-by-realm", Invalid, "The realm rejects this client";
-    /// The secret was shown once, when the client was created, and cannot be read again.
+    /// The secret is shown once, when the client is created, and once to its new owner when it was handed on. It cannot be
+    /// read again.
     SecretNotAvailable = "secret-not-available", NotFound, "The secret cannot be read";
     /// The token was rotated before: use or rotate its successor, which the detail names.
     AlreadyRotated = "already-rotated", Conflict, "The token was rotated before";

@@ -90,6 +90,9 @@ async fn copy(from: &Store, to: &Store) {
         let filter = ClientFilter {
             search: String::new(),
             status: None,
+            owner: None,
+            capability: None,
+            scope: None,
             sort: ClientSort::ClientId,
             direction: Direction::Ascending,
             page: PageRequest { offset, limit: 100 },

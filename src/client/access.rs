@@ -71,7 +71,10 @@ impl Clients {
     /// The quota of any account, for an administrator.
     pub async fn get_quota(&self, caller: &Principal, account: &AccountId) -> Result<Quota, Error> {
         match self.visible(caller, Action::ReadClients).await? {
-            Visible::All => Ok(self.store.get_quota(account, self.settings.quota).await?),
+            Visible::All => {
+                self.check_account(account).await?;
+                Ok(self.store.get_quota(account, self.settings.quota).await?)
+            }
             Visible::Account(_) | Visible::Owned(..) => {
                 let detail = "This needs the role `manage-api-clients` of the client `hallpass`; the quota of your own \
                               account is at `/api/clients/v1/quota`.";
@@ -88,15 +91,49 @@ impl Clients {
         account: &AccountId,
         limit: u32,
     ) -> Result<Quota, Error> {
+        self.change_quota(caller, origin, account, Some(limit)).await?;
+        Ok(self.store.get_quota(account, self.settings.quota).await?)
+    }
+
+    /// Gives an account the quota of the settings again.
+    pub async fn reset_quota(
+        &self,
+        caller: &Principal,
+        origin: &Origin,
+        account: &AccountId,
+    ) -> Result<(), Error> {
+        self.change_quota(caller, origin, account, None).await
+    }
+
+    async fn change_quota(
+        &self,
+        caller: &Principal,
+        origin: &Origin,
+        account: &AccountId,
+        limit: Option<u32>,
+    ) -> Result<(), Error> {
         caller.authorize(Action::SetQuota)?;
+        self.check_account(account).await?;
         let subject = (account.to_string(), account.to_string());
         let actor = Actor::caller(caller, origin);
+        let reason =
+            limit.map_or_else(|| "the default".to_owned(), |limit| format!("limit {limit}"));
         let event =
             Event::new(audit::Action::QuotaSet, subject, &caller.user_id, &actor, self.clock.now())
-                .because(format!("limit {limit}"));
+                .because(reason);
         self.store.set_quota(account, limit, &event).await?;
         self.teller.tell(&event);
-        Ok(self.store.get_quota(account, self.settings.quota).await?)
+        Ok(())
+    }
+
+    /// Fails for an account that nobody has: no user, and no client now or before.
+    async fn check_account(&self, account: &AccountId) -> Result<(), Error> {
+        if self.store.knows_account(account).await?
+            || self.owners.is_anybodys_account(account).await?
+        {
+            return Ok(());
+        }
+        Err(Error::not_found("account"))
     }
 
     /// The record of this id, where the caller may do this to it; what they may not see is not there.
@@ -107,7 +144,15 @@ impl Clients {
         id: &str,
     ) -> Result<ClientRecord, Error> {
         let visible = self.visible(caller, action).await?;
-        self.find_within(&visible, id).await?.ok_or_else(|| Error::not_found("API client"))
+        self.get_within(&visible, id).await
+    }
+
+    pub(super) async fn get_within(
+        &self,
+        visible: &Visible,
+        id: &str,
+    ) -> Result<ClientRecord, Error> {
+        self.find_within(visible, id).await?.ok_or_else(|| Error::not_found("API client"))
     }
 
     pub(super) async fn find_within(

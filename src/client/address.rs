@@ -1,6 +1,10 @@
 //! Where Keycloak itself may be sent to: `adminUrl` and `backchannelLogoutUrl` are called by the server, so they must
 //! not lead into its own network.
 //!
+//! A name has to be found, and to lead to public addresses only. Names that belong to no public host ([`INNER`], and
+//! those without a dot) may lead anywhere where Keycloak stands, whatever they lead to from here: they are taken only
+//! where all of their addresses are in networks that the operator allows.
+//!
 //! A name can lead elsewhere tomorrow: this check is no substitute for egress rules, and the documentation says so.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -14,36 +18,96 @@ use url::{Host, Url};
 /// A name that takes longer is not waited for.
 const LOOKUP: Duration = Duration::from_secs(2);
 
-/// Refuses what leads to an address that is not public, but for the allowed networks. A name that nobody knows leads
-/// nowhere, and is taken.
+/// Ends of names that the public DNS gives to nobody, or that lead into a network of one's own: special-use names (RFC
+/// 6761, 6762 with its appendix G, 7686, 8375, 9476), what ICANN keeps back, and what clusters and routers use.
+const INNER: [&str; 21] = [
+    "alt",
+    "arpa",
+    "cluster.local",
+    "consul",
+    "corp",
+    "domain",
+    "example",
+    "home",
+    "internal",
+    "intranet",
+    "invalid",
+    "lan",
+    "local",
+    "localdomain",
+    "localhost",
+    "mail",
+    "onion",
+    "private",
+    "svc",
+    "test",
+    "workgroup",
+];
+
+const NOT_PUBLIC: &str = "leads to an address that is not public; the operator's setting \
+                          `clients.allowed_networks` can allow it";
+const INNER_NAME: &str = "has a host that no public name leads to; the operator's setting \
+                          `clients.allowed_networks` can allow its address";
+const UNKNOWN: &str = "has a host whose name is not found";
+
+/// Refuses what does not lead to public addresses alone, but for the allowed networks.
 pub(super) async fn check_public(url: &Url, allowed: &[IpNet]) -> Result<(), &'static str> {
-    let addresses = match url.host() {
-        Some(Host::Ipv4(address)) => vec![IpAddr::V4(address)],
-        Some(Host::Ipv6(address)) => vec![IpAddr::V6(address)],
-        Some(Host::Domain(name)) => resolve(name).await?,
+    let literal = match url.host() {
+        Some(Host::Ipv4(address)) => IpAddr::V4(address),
+        Some(Host::Ipv6(address)) => IpAddr::V6(address),
+        Some(Host::Domain(name)) => return check_name(name, allowed).await,
         None => return Err("has no host"),
     };
-    if addresses.into_iter().all(|address| may_be_called(address, allowed)) {
-        return Ok(());
-    }
-    Err("leads to an address that is not public")
+    if may_be_called(unwrapped(literal), allowed) { Ok(()) } else { Err(NOT_PUBLIC) }
 }
 
+async fn check_name(name: &str, allowed: &[IpNet]) -> Result<(), &'static str> {
+    if !is_inner(name) {
+        let known = resolve(name).await?;
+        let all = known.iter().all(|one| may_be_called(*one, allowed));
+        return if all { Ok(()) } else { Err(NOT_PUBLIC) };
+    }
+    // Nothing is asked of a resolver where nothing is allowed.
+    if !allowed.is_empty() && resolve(name).await?.iter().all(|one| is_allowed(*one, allowed)) {
+        return Ok(());
+    }
+    Err(INNER_NAME)
+}
+
+/// Whether the name has no dot, or one of the ends that no public name has.
+fn is_inner(name: &str) -> bool {
+    let name = name.trim_end_matches('.').to_ascii_lowercase();
+    let ends = |end| {
+        name.strip_suffix(end).is_some_and(|rest: &str| rest.is_empty() || rest.ends_with('.'))
+    };
+    !name.contains('.') || INNER.into_iter().any(ends)
+}
+
+/// The addresses of a name; at least one.
 async fn resolve(name: &str) -> Result<Vec<IpAddr>, &'static str> {
+    let name = name.trim_end_matches('.');
     // RFC 6761 §6.3, whatever a resolver says.
     if name == "localhost" || name.ends_with(".localhost") {
         return Ok(vec![IpAddr::V4(Ipv4Addr::LOCALHOST)]);
     }
-    match timeout(LOOKUP, lookup_host((name, 443))).await {
-        Ok(Ok(found)) => Ok(found.map(|address| address.ip()).collect()),
-        Ok(Err(_)) => Ok(Vec::new()),
-        Err(_) => Err("has a host whose name cannot be looked up in time"),
-    }
+    let found: Vec<_> = match timeout(LOOKUP, lookup_host((name, 443))).await {
+        Ok(Ok(found)) => found.map(|address| unwrapped(address.ip())).collect(),
+        Ok(Err(_)) => Vec::new(),
+        Err(_) => return Err("has a host whose name cannot be looked up in time"),
+    };
+    if found.is_empty() { Err(UNKNOWN) } else { Ok(found) }
+}
+
+fn unwrapped(address: IpAddr) -> IpAddr {
+    inner(address.to_canonical())
 }
 
 fn may_be_called(address: IpAddr, allowed: &[IpNet]) -> bool {
-    let address = inner(address.to_canonical());
-    is_public(address) || allowed.iter().any(|network| network.contains(&address))
+    is_public(address) || is_allowed(address, allowed)
+}
+
+fn is_allowed(address: IpAddr, allowed: &[IpNet]) -> bool {
+    allowed.iter().any(|network| network.contains(&address))
 }
 
 /// The IPv4 address within an IPv6 one, where a gateway would unwrap it: NAT64 (RFC 6052) and 6to4 (RFC 3056).
@@ -100,7 +164,7 @@ mod tests {
     #[test]
     fn addresses() {
         for public in ["8.8.8.8", "1.1.1.1", "172.32.0.1", "2606:4700::1111", "64:ff9b::808:808"] {
-            assert!(may_be_called(public.parse().unwrap(), &[]), "{public}");
+            assert!(is_public(unwrapped(public.parse().unwrap())), "{public}");
         }
         for private in [
             "127.0.0.1",
@@ -130,7 +194,7 @@ mod tests {
             "2001:db8::1",
             "fec0::1",
         ] {
-            assert!(!may_be_called(private.parse().unwrap(), &[]), "{private}");
+            assert!(!is_public(unwrapped(private.parse().unwrap())), "{private}");
         }
     }
 
@@ -154,5 +218,54 @@ mod tests {
     async fn a_name_under_localhost_is_loopback() {
         let url: Url = "https://app.localhost/".parse().unwrap();
         assert!(check_public(&url, &[]).await.is_err());
+        assert_eq!(check_public(&url, &["127.0.0.1/32".parse().unwrap()]).await, Ok(()));
+    }
+
+    #[tokio::test]
+    async fn names_that_lead_to_no_public_host_are_refused_unasked() {
+        for name in [
+            "vault",
+            "vault.",
+            "localhost.",
+            "app.localhost.",
+            "vault.default.svc",
+            "vault.default.svc.cluster.local",
+            "db.internal",
+            "metadata.google.internal",
+            "printer.local",
+            "nas.home.arpa",
+            "router.home",
+            "x.lan",
+            "x.corp",
+            "x.intranet",
+            "x.private",
+            "x.localdomain",
+            "x.test",
+            "x.invalid",
+            "x.example",
+            "x.onion",
+            "x.alt",
+            "x.consul",
+            "1.0.0.10.in-addr.arpa",
+            "DB.INTERNAL",
+        ] {
+            let url: Url = format!("https://{name}/logout").parse().unwrap();
+            assert_eq!(check_public(&url, &[]).await, Err(INNER_NAME), "{name}");
+            // Nor does an allowed network help that they do not lead into.
+            let elsewhere = ["192.0.2.0/24".parse().unwrap()];
+            assert!(check_public(&url, &elsewhere).await.is_err(), "{name}");
+        }
+        for name in ["app.example.com", "internal.example.com", "locals", "mylocal.dev", "svc.dev"]
+        {
+            assert_eq!(is_inner(name), !name.contains('.'), "{name}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_name_that_nobody_knows_is_refused() {
+        // Longer than any name of the DNS may be: no resolver answers it, whatever network this runs in.
+        let name = format!("{}.com", vec!["x".repeat(60); 5].join("."));
+        let url: Url = format!("https://{name}/").parse().unwrap();
+        assert_eq!(check_public(&url, &[]).await, Err(UNKNOWN));
     }
 }

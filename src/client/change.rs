@@ -6,13 +6,15 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::{Attempt, Client, ClientSpec, Clients, Written, spec, template};
+use super::spec::{self, Source};
+use super::turn::{Turn, busy};
+use super::{Attempt, Client, ClientSpec, Clients, Written, read_only, template};
 use super::{consent, identity, in_doubt, is_refusal, names, overtaken, parse, rejection, run};
 use crate::audit::{self, Actor};
 use crate::error::{Code, Error, FieldError};
 use crate::keycloak::{ClientDocument, KeycloakError, ScopeKind};
 use crate::principal::{Action, Origin, Principal};
-use crate::store::{ClientRecord, Operation};
+use crate::store::{ClientRecord, Operation, Visible};
 
 /// What a change makes of a client, as the record keeps it meanwhile.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -26,38 +28,96 @@ pub(super) struct Plan {
     consent_before: bool,
 }
 
+/// What a caller asks to have changed.
+#[derive(Clone, Debug)]
+pub struct Asked {
+    /// The members of the body.
+    pub members: Map<String, Value>,
+    /// What is wrong with it already.
+    pub errors: Vec<FieldError>,
+}
+
+/// What came of the beginning of a change.
+enum Beginning {
+    /// There is nothing to change.
+    Unchanged(Box<Client>),
+    /// It is written into the record.
+    Begun(Box<(ClientRecord, ClientDocument, Plan)>),
+}
+
 impl Clients {
-    /// Changes the members that `members` has (JSON merge patch).
+    /// Changes the members that are asked for (JSON merge patch).
     pub async fn update(
         &self,
         caller: &Principal,
         origin: &Origin,
         id: &str,
-        members: Map<String, Value>,
-        errors: Vec<FieldError>,
+        asked: Asked,
     ) -> Result<Client, Error> {
-        let record = self.find_visible(caller, Action::ChangeClients, id).await?;
-        if self.is_domo() {
+        let turn = Turn::begin();
+        let begun = loop {
+            match self.begin_change(caller, id, asked.clone()).await {
+                Ok(Beginning::Unchanged(client)) => return Ok(*client),
+                Ok(Beginning::Begun(begun)) => break begun,
+                Err(error) => turn.wait(error).await?,
+            }
+        };
+        let (clients, actor) = (self.clone(), Actor::caller(caller, origin));
+        run(async move {
+            let (record, document, plan) = *begun;
+            clients.make_change(&record, &document, &plan, &actor).await
+        })
+        .await
+    }
+
+    async fn begin_change(
+        &self,
+        caller: &Principal,
+        id: &str,
+        asked: Asked,
+    ) -> Result<Beginning, Error> {
+        let visible = self.visible(caller, Action::ChangeClients).await?;
+        let record = self.get_within(&visible, id).await?;
+        let Asked { mut members, mut errors } = asked;
+        if self.is_domo() && !(visible.is_all() && members.keys().eq(["blocked"])) {
             return Err(not_editable());
         }
+        if record.operation.is_some() {
+            return Err(busy());
+        }
+        let before: Written = parse(&record.written)?;
+        let shown = Client::try_from(record)?;
+        read_only::take(&mut members, &shown, &mut errors);
+        let blocked = blocking(&mut members, before.blocked, &visible, &mut errors)?;
+        let record = shown.record;
         let document = self.get_document(&record).await?;
-        let current = template::fields(&document, &parse(&record.spec)?);
+        let mut current = template::fields(&document, &shown.spec);
+        if before.blocked {
+            current.enabled = shown.spec.enabled;
+        } else if before.spec.enabled && !current.enabled && !visible.is_all() {
+            // Disabled in Keycloak's console: its owner neither undoes that nor makes it their own choice.
+            match members.remove("enabled") {
+                None | Some(Value::Bool(false)) => {}
+                Some(_) => return Err(stopped()),
+            }
+        }
         let mut grantable = names(&self.grantable().await?);
         if !members.contains_key("scopes") {
             // One that was granted before stays until somebody changes the scopes.
             grantable.extend(current.scopes.iter().cloned());
         }
-        let wanted = spec::read(&current, &members, &grantable, &self.settings, errors).await?;
-        let before: Written = parse(&record.written)?;
+        let source = Source { base: Some(&current), members: &members, grantable: &grantable };
+        let wanted = spec::read(source, &self.settings, errors).await?;
         let chosen = before.spec.overlaid(&wanted, members.keys()).map_err(Error::internal)?;
-        if wanted == current && chosen == before.spec {
-            return self.find_record(&record.record_id).await;
+        if wanted == current && chosen == before.spec && blocked == before.blocked {
+            let client = self.find_record(&record.record_id).await?;
+            return Ok(Beginning::Unchanged(Box::new(client)));
         }
-        let plan = Plan { wanted, written: self.written(&chosen), consent_before: before.consent };
+        let written = self.written(&chosen, blocked);
+        let plan = Plan { wanted, written, consent_before: before.consent };
         let json = serde_json::to_string(&plan).map_err(Error::internal)?;
         let record = self.begin(&record, Operation::Change, Some(&json)).await?;
-        let (clients, actor) = (self.clone(), Actor::caller(caller, origin));
-        run(async move { clients.make_change(&record, &document, &plan, &actor).await }).await
+        Ok(Beginning::Begun(Box::new((record, document, plan))))
     }
 
     async fn make_change(
@@ -86,7 +146,7 @@ impl Clients {
         plan: &Plan,
     ) -> Result<(), Applied> {
         let uuid = document.uuid();
-        let wanted = &plan.wanted;
+        let wanted = &plan.written.in_keycloak(&plan.wanted);
         let current = template::fields(document, wanted);
         let before = template::document(identity(record), &current, consent(plan.consent_before));
         let after = template::document(identity(record), wanted, consent(plan.written.consent));
@@ -129,7 +189,13 @@ impl Clients {
         let document = self.get_document(record).await?;
         let seen = self.seen_as(record, &document, &plan.written, &plan.wanted);
         let json = serde_json::to_string(&plan.written).map_err(Error::internal)?;
-        let event = self.event(audit::Action::ClientUpdated, record, actor);
+        let before: Written = parse(&record.written)?;
+        let action = match (before.blocked, plan.written.blocked) {
+            (false, true) => audit::Action::ClientBlocked,
+            (true, false) => audit::Action::ClientUnblocked,
+            _ => audit::Action::ClientUpdated,
+        };
+        let event = self.event(action, record, actor);
         let now = self.clock.now();
         if !self.store.finish_client_change(record, &json, &seen, now, &event).await? {
             return Err(overtaken());
@@ -199,9 +265,28 @@ impl Applied {
     }
 }
 
-pub(super) fn busy() -> Error {
-    let detail = "Another change of this API client is under way; try again in a moment.";
-    Error::new(Code::ClientBusy, detail)
+/// Whether the client is to be blocked. Only who manages everybody's clients changes that; said as it is, it is no change.
+fn blocking(
+    members: &mut Map<String, Value>,
+    before: bool,
+    visible: &Visible,
+    errors: &mut Vec<FieldError>,
+) -> Result<bool, Error> {
+    let asked = match members.remove("blocked") {
+        None => return Ok(before),
+        Some(Value::Null) => false,
+        Some(Value::Bool(asked)) => asked,
+        Some(_) => {
+            let message = "must be true or false".to_owned();
+            errors.push(FieldError { field: "blocked".to_owned(), message });
+            return Ok(before);
+        }
+    };
+    if asked != before && !visible.is_all() {
+        let detail = "`blocked` needs the role `manage-api-clients` of the client `hallpass`.";
+        return Err(Error::new(Code::MissingRole, detail));
+    }
+    Ok(asked)
 }
 
 pub(super) fn missing() -> Error {
@@ -212,4 +297,11 @@ pub(super) fn missing() -> Error {
 pub(super) fn not_editable() -> Error {
     let detail = "API clients cannot be changed here; delete this one and create another.";
     Error::new(Code::NotEditable, detail)
+}
+
+/// An administrator stopped it; what would undo that is not its owner's.
+pub(super) fn stopped() -> Error {
+    let detail = "An administrator has stopped this API client, in Hallpass or in Keycloak; only they can let it go on \
+                  or delete it.";
+    Error::new(Code::ClientBlocked, detail)
 }

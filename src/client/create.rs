@@ -2,7 +2,8 @@
 
 use serde_json::{Map, Value};
 
-use super::{Client, ClientSpec, ClientWithSecret, Clients, spec, template};
+use super::spec::{self, Source};
+use super::{Client, ClientSpec, ClientWithSecret, Clients, template};
 use super::{identity, in_doubt, is_refusal, names, overtaken, rejection, run};
 use crate::audit::{self, Actor};
 use crate::error::{Code, Error, FieldError};
@@ -27,8 +28,8 @@ impl Clients {
         let mut errors = errors;
         let client_id = self.new_client_id(account, members.get("clientId"), &mut errors)?;
         let grantable = names(&self.grantable().await?);
-        let base = ClientSpec::new();
-        let spec = spec::read(&base, &members, &grantable, &self.settings, errors).await?;
+        let source = Source { base: None, members: &members, grantable: &grantable };
+        let spec = spec::read(source, &self.settings, errors).await?;
         // Without one there was an error.
         let client_id = client_id.ok_or_else(|| Error::invalid_field("clientId", "is required"))?;
 
@@ -76,7 +77,7 @@ impl Clients {
         let now = self.clock.now();
         let mut stored = self.stored(client_id.as_str(), &caller.username, spec);
         // The fields as they are written, and as they are seen until Keycloak is.
-        stored.json = serde_json::to_string(&self.written(spec)).map_err(Error::internal)?;
+        stored.json = serde_json::to_string(&self.written(spec, false)).map_err(Error::internal)?;
         let new = NewClient {
             record_id: uuid_at(now).to_string(),
             client_id,
@@ -95,7 +96,9 @@ impl Clients {
                 "Another API client of your account has this display name.",
             )),
             ClientReserved::QuotaReached { limit } => {
-                let detail = format!("Your account may have {limit} API clients, and has them.");
+                let detail = format!(
+                    "Your account may have {limit} API clients, and has them: delete one, or ask an administrator for more."
+                );
                 Err(Error::new(Code::QuotaReached, detail))
             }
         }

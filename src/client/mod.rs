@@ -16,13 +16,17 @@ mod access;
 mod address;
 mod change;
 mod create;
+mod drift;
+mod fields;
 mod membership;
 mod observe;
+mod read_only;
 mod reconcile;
 mod remove;
 mod secret;
 mod spec;
 mod template;
+mod turn;
 mod uri;
 
 use std::collections::BTreeSet;
@@ -34,9 +38,12 @@ use serde::{Deserialize, Serialize};
 use tokio::time::timeout;
 
 pub use access::GrantableScope;
+pub use change::Asked;
+pub use fields::{CAPABILITIES, Capability, ClientSpec, MEMBERS};
 pub use membership::Memberships;
+pub use read_only::READ_ONLY;
 pub use remove::Removed;
-pub use spec::{Capability, ClientSpec, MEMBERS};
+pub use secret::Receiver;
 
 use crate::audit::{self, Actor, Event, Teller};
 use crate::clock::{Clock, Timestamp};
@@ -80,8 +87,19 @@ pub struct Clients {
 pub struct Client {
     /// The record.
     pub record: ClientRecord,
-    /// The fields.
+    /// The fields; of a blocked one as its owner chose them.
     pub spec: ClientSpec,
+    /// Whether an administrator stopped it.
+    pub blocked: bool,
+    /// Whether it was disabled in Keycloak's console, where Hallpass enabled it.
+    disabled_in_console: bool,
+}
+
+impl Client {
+    /// Whether somebody stopped it whom its owner cannot overrule.
+    const fn is_stopped(&self) -> bool {
+        self.blocked || self.disabled_in_console
+    }
 }
 
 /// A client and its secret: one of the few places where a secret is.
@@ -93,12 +111,21 @@ pub struct ClientWithSecret {
     pub secret: Option<SecretString>,
 }
 
-/// The fields as Hallpass wrote them, and whether people are asked to agree.
+/// The fields as Hallpass wrote them, whether people are asked to agree, and whether an administrator stopped it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct Written {
     #[serde(flatten)]
     spec: ClientSpec,
     consent: bool,
+    #[serde(default)]
+    blocked: bool,
+}
+
+impl Written {
+    /// `spec` as it is in Keycloak: a blocked client is disabled there, whatever its owner chose.
+    fn in_keycloak(&self, spec: &ClientSpec) -> ClientSpec {
+        ClientSpec { enabled: spec.enabled && !self.blocked, ..spec.clone() }
+    }
 }
 
 const fn consent(asked: bool) -> Consent {
@@ -109,8 +136,10 @@ impl TryFrom<ClientRecord> for Client {
     type Error = Error;
 
     fn try_from(record: ClientRecord) -> Result<Self, Error> {
-        let spec = serde_json::from_str(&record.spec).map_err(|_| StoreError::Corrupt("client"))?;
-        Ok(Self { record, spec })
+        let spec: ClientSpec = parse(&record.spec)?;
+        let written: Written = parse(&record.written)?;
+        let disabled_in_console = written.in_keycloak(&written.spec).enabled && !spec.enabled;
+        Ok(Self { record, spec, blocked: written.blocked, disabled_in_console })
     }
 }
 
@@ -119,8 +148,8 @@ impl Clients {
         self.settings.profile == Profile::Domo
     }
 
-    fn written(&self, spec: &ClientSpec) -> Written {
-        Written { spec: spec.clone(), consent: self.settings.consent == Consent::Always }
+    fn written(&self, spec: &ClientSpec, blocked: bool) -> Written {
+        Written { spec: spec.clone(), consent: self.settings.consent == Consent::Always, blocked }
     }
 
     /// What can be granted, now.
@@ -134,7 +163,7 @@ impl Clients {
         record.ok_or_else(|| Error::not_found("API client"))?.try_into()
     }
 
-    /// What Keycloak has, for the record; drifted where it is not what was written.
+    /// What Keycloak has, for the record, and what of it is not what was written.
     fn seen(&self, record: &ClientRecord, document: &ClientDocument) -> Result<Seen, Error> {
         let written: Written = parse(&record.written)?;
         let known: ClientSpec = parse(&record.spec)?;
@@ -148,29 +177,32 @@ impl Clients {
         written: &Written,
         known: &ClientSpec,
     ) -> Seen {
-        let wanted = template::document(identity(record), &written.spec, consent(written.consent));
+        let spec = written.in_keycloak(&written.spec);
+        let wanted = template::document(identity(record), &spec, consent(written.consent));
         let differing = template::differences(&wanted, document);
         if !differing.is_empty() {
             tracing::debug!(client_id = %record.client_id, ?differing, "a client differs in Keycloak");
         }
+        let mut spec = template::fields(document, known).bounded();
+        if written.blocked {
+            spec.enabled = known.enabled;
+        }
         Seen {
-            spec: self.stored(
-                record.client_id.as_str(),
-                &record.owner_username,
-                &template::fields(document, known),
-            ),
+            spec: self.stored(record.client_id.as_str(), &record.owner_username, &spec),
             secret_created_at: template::secret_created(document).map(Timestamp::from_seconds),
-            drifted: !differing.is_empty(),
+            drifted_fields: drift::fields(&differing),
         }
     }
 
     fn stored(&self, client_id: &str, owner: &str, spec: &ClientSpec) -> StoredSpec {
-        let shown = spec.display_name.as_deref().unwrap_or(client_id).to_lowercase();
+        // Keycloak's console takes a NUL, and PostgreSQL keeps none in a text.
+        let plain = |text: &str| text.replace('\0', "").to_lowercase();
+        let shown = plain(spec.display_name.as_deref().unwrap_or(client_id));
         let description = spec.description.as_deref().unwrap_or_default();
         StoredSpec {
             // A spec is texts, lists and flags: it always has a JSON form.
             json: serde_json::to_string(spec).unwrap_or_default(),
-            search_text: format!("{client_id}\n{shown}\n{description}\n{owner}").to_lowercase(),
+            search_text: plain(&format!("{client_id}\n{shown}\n{description}\n{owner}")),
             unique_name: self.is_domo().then(|| shown.clone()),
             display_name: shown,
         }

@@ -1,18 +1,21 @@
 //! Noticing what others do in Keycloak: clients that are changed or removed there, owners who leave.
 
 use std::collections::HashMap;
+use std::fmt;
 use std::time::Duration;
 
 use tokio::time::sleep;
 
 use super::Clients;
-use crate::error::Error;
+use crate::error::{Code, Error};
 use crate::id::UserId;
-use crate::keycloak::ClientDocument;
+use crate::keycloak::{ClientDocument, KeycloakError};
 use crate::store::ClientRecord;
 
 /// So many at a time, with a pause between: others use Keycloak too.
 const STRETCH: usize = 100;
+/// With more clients than this that cannot be read, it is not a client that is wrong.
+const MOST_PASSED_OVER: usize = 100;
 const PAUSE: Duration = Duration::from_millis(50);
 
 impl Clients {
@@ -29,7 +32,8 @@ impl Clients {
     async fn note(&self, record: &ClientRecord, document: &ClientDocument) -> Result<(), Error> {
         let seen = self.seen(record, document)?;
         let unchanged = seen.spec.json == record.spec
-            && seen.drifted == record.drifted_at.is_some()
+            && seen.drifted_fields.is_empty() == record.drifted_at.is_none()
+            && seen.drifted_fields == record.drifted_fields
             && record.missing_at.is_none()
             && (seen.secret_created_at.is_none()
                 || seen.secret_created_at == record.secret_created_at);
@@ -71,26 +75,44 @@ impl Clients {
             for record in &records {
                 match record.keycloak_id.as_ref().and_then(|uuid| in_keycloak.get(uuid)) {
                     Some(document) => self.note(record, document).await?,
-                    // The list may have been older than the record.
-                    None => self.observe(record).await?,
+                    // The list may have been older than the record, or the client too large for it.
+                    None => pass_over(&record.client_id, self.observe(record).await)?,
                 }
             }
         }
         for owner in self.store.list_client_owners().await? {
-            self.observe_owner(&owner).await?;
+            pass_over(&owner, self.observe_owner(&owner).await)?;
             sleep(PAUSE).await;
         }
         Ok(())
     }
 
-    /// Our clients in the realm, by internal id.
+    /// Our clients in the realm, by internal id. Anybody who may register a client there can make one that is too large to
+    /// be read, ours or not: pages with it are read in smaller ones, and it alone is passed over.
     async fn list_documents(&self) -> Result<HashMap<String, ClientDocument>, Error> {
         let mut documents = HashMap::new();
-        let mut first = 0;
+        let (mut first, mut stretch, mut passed_over) = (0, STRETCH, 0);
         loop {
-            let page = self.keycloak.list_clients(first, STRETCH).await?;
-            let last = page.len() < STRETCH;
+            let page = match self.keycloak.list_clients(first, stretch).await {
+                Ok(page) => page,
+                Err(error @ KeycloakError::Protocol { .. }) if passed_over < MOST_PASSED_OVER => {
+                    if stretch == 1 {
+                        passed_over += 1;
+                        tracing::warn!(
+                            first,
+                            error = &error as &dyn std::error::Error,
+                            "a client of the realm cannot be read, and is passed over"
+                        );
+                        first += 1;
+                    }
+                    stretch = (stretch / 2).max(1);
+                    continue;
+                }
+                Err(error) => return Err(error.into()),
+            };
+            let last = page.len() < stretch;
             first += page.len();
+            stretch = (stretch * 2).min(STRETCH);
             let ours = page
                 .into_iter()
                 .filter(|client| client.attribute(super::template::RECORD).is_some());
@@ -100,5 +122,20 @@ impl Clients {
             }
             sleep(PAUSE).await;
         }
+    }
+}
+
+/// What cannot be read of one, while Keycloak answers, does not stop the others.
+fn pass_over(whose: &impl fmt::Display, outcome: Result<(), Error>) -> Result<(), Error> {
+    match outcome {
+        Err(error) if error.code() == Code::KeycloakRefused => {
+            tracing::warn!(
+                %whose,
+                error = &error as &dyn std::error::Error,
+                "what Keycloak says of one is passed over"
+            );
+            Ok(())
+        }
+        other => other,
     }
 }

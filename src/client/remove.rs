@@ -1,10 +1,12 @@
 //! Removing clients: first in Keycloak, then the record.
 
-use super::{Attempt, Clients, in_doubt, run};
+use super::change::stopped;
+use super::turn::Turn;
+use super::{Attempt, Client, Clients, in_doubt, run};
 use crate::audit::{self, Actor};
 use crate::error::{Code, Error};
 use crate::principal::{Action, Origin, Principal};
-use crate::store::{ClientRecord, Operation};
+use crate::store::{ClientRecord, Operation, Visible};
 
 /// What became of a client that was to be removed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,8 +20,11 @@ pub enum Removed {
 impl Clients {
     /// Removes a client for good.
     pub async fn delete(&self, caller: &Principal, origin: &Origin, id: &str) -> Result<(), Error> {
-        let record = self.find_visible(caller, Action::ChangeClients, id).await?;
-        self.begin_removal(record, Actor::caller(caller, origin)).await
+        let visible = self.visible(caller, Action::ChangeClients).await?;
+        match self.delete_one(&visible, id, Actor::caller(caller, origin)).await? {
+            Removed::Deleted => Ok(()),
+            Removed::NotFound => Err(Error::not_found("API client")),
+        }
     }
 
     /// Removes several, one after the other. A failure ends it; what was removed until then stays removed, and a
@@ -34,23 +39,39 @@ impl Clients {
         let actor = Actor::caller(caller, origin);
         let mut results = Vec::new();
         for id in ids {
-            let outcome = match self.find_within(&visible, &id).await? {
-                None => Removed::NotFound,
-                Some(record) => match self.begin_removal(record, actor.clone()).await {
-                    Ok(()) => Removed::Deleted,
-                    Err(error) if error.code() == Code::NotFound => Removed::NotFound,
-                    Err(error) => return Err(error),
-                },
-            };
+            let outcome = self.delete_one(&visible, &id, actor.clone()).await?;
             results.push((id, outcome));
         }
         Ok(results)
     }
 
-    async fn begin_removal(&self, record: ClientRecord, actor: Actor) -> Result<(), Error> {
-        let record = self.begin(&record, Operation::Delete, None).await?;
+    async fn delete_one(
+        &self,
+        visible: &Visible,
+        id: &str,
+        actor: Actor,
+    ) -> Result<Removed, Error> {
+        let turn = Turn::begin();
+        let record = loop {
+            let Some(record) = self.find_within(visible, id).await? else {
+                return Ok(Removed::NotFound);
+            };
+            let client = Client::try_from(record)?;
+            // Its owner would make it again, under the same id.
+            if client.is_stopped() && !visible.is_all() {
+                return Err(stopped());
+            }
+            match self.begin(&client.record, Operation::Delete, None).await {
+                Ok(record) => break record,
+                Err(error) => turn.wait(error).await?,
+            }
+        };
         let clients = self.clone();
-        run(async move { clients.remove(&record, &actor, Attempt::First).await }).await
+        match run(async move { clients.remove(&record, &actor, Attempt::First).await }).await {
+            Ok(()) => Ok(Removed::Deleted),
+            Err(error) if error.code() == Code::NotFound => Ok(Removed::NotFound),
+            Err(error) => Err(error),
+        }
     }
 
     /// Removes the Keycloak client that Hallpass made, by its own id: another client that took the name is not

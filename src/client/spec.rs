@@ -1,16 +1,17 @@
 //! What people say about an API client: its fields, read from JSON, all errors at once. Pure but for the addresses
 //! that Keycloak will call, which are looked up.
 //!
-//! A creation and a change (JSON merge patch, RFC 7396) are one thing: members are put over what was there before,
-//! `null` takes one away, and the whole is checked.
+//! A creation and a change (JSON merge patch, RFC 7396) are one thing: members are put over what was there before, and
+//! `null` takes one away. Checked is what the caller says, and what it has to fit with: of what somebody put there in
+//! Keycloak's console, nobody is told who does not touch it.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 
-use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use url::Url;
-use utoipa::ToSchema;
 
+use super::fields::{CAPABILITIES, Capability, ClientSpec};
 use super::{address, uri};
 use crate::config::{Clients as Settings, Profile};
 use crate::error::{Error, FieldError};
@@ -18,114 +19,45 @@ use crate::error::{Error, FieldError};
 /// The longest text in Keycloak's columns, in UTF-16 units; beyond it Keycloak answers 500.
 const MAX_TEXT: usize = 255;
 const MAX_URIS: usize = 50;
+/// So much of a wrong text is repeated in the answer.
+const MAX_SHOWN: usize = 80;
 
-/// What an API client can do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Capability {
-    /// Logs people in: the authorization code flow with PKCE.
-    WebApp,
-    /// Is told when they log out: OpenID Connect Back-Channel Logout 1.0.
-    Backchannel,
-    /// Acts on its own: the client credentials grant.
-    Script,
+/// What a client is read from.
+pub(super) struct Source<'a> {
+    /// What is there before; `None`: nothing, since it is being created.
+    pub(super) base: Option<&'a ClientSpec>,
+    /// What the caller says.
+    pub(super) members: &'a Map<String, Value>,
+    /// The scopes that can be had.
+    pub(super) grantable: &'a BTreeSet<String>,
 }
 
-/// The fields of an API client that people choose.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct ClientSpec {
-    /// What people see; where it is blank, they see the client id.
-    pub display_name: Option<String>,
-    /// What it is for.
-    pub description: Option<String>,
-    /// What it can do: at least one.
-    pub capabilities: BTreeSet<Capability>,
-    /// The client scopes that it may ask for.
-    pub scopes: BTreeSet<String>,
-    /// What relative URIs are appended to.
-    pub root_url: Option<String>,
-    /// Where Keycloak's pages link to.
-    pub home_url: Option<String>,
-    /// Where a browser may be sent after login.
-    pub redirect_uris: Vec<String>,
-    /// Where a browser may be sent after logout.
-    pub post_logout_redirect_uris: Vec<String>,
-    /// The origins from which browsers may call (CORS).
-    pub web_origins: Vec<String>,
-    /// Where Keycloak pushes revocation policies.
-    pub admin_url: Option<String>,
-    /// Where Keycloak posts logout tokens.
-    pub backchannel_logout_url: Option<String>,
-    /// Whether it can be used.
-    pub enabled: bool,
-}
-
-impl ClientSpec {
-    /// What a creation starts from.
-    #[must_use]
-    pub fn new() -> Self {
-        Self { enabled: true, ..Self::default() }
-    }
-
-    /// Itself with these members of `other`.
-    pub(super) fn overlaid<'m>(
-        &self,
-        other: &Self,
-        members: impl Iterator<Item = &'m String>,
-    ) -> serde_json::Result<Self> {
-        let (mut own, mut other) = (serde_json::to_value(self)?, serde_json::to_value(other)?);
-        for name in members {
-            own[name] = other[name].take();
-        }
-        serde_json::from_value(own)
-    }
-
-    /// Whether it has this capability.
-    #[must_use]
-    pub fn can(&self, capability: Capability) -> bool {
-        self.capabilities.contains(&capability)
-    }
-}
-
-/// The members that [`read`] takes.
-pub const MEMBERS: [&str; 12] = [
-    "displayName",
-    "description",
-    "capabilities",
-    "scopes",
-    "rootUrl",
-    "homeUrl",
-    "redirectUris",
-    "postLogoutRedirectUris",
-    "webOrigins",
-    "adminUrl",
-    "backchannelLogoutUrl",
-    "enabled",
-];
-
-/// `base` with `members` put over it. `grantable`: the scopes that can be had. `errors`: what is wrong already.
+/// `members` put over `base`. `errors`: what is wrong already.
 pub(super) async fn read(
-    base: &ClientSpec,
-    members: &Map<String, Value>,
-    grantable: &BTreeSet<String>,
+    source: Source<'_>,
     settings: &Settings,
     errors: Vec<FieldError>,
 ) -> Result<ClientSpec, Error> {
-    let mut reading = Reading { members, errors };
-    let spec = reading.fields(base);
+    let Source { base, members, grantable } = source;
+    let (new, creates) = (ClientSpec::new(), base.is_none());
+    let base = base.unwrap_or(&new);
+    let mut reading = Reading { members, base, creates, errors };
+    let spec = reading.fields();
     reading.whole(&spec, grantable, settings.profile);
-    reading.addresses(&spec, base, settings).await;
+    reading.addresses(&spec, settings).await;
     if reading.errors.is_empty() { Ok(spec) } else { Err(Error::invalid(reading.errors)) }
 }
 
 struct Reading<'a> {
     members: &'a Map<String, Value>,
+    base: &'a ClientSpec,
+    creates: bool,
     errors: Vec<FieldError>,
 }
 
 impl Reading<'_> {
-    fn fields(&mut self, base: &ClientSpec) -> ClientSpec {
+    fn fields(&mut self) -> ClientSpec {
+        let base = self.base;
         let enabled = self.members.get("enabled").map_or(Some(base.enabled), |value| match value {
             Value::Null => Some(true),
             value => value.as_bool(),
@@ -138,7 +70,7 @@ impl Reading<'_> {
             description: self.text("description", base.description.as_deref(), Lines::Many),
             capabilities: self.capabilities(&base.capabilities),
             scopes: self.texts("scopes", base.scopes.iter()).into_iter().collect(),
-            root_url: self.text("rootUrl", base.root_url.as_deref(), Lines::One),
+            root_url: self.root_url(),
             home_url: self.text("homeUrl", base.home_url.as_deref(), Lines::One),
             redirect_uris: self.texts("redirectUris", base.redirect_uris.iter()),
             post_logout_redirect_uris: self
@@ -156,21 +88,32 @@ impl Reading<'_> {
 
     /// What holds between fields, and for each URI.
     fn whole(&mut self, spec: &ClientSpec, grantable: &BTreeSet<String>, profile: Profile) {
-        if spec.capabilities.is_empty() {
-            self.error("capabilities", "needs at least one of `web_app`, `backchannel`, `script`");
+        if self.says(&["capabilities"]) && spec.capabilities.is_empty() {
+            self.error_unless_wrong(
+                "capabilities",
+                "needs at least one of `web_app`, `backchannel`, `script`",
+            );
         }
-        if spec.can(Capability::WebApp) && spec.redirect_uris.is_empty() {
-            self.error("redirectUris", "needs at least one, since the client is a `web_app`");
+        if self.says(&["capabilities", "redirectUris"])
+            && spec.can(Capability::WebApp)
+            && spec.redirect_uris.is_empty()
+        {
+            let message = "needs at least one, since the client is a `web_app`";
+            self.error_unless_wrong("redirectUris", message);
         }
-        if spec.can(Capability::Backchannel) && spec.backchannel_logout_url.is_none() {
-            self.error("backchannelLogoutUrl", "is required, since the client has `backchannel`");
+        if self.says(&["capabilities", "backchannelLogoutUrl"])
+            && spec.can(Capability::Backchannel)
+            && spec.backchannel_logout_url.is_none()
+        {
+            let message = "is required, since the client has `backchannel`";
+            self.error_unless_wrong("backchannelLogoutUrl", message);
         }
         if profile == Profile::Domo {
             for (name, text) in
                 [("displayName", &spec.display_name), ("description", &spec.description)]
             {
                 if text.is_none() {
-                    self.error(name, "is required");
+                    self.error_unless_wrong(name, "is required");
                 }
             }
         }
@@ -185,26 +128,31 @@ impl Reading<'_> {
     }
 
     fn uris(&mut self, spec: &ClientSpec) {
-        let root = spec.root_url.as_deref();
-        self.check_each("rootUrl", spec.root_url.iter(), uri::check_root);
-        self.check_each("homeUrl", spec.home_url.iter(), |text| uri::check_home(text, root));
-        self.check_each("redirectUris", &spec.redirect_uris, |text| {
+        let (base, root) = (self.base, spec.root_url.as_deref());
+        self.check_each("rootUrl", &spec.root_url, &base.root_url, uri::check_root);
+        self.check_each("homeUrl", &spec.home_url, &base.home_url, |text| {
+            uri::check_home(text, root)
+        });
+        self.check_each("redirectUris", &spec.redirect_uris, &base.redirect_uris, |text| {
             uri::check_redirect(text, root)
         });
-        self.check_each("postLogoutRedirectUris", &spec.post_logout_redirect_uris, |text| {
+        let (after, before) = (&spec.post_logout_redirect_uris, &base.post_logout_redirect_uris);
+        self.check_each("postLogoutRedirectUris", after, before, |text| {
             uri::check_post_logout(text, root)
         });
-        self.check_each("webOrigins", &spec.web_origins, uri::check_origin);
-        self.check_each("adminUrl", spec.admin_url.iter(), |text| {
+        self.check_each("webOrigins", &spec.web_origins, &base.web_origins, uri::check_origin);
+        self.check_each("adminUrl", &spec.admin_url, &base.admin_url, |text| {
             uri::check_called(text).map(drop)
         });
-        self.check_each("backchannelLogoutUrl", spec.backchannel_logout_url.iter(), |text| {
+        let (after, before) = (&spec.backchannel_logout_url, &base.backchannel_logout_url);
+        self.check_each("backchannelLogoutUrl", after, before, |text| {
             uri::check_called(text).map(drop)
         });
     }
 
     /// Looks up what Keycloak will call, where it is new.
-    async fn addresses(&mut self, spec: &ClientSpec, base: &ClientSpec, settings: &Settings) {
+    async fn addresses(&mut self, spec: &ClientSpec, settings: &Settings) {
+        let base = self.base;
         let called = [
             ("adminUrl", &spec.admin_url, &base.admin_url),
             ("backchannelLogoutUrl", &spec.backchannel_logout_url, &base.backchannel_logout_url),
@@ -212,26 +160,48 @@ impl Reading<'_> {
         for (name, url, before) in called {
             let Some(text) = url.as_deref().filter(|_| url != before) else { continue };
             let Ok(url) = Url::parse(text) else { continue };
-            if let Err(reason) = address::check_public(&url, &settings.allowed_networks).await
-                && !self.errors.iter().any(|error| error.field == name)
-            {
+            if self.is_wrong(name) {
+                continue;
+            }
+            if let Err(reason) = address::check_public(&url, &settings.allowed_networks).await {
                 self.error(name, reason);
             }
         }
     }
 
+    /// What was there before is not checked again, unless it is relative and the root changes.
     fn check_each<'t>(
         &mut self,
         name: &str,
         texts: impl IntoIterator<Item = &'t String>,
-        check: impl Fn(&str) -> Result<(), &'static str>,
+        before: impl IntoIterator<Item = &'t String>,
+        check: impl Fn(&str) -> Result<(), Cow<'static, str>>,
     ) {
+        let before: BTreeSet<_> = before.into_iter().collect();
+        let moves = self.says(&["rootUrl"]);
         for text in texts {
+            let relative = text.starts_with('/');
+            if before.contains(text) && !(moves && relative) {
+                continue;
+            }
+            // What a wrong root would make of it, nobody knows.
+            if relative && self.is_wrong("rootUrl") {
+                continue;
+            }
             if let Err(reason) = check(text) {
-                let shown: String = text.chars().take(80).collect();
+                let shown: String = text.chars().take(MAX_SHOWN).collect();
                 self.error(name, format!("{shown:?} {reason}"));
             }
         }
+    }
+
+    /// A `/` at its end would be doubled: Keycloak appends relative URIs to it.
+    fn root_url(&mut self) -> Option<String> {
+        let root = self.text("rootUrl", self.base.root_url.as_deref(), Lines::One)?;
+        if self.members.contains_key("rootUrl") {
+            return Some(root.trim_end_matches('/').to_owned());
+        }
+        Some(root)
     }
 
     fn text(&mut self, name: &str, before: Option<&str>, lines: Lines) -> Option<String> {
@@ -254,7 +224,11 @@ impl Reading<'_> {
         (!text.is_empty()).then(|| text.to_owned())
     }
 
-    fn texts<'t>(&mut self, name: &str, before: impl Iterator<Item = &'t String>) -> Vec<String> {
+    fn texts<'t>(
+        &mut self,
+        name: &str,
+        before: impl Iterator<Item = &'t String> + Clone,
+    ) -> Vec<String> {
         let entries = match self.members.get(name) {
             None => return before.cloned().collect(),
             Some(Value::Null) => return Vec::new(),
@@ -264,6 +238,10 @@ impl Reading<'_> {
                 return Vec::new();
             }
         };
+        // Keycloak's console takes more than here.
+        if entries.iter().map(Value::as_str).eq(before.clone().map(|text| Some(text.as_str()))) {
+            return before.cloned().collect();
+        }
         if entries.len() > MAX_URIS {
             self.error(name, "must have at most 50 entries");
             return Vec::new();
@@ -280,18 +258,56 @@ impl Reading<'_> {
     }
 
     fn capabilities(&mut self, before: &BTreeSet<Capability>) -> BTreeSet<Capability> {
-        let Some(value) = self.members.get("capabilities") else { return before.clone() };
-        if value.is_null() {
-            return BTreeSet::new();
+        let entries = match self.members.get("capabilities") {
+            None => return before.clone(),
+            Some(Value::Null) => return BTreeSet::new(),
+            Some(Value::Array(entries)) => entries,
+            Some(_) => {
+                self.error("capabilities", "must be a list of `web_app`, `backchannel`, `script`");
+                return BTreeSet::new();
+            }
+        };
+        let mut found = BTreeSet::new();
+        for entry in entries.iter().take(MAX_URIS) {
+            match serde_json::from_value(entry.clone()) {
+                Ok(capability) => drop(found.insert(capability)),
+                Err(_) => self.error("capabilities", unknown_capability(entry)),
+            }
         }
-        serde_json::from_value(value.clone()).unwrap_or_else(|_| {
-            self.error("capabilities", "must be a list of `web_app`, `backchannel`, `script`");
-            BTreeSet::new()
-        })
+        found
+    }
+
+    /// Whether the caller says one of these; who creates a client says everything.
+    fn says(&self, names: &[&str]) -> bool {
+        self.creates || names.iter().any(|name| self.members.contains_key(*name))
+    }
+
+    fn is_wrong(&self, field: &str) -> bool {
+        self.errors.iter().any(|error| error.field == field)
+    }
+
+    /// What follows from another mistake in the same field is none of its own.
+    fn error_unless_wrong(&mut self, field: &str, message: &str) {
+        if !self.is_wrong(field) {
+            self.error(field, message);
+        }
     }
 
     fn error(&mut self, field: &str, message: impl Into<String>) {
         self.errors.push(FieldError { field: field.to_owned(), message: message.into() });
+    }
+}
+
+/// Says which capability was meant, where that can be seen.
+fn unknown_capability(entry: &Value) -> String {
+    let Some(text) = entry.as_str() else { return "must be a list of texts".to_owned() };
+    let letters = |text: &str| -> String {
+        text.chars().filter(char::is_ascii_alphabetic).map(|c| c.to_ascii_lowercase()).collect()
+    };
+    let shown: String = text.chars().take(MAX_SHOWN).collect();
+    match CAPABILITIES.iter().find(|name| letters(name) == letters(text)) {
+        Some(meant) => format!("{shown:?} is no capability: write `{meant}`"),
+        None => format!("{shown:?} is no capability; there are `web_app`, `backchannel`, `script`"),
     }
 }
 

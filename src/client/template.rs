@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::{Map, Value, json};
 
-use super::spec::{Capability, ClientSpec};
+use super::fields::{Capability, ClientSpec};
 use crate::config::Consent;
 use crate::id::{AccountId, ClientId};
 use crate::keycloak::ClientDocument;
@@ -23,6 +23,8 @@ const POST_LOGOUT: &str = "post.logout.redirect.uris";
 const NO_POST_LOGOUT: &str = "-";
 /// When Keycloak made the secret, in seconds since the epoch.
 const SECRET_CREATED: &str = "client.secret.creation.time";
+/// The end of the year 9999, in seconds since the epoch.
+const LAST_SECOND: i64 = 253_402_300_799;
 
 /// What the realm decides for all clients: how long sessions and tokens live, how they are signed and encrypted, how
 /// people have to log in.
@@ -260,9 +262,11 @@ pub(super) fn fields(stored: &ClientDocument, known: &ClientSpec) -> ClientSpec 
     }
 }
 
-/// When Keycloak made the secret, in seconds since the epoch.
+/// When Keycloak made the secret, in seconds since the epoch. Anybody can write something else there in its console: what
+/// is no moment of this calendar is not believed.
 pub(super) fn secret_created(stored: &ClientDocument) -> Option<i64> {
-    stored.attribute(SECRET_CREATED)?.as_str()?.parse().ok()
+    let seconds = stored.attribute(SECRET_CREATED)?.as_str()?.parse().ok()?;
+    (0..=LAST_SECOND).contains(&seconds).then_some(seconds)
 }
 
 /// Whether this client was made for this record.

@@ -130,7 +130,61 @@ fn relative_uris_need_a_root() {
     assert!(check_redirect("/cb", None).is_err());
     assert!(check_home("/home", None).is_err());
     assert_eq!(check_home("/home", ROOT), Ok(()));
-    assert_eq!(check_redirect("/cb", Some("https://app.example/base/")), Ok(()));
+    assert_eq!(check_redirect("/cb", Some("https://app.example/base")), Ok(()));
+    // Keycloak appends: it would be `//cb`.
+    assert!(check_redirect("/cb", Some("https://app.example/base/")).is_err());
+}
+
+#[test]
+fn a_reason_names_the_mistake_and_the_spelling_that_is_taken() {
+    let redirect = |text: &str| check_redirect(text, ROOT).unwrap_err();
+    for (text, part) in [
+        ("https://APP.example/cb", "write `https://app.example/cb`"),
+        ("HTTPS://app.example/cb", "write `https://app.example/cb`"),
+        ("https://app.example:443/cb", "write `https://app.example/cb`"),
+        ("https://münchen.example/cb", "write it as `xn--mnchen-3ya.example`"),
+        ("https://MÜNCHEN.example", "write it as `xn--mnchen-3ya.example`"),
+        ("https://app.example./cb", "ends with a dot"),
+        ("http://app.example/cb", "must be `https`"),
+        (
+            "myapp://cb",
+            "without a dot: write that of a domain reversed, such as `com.example.app:/cb`",
+        ),
+        ("myapp:/cb", "`com.example.app:/cb`"),
+        ("Com.Example.App:/cb", "write `com.example.app:`"),
+        ("com.example.app://cb", "one slash after its scheme"),
+        ("javascript:alert(1)", "does not begin with `https://`"),
+        ("https://*.example/cb", "wildcard"),
+        ("/cb/../x", "plain form"),
+    ] {
+        let reason = redirect(text);
+        assert!(reason.contains(part), "{text}: {reason}");
+    }
+    for (text, part) in [
+        ("*", "list each origin, or write `+`"),
+        ("https://*", "list each origin, or write `+`"),
+        ("https://*.example", "list each origin, or write `+`"),
+        ("https://app.example:*", "list each origin, or write `+`"),
+        ("https://app.example/", "ends with a `/`: write `https://app.example`"),
+        ("https://app.example/x", "write `https://app.example`"),
+        ("https://APP.example", "write `https://app.example`"),
+        ("https://app.example:443", "write `https://app.example`"),
+        ("https://münchen.example", "write it as `xn--mnchen-3ya.example`"),
+        ("http://app.example", "must be `https`"),
+        ("app.example", "absolute"),
+    ] {
+        let reason = check_origin(text).unwrap_err();
+        assert!(reason.contains(part), "{text}: {reason}");
+    }
+    for (text, part) in [
+        ("/k_logout", "is relative: Keycloak calls it"),
+        ("http://app.example/", "must be `https`; for a host in an inner network"),
+        ("http://app.example/", "`clients.allowed_networks`"),
+        ("https://APP.example/", "write `https://app.example/`"),
+    ] {
+        let reason = check_called(text).unwrap_err();
+        assert!(reason.contains(part), "{text}: {reason}");
+    }
 }
 
 #[test]

@@ -61,7 +61,11 @@ fn operations() -> OpenApiRouter<App> {
         .routes(routes!(api::clients::transfer))
         .routes(routes!(api::accounts::list_scopes))
         .routes(routes!(api::accounts::get_own_quota))
-        .routes(routes!(api::accounts::get_quota, api::accounts::set_quota))
+        .routes(routes!(
+            api::accounts::get_quota,
+            api::accounts::set_quota,
+            api::accounts::reset_quota
+        ))
         .routes(routes!(api::audit::list))
         .routes(routes!(oauth::introspect::introspect))
         .routes(routes!(oauth::revoke::revoke))

@@ -96,6 +96,9 @@ pub(super) fn render(error: &Error, public_url: &str) -> Response {
         Kind::TooManyRequests | Kind::Unavailable => {
             headers.insert(header::RETRY_AFTER, retry_after(error));
         }
+        _ if error.wait().is_some() => {
+            headers.insert(header::RETRY_AFTER, retry_after(error));
+        }
         _ => {}
     }
     response

@@ -24,6 +24,8 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 const CALL_TIMEOUT: Duration = Duration::from_secs(5);
 /// A token is renewed this long before it expires, so that it holds for the call that it is used in.
 const RENEW_EARLY: Duration = Duration::from_secs(10);
+/// A token is not used for longer, whatever Keycloak says.
+const LONGEST_LIFE: Duration = Duration::from_hours(1);
 /// Nothing that we ask for is larger; a realm with everything in it is a few hundred kilobytes.
 const MAX_ANSWER: usize = 8 * 1024 * 1024;
 
@@ -310,7 +312,8 @@ impl Keycloak {
             });
         }
         let token: TokenAnswer = decode(LOGIN, answer).await?;
-        let life = Duration::from_secs(token.expires_in).saturating_sub(RENEW_EARLY);
+        let life =
+            Duration::from_secs(token.expires_in).min(LONGEST_LIFE).saturating_sub(RENEW_EARLY);
         Ok(ServiceToken { value: token.access_token, renew_at: asked_at + life })
     }
 

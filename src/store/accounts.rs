@@ -32,11 +32,24 @@ impl Store {
         .await
     }
 
-    /// Sets how many clients the account may have. Fewer than it has: then it keeps them, and gets no more.
+    /// Whether the account has, or had, clients or a quota of its own.
+    pub async fn knows_account(&self, account: &AccountId) -> Result<bool, StoreError> {
+        within(async {
+            let row = sqlx::query("SELECT account_id FROM accounts WHERE account_id = $1")
+                .bind(account.as_str())
+                .fetch_optional(&self.pool)
+                .await?;
+            Ok(row.is_some())
+        })
+        .await
+    }
+
+    /// Sets how many clients the account may have; `None`: as many as the settings say. Fewer than it has: then it keeps
+    /// them, and gets no more.
     pub async fn set_quota(
         &self,
         account: &AccountId,
-        limit: u32,
+        limit: Option<u32>,
         event: &Event,
     ) -> Result<(), StoreError> {
         within(async {
@@ -46,7 +59,7 @@ impl Store {
              ON CONFLICT (account_id) DO UPDATE SET quota = $2",
             )
             .bind(account.as_str())
-            .bind(i64::from(limit))
+            .bind(limit.map(i64::from))
             .execute(&mut *tx)
             .await?;
             audit::append(&mut tx, event).await?;

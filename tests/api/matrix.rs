@@ -172,8 +172,10 @@ fn api_clients() -> Vec<Row> {
                                                      [WHO,     "200", "200", ROLE,   "200", "200",  "200", "200", PAT,   WHO]),
         row("GET", "/api/clients/v1/accounts/{accountId}/quota", nothing(),
                                                      [WHO,     ROLE,  ROLE,  ROLE,   "200", ROLE,   ROLE,  ROLE,  PAT,   WHO]),
-        row("PUT", "/api/clients/v1/accounts/{accountId}/quota", json!({"limit": 7}),
+        row("PUT", "/api/clients/v1/accounts/{accountId}/quota", json!({"limit": 700}),
                                                      [WHO,     ROLE,  ROLE,  ROLE,   "200", READS,  PAT,   PAT,   PAT,   WHO]),
+        row("DELETE", "/api/clients/v1/accounts/{accountId}/quota", nothing(),
+                                                     [WHO,     ROLE,  ROLE,  ROLE,   "204", READS,  PAT,   PAT,   PAT,   WHO]),
     ]
 }
 

@@ -84,6 +84,7 @@ fn table() -> Vec<Operation> {
         bare("GET", "/api/clients/v1/quota"),
         bare("GET", "/api/clients/v1/accounts/{accountId}/quota"),
         with("PUT", "/api/clients/v1/accounts/{accountId}/quota", json!({"limit": 1000})),
+        bare("DELETE", "/api/clients/v1/accounts/{accountId}/quota"),
         bare("GET", "/api/audit/v1/events"),
         bare("GET", "/public-keys"),
         bare("GET", "/livez"),

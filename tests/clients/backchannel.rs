@@ -159,11 +159,12 @@ async fn without_the_setting_a_loopback_address_is_refused() {
         for field in ["backchannelLogoutUrl", "adminUrl"] {
             let mut fields = json!({
                 "capabilities": ["web_app", "backchannel"], "redirectUris": [REDIRECT_URI],
-                "backchannelLogoutUrl": "https://app.example/logout",
+                "backchannelLogoutUrl": "https://8.8.8.8/logout",
             });
             fields[field] = json!(url);
             let problem = developer.try_create("app", fields).await.expect_problem(400, "invalid");
-            let message = "leads to an address that is not public";
+            let message = "leads to an address that is not public; the operator's setting \
+                           `clients.allowed_networks` can allow it";
             assert_eq!(problem["errors"], json!([{"field": field, "message": message}]), "{url}");
         }
     }

@@ -25,7 +25,7 @@ pub(super) fn fields_for(capabilities: &[&str]) -> Value {
         fields["redirectUris"] = json!([super::REDIRECT_URI]);
     }
     if capabilities.contains(&"backchannel") {
-        fields["backchannelLogoutUrl"] = json!("https://app.example/logout");
+        fields["backchannelLogoutUrl"] = json!("https://8.8.8.8/logout");
     }
     fields
 }
@@ -50,8 +50,8 @@ async fn everything_that_people_choose_is_where_it_belongs() {
         "scopes": ["datahub-api", "push-data"], "rootUrl": "https://app.example",
         "homeUrl": "/home", "redirectUris": ["/cb", "https://app.example/more/*", "com.example.app:/cb"],
         "postLogoutRedirectUris": ["/bye", "https://app.example/bye"],
-        "webOrigins": ["+", "https://app.example"], "adminUrl": "https://app.example/admin",
-        "backchannelLogoutUrl": "https://app.example/logout", "enabled": false,
+        "webOrigins": ["+", "https://app.example"], "adminUrl": "https://8.8.8.8/admin",
+        "backchannelLogoutUrl": "https://8.8.8.8/logout", "enabled": false,
     });
     let client = developer.create("full", fields).await;
     let document = document::of(&Admin::log_in().await, &client).await;

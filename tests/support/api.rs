@@ -37,7 +37,7 @@ impl Answer {
         assert!(!problem["title"].as_str().unwrap().is_empty(), "{problem}");
         assert_eq!(status == 401, self.headers.contains_key("www-authenticate"), "{self:?}");
         assert_eq!(
-            matches!(status, 429 | 503),
+            matches!(status, 429 | 503) || code == "client-busy",
             self.headers.contains_key("retry-after"),
             "{self:?}"
         );

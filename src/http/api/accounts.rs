@@ -2,6 +2,7 @@
 
 use axum::Json;
 use axum::extract::{FromRequestParts, Path, State};
+use axum::http::StatusCode;
 use axum::http::request::Parts;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -152,4 +153,21 @@ pub(in crate::http) async fn set_quota(
     principal.authorize(crate::principal::Action::SetQuota)?;
     let quota = app.clients.set_quota(&principal, &origin, &account, body.check()?).await?;
     Ok(Json(Quota::of(account, quota)))
+}
+
+/// Gives an account the default quota again
+///
+/// Needs the role `manage-api-clients`.
+#[utoipa::path(delete, path = "/api/clients/v1/accounts/{accountId}/quota", tag = TAG_CLIENTS,
+    operation_id = "resetAccountQuota",
+    params(("accountId" = String, Path, description = "The account")),
+    responses((status = 204, description = "The account has the quota of the settings"), ApiErrors))]
+pub(in crate::http) async fn reset_quota(
+    State(app): State<App>,
+    Caller { principal, origin }: Caller,
+    AccountInPath(account): AccountInPath,
+    _: NoQuery,
+) -> Result<StatusCode, Problem> {
+    app.clients.reset_quota(&principal, &origin, &account).await?;
+    Ok(StatusCode::NO_CONTENT)
 }

@@ -20,6 +20,12 @@ pub enum Visible {
 }
 
 impl Visible {
+    /// Whether the caller manages everybody's.
+    #[must_use]
+    pub const fn is_all(&self) -> bool {
+        matches!(self, Self::All)
+    }
+
     /// Whether the caller may see this record.
     #[must_use]
     pub fn includes(&self, record: &ClientRecord) -> bool {
@@ -81,6 +87,12 @@ pub struct ClientFilter {
     pub search: String,
     /// Only those of this status, as answers write it.
     pub status: Option<&'static str>,
+    /// Only those of this owner: an id, or a name at login.
+    pub owner: Option<String>,
+    /// Only those with this capability, as answers write it.
+    pub capability: Option<&'static str>,
+    /// Only those with this scope.
+    pub scope: Option<String>,
     /// The order; ties by id.
     pub sort: ClientSort,
     /// Upwards or downwards.
@@ -92,6 +104,19 @@ pub struct ClientFilter {
 /// As [`ClientRecord::status`] says it.
 const STATUS: &str = "CASE WHEN operation = 'create' THEN 'provisioning' WHEN missing_at IS NOT NULL THEN 'missing' \
      WHEN orphaned_at IS NOT NULL THEN 'orphaned' WHEN drifted_at IS NOT NULL THEN 'drifted' ELSE 'active' END";
+
+/// A pattern of the JSON of fields that have this capability. The members before and after the list are part of it: a text
+/// has its quotes escaped, so nothing that somebody wrote reads like them.
+fn with_capability(name: &str) -> String {
+    format!("%\"capabilities\":[%\"{}\"%],\"scopes\":[%", literal(name))
+}
+
+/// The same for a scope.
+fn with_scope(name: &str) -> String {
+    // A text always has a JSON form.
+    let name = serde_json::to_string(name).unwrap_or_default();
+    format!("%\"scopes\":[%{}%],\"rootUrl\":%", literal(&name))
+}
 
 impl ClientRecord {
     /// The client's status: the first that holds.
@@ -121,16 +146,26 @@ impl Store {
         within(async {
         let (condition, account, owner) = visible.condition();
         let condition = format!(
-            "WHERE {condition} AND ($3 = '' OR search_text LIKE $3 ESCAPE '\\') AND ($4 = '' OR {STATUS} = $4)"
+            "WHERE {condition} AND ($3 = '' OR search_text LIKE $3 ESCAPE '\\') AND ($4 = '' OR {STATUS} = $4) \
+             AND ($5 = '' OR owner_id = $5 OR owner_username = $6) AND ($7 = '' OR spec LIKE $7 ESCAPE '\\') \
+             AND ($8 = '' OR spec LIKE $8 ESCAPE '\\')"
         );
         let search = search_pattern(&filter.search);
         let status = filter.status.unwrap_or_default();
+        let owner_id = filter.owner.as_deref().unwrap_or_default();
+        let owner_name = owner_id.to_lowercase();
+        let capability = filter.capability.map(with_capability).unwrap_or_default();
+        let scope = filter.scope.as_deref().map(with_scope).unwrap_or_default();
         let total: i64 =
             sqlx::query_scalar(AssertSqlSafe(format!("SELECT COUNT(*) FROM clients {condition}")))
                 .bind(account)
                 .bind(owner)
                 .bind(search.as_str())
                 .bind(status)
+                .bind(owner_id)
+                .bind(owner_name.as_str())
+                .bind(capability.as_str())
+                .bind(scope.as_str())
                 .fetch_one(&self.pool)
                 .await?;
         let direction = filter.direction.sql();
@@ -138,7 +173,7 @@ impl Store {
         // Ids are put in order, not whole rows: a record is long.
         let order = format!("ORDER BY {order} {direction}, client_id {direction}");
         let sql = format!(
-            "{} WHERE client_id IN (SELECT client_id FROM clients {condition} {order} LIMIT $5 OFFSET $6) {order}",
+            "{} WHERE client_id IN (SELECT client_id FROM clients {condition} {order} LIMIT $9 OFFSET $10) {order}",
             select_clients!("")
         );
         let rows = sqlx::query(AssertSqlSafe(sql))
@@ -146,6 +181,10 @@ impl Store {
             .bind(owner)
             .bind(search.as_str())
             .bind(status)
+            .bind(owner_id)
+            .bind(owner_name.as_str())
+            .bind(capability.as_str())
+            .bind(scope.as_str())
             .bind(i64::from(filter.page.limit))
             .bind(i64::from(filter.page.offset))
             .fetch_all(&self.pool)

@@ -95,6 +95,10 @@ pub struct ClientRecord {
     pub drifted_at: Option<Timestamp>,
     /// Since when its owner is disabled or gone.
     pub orphaned_at: Option<Timestamp>,
+    /// Which fields somebody else changed in Keycloak.
+    pub drifted_fields: Vec<String>,
+    /// Since when the owner to whom it was handed on may read its secret once.
+    pub secret_unread_at: Option<Timestamp>,
 }
 
 /// What Keycloak was seen to have.
@@ -104,8 +108,8 @@ pub struct Seen {
     pub spec: StoredSpec,
     /// When the secret was made.
     pub secret_created_at: Option<Timestamp>,
-    /// Whether somebody else changed it.
-    pub drifted: bool,
+    /// Which fields somebody else changed.
+    pub drifted_fields: Vec<String>,
 }
 
 /// A statement over all columns of a record: `sqlx` takes static text only.
@@ -113,7 +117,8 @@ macro_rules! select_clients {
     ($rest:literal) => {
         concat!(
             "SELECT record_id, client_id, account_id, owner_id, owner_username, keycloak_id, spec, written, \
-             created_at, secret_created_at, operation, plan, version, missing_at, drifted_at, orphaned_at \
+             created_at, secret_created_at, operation, plan, version, missing_at, drifted_at, orphaned_at, \
+             drifted_fields, secret_unread_at \
              FROM clients ",
             $rest
         )
@@ -130,6 +135,12 @@ fn client_record(row: &AnyRow) -> Result<ClientRecord, StoreError> {
                 .find(|operation| operation.name() == name)
                 .ok_or(StoreError::Corrupt("operation"))?,
         ),
+    };
+    let drifted_fields = match row.try_get::<Option<&str>, _>("drifted_fields")? {
+        None => Vec::new(),
+        Some(json) => {
+            serde_json::from_str(json).map_err(|_| StoreError::Corrupt("drifted fields"))?
+        }
     };
     Ok(ClientRecord {
         record_id: row.try_get("record_id")?,
@@ -149,5 +160,7 @@ fn client_record(row: &AnyRow) -> Result<ClientRecord, StoreError> {
         missing_at: optional_time(row, "missing_at")?,
         drifted_at: optional_time(row, "drifted_at")?,
         orphaned_at: optional_time(row, "orphaned_at")?,
+        drifted_fields,
+        secret_unread_at: optional_time(row, "secret_unread_at")?,
     })
 }

@@ -21,6 +21,8 @@ pub struct NewOwner {
     pub username: String,
     /// What a search looks at from then on: the owner's name is part of it.
     pub search_text: String,
+    /// Whether they may read its secret once.
+    pub may_read_secret: bool,
 }
 
 impl Store {
@@ -149,7 +151,34 @@ impl Store {
                 .execute(&mut *tx)
                 .await?;
             if let Some(owner) = owner {
-                hand_on(&mut tx, record, owner).await?;
+                hand_on(&mut tx, record, owner, event.at).await?;
+            }
+            audit::append(&mut tx, event).await?;
+            tx.commit().await?;
+            Ok(true)
+        })
+        .await
+    }
+
+    /// Takes the one reading of the secret that its owner has, with the event that tells of it. False where it was taken
+    /// already, or the client is another's by now, or is being changed.
+    pub async fn take_unread_secret(
+        &self,
+        record: &ClientRecord,
+        event: &Event,
+    ) -> Result<bool, StoreError> {
+        within(async {
+            let mut tx = self.begin().await?;
+            let taken = sqlx::query(
+                "UPDATE clients SET secret_unread_at = NULL, version = version + 1 WHERE record_id = $1 \
+                 AND owner_id = $2 AND secret_unread_at IS NOT NULL AND operation IS NULL",
+            )
+            .bind(record.record_id.as_str())
+            .bind(record.owner_id.as_str())
+            .execute(&mut *tx)
+            .await?;
+            if taken.rows_affected() != 1 {
+                return Ok(false);
             }
             audit::append(&mut tx, event).await?;
             tx.commit().await?;
@@ -190,15 +219,17 @@ async fn hand_on(
     tx: &mut Transaction<'static, Any>,
     record: &ClientRecord,
     owner: &NewOwner,
+    at: Timestamp,
 ) -> Result<(), sqlx::Error> {
     sqlx::query(
-        "UPDATE clients SET owner_id = $2, owner_username = $3, search_text = $4, orphaned_at = NULL \
-         WHERE record_id = $1",
+        "UPDATE clients SET owner_id = $2, owner_username = $3, search_text = $4, orphaned_at = NULL, \
+         secret_unread_at = $5 WHERE record_id = $1",
     )
     .bind(record.record_id.as_str())
     .bind(owner.id.as_str())
     .bind(owner.username.as_str())
     .bind(owner.search_text.as_str())
+    .bind(owner.may_read_secret.then_some(at.millis()))
     .execute(&mut **tx)
     .await?;
     Ok(())

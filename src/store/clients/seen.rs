@@ -93,19 +93,24 @@ pub(super) async fn update_seen(
     seen: &Seen,
     now: Timestamp,
 ) -> Result<(), sqlx::Error> {
+    let fields = &seen.drifted_fields;
+    // A list of texts always has a JSON form.
+    let drifted_fields =
+        (!fields.is_empty()).then(|| serde_json::to_string(fields).unwrap_or_default());
     // A name that somebody gave it in Keycloak's console may be taken here: the unique one stays as it was.
     sqlx::query(
         "UPDATE clients SET spec = $2, display_name = $3, search_text = $4, missing_at = NULL, \
          drifted_at = CASE WHEN $5 = 1 THEN COALESCE(drifted_at, $6) END, \
-         secret_created_at = COALESCE($7, secret_created_at) WHERE record_id = $1",
+         drifted_fields = $8, secret_created_at = COALESCE($7, secret_created_at) WHERE record_id = $1",
     )
     .bind(record_id)
     .bind(seen.spec.json.as_str())
     .bind(seen.spec.display_name.as_str())
     .bind(seen.spec.search_text.as_str())
-    .bind(i64::from(seen.drifted))
+    .bind(i64::from(!seen.drifted_fields.is_empty()))
     .bind(now.millis())
     .bind(seen.secret_created_at.map(Timestamp::millis))
+    .bind(drifted_fields)
     .execute(&mut **tx)
     .await?;
     Ok(())

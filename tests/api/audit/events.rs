@@ -128,6 +128,9 @@ async fn do_each_act(user: &Api, admin: &Api, account: &str, colleague: &Person)
         .put(&format!("/api/clients/v1/accounts/{account}/quota"), &json!({"limit": 3}))
         .await
         .expect(200);
+    for blocked in [true, false] {
+        admin.patch(&client, &json!({"blocked": blocked})).await.expect(200);
+    }
     admin.delete(&client).await.expect(204);
 }
 
@@ -161,6 +164,8 @@ async fn each_event_is_one_structured_line_of_the_log() {
             "client_secret_regenerated",
             "client_transferred",
             "quota_set",
+            "client_blocked",
+            "client_unblocked",
             "client_deleted",
         ]
     );

@@ -2,8 +2,11 @@
 
 use serde_json::{Value, json};
 
+use super::secrets::audited;
 use super::{CLIENTS, at, fields, in_keycloak, make, make_at_once, manager, member, used};
-use crate::support::{Answer, DATABASES, Database, TestRealm, TestServer, unique};
+use crate::support::{
+    Answer, DATABASES, Database, Fault, FaultProxy, TestRealm, TestServer, unique,
+};
 
 const DOMO: [(&str, &str); 2] =
     [("HALLPASS_CLIENTS__PROFILE", "domo"), ("HALLPASS_CLIENTS__QUOTA", "100")];
@@ -133,24 +136,92 @@ async fn each_sees_their_own_and_lists_show_the_beginning_of_ids() {
 }
 
 #[tokio::test]
-async fn a_transfer_shows_the_new_secret_and_the_client_is_the_new_owners_alone() {
+async fn after_a_transfer_the_new_owner_reads_the_secret_once_and_nobody_else_does() {
     let realm = TestRealm::shared().await;
     let account = unique("acme");
     let (person, colleague) = (member(&realm, &account).await, member(&realm, &account).await);
-    let server = TestServer::start_with(realm.clone(), Database::sqlite, &DOMO).await;
+    let manager = manager(&realm).await;
+    for database in DATABASES {
+        let server = TestServer::start_with(realm.clone(), database, &DOMO).await;
+        let (api, other) = (server.user(&person).await, server.user(&colleague).await);
+        let managing = server.user(&manager).await;
+        let made = make(&api, &named("Handed on")).await;
+        assert_eq!(made["secretUnread"], false);
+        let id = made["clientId"].as_str().unwrap();
+        let (transfer, secret) = (format!("{}/transfer", at(id)), format!("{}/secret", at(id)));
+        // To oneself would be a new secret by another name.
+        let own = api.post(&transfer, &json!({"ownerId": person.id})).await;
+        assert_eq!(fields(&own.expect_problem(400, "invalid")), ["ownerId"]);
+        let handed_on = api.post(&transfer, &json!({"ownerId": colleague.id})).await.expect(200);
+        assert_eq!(handed_on["owner"], json!({"id": colleague.id, "username": colleague.username}));
+        assert_eq!(handed_on["secretUnread"], true);
+        let now = in_keycloak(&realm, id).await.unwrap()["secret"].as_str().unwrap().to_owned();
+        assert_ne!(made["clientSecret"], now.as_str());
+        assert!(!handed_on.to_string().contains(&now), "{handed_on}");
+
+        api.get(&at(id)).await.expect_problem(404, "not-found");
+        api.get(&secret).await.expect_problem(404, "not-found");
+        managing.get(&secret).await.expect_problem(404, "secret-not-available");
+        // A look at the headers alone does not use it up.
+        let head = other.send(other.request(reqwest::Method::HEAD, &secret)).await;
+        assert_eq!(head.status, 405);
+        assert_eq!(other.get(&at(id)).await.expect(200)["secretUnread"], true);
+        // Of several at once one is shown it.
+        let answers = tokio::join!(other.get(&secret), other.get(&secret), other.get(&secret));
+        let (shown, refused): (Vec<_>, Vec<_>) =
+            [answers.0, answers.1, answers.2].into_iter().partition(|one| one.status == 200);
+        assert_eq!(shown.len(), 1, "{shown:?}");
+        assert_eq!(shown[0].headers["cache-control"], "no-store");
+        assert_eq!(shown[0].json()["clientSecret"], now.as_str());
+        for answer in refused {
+            answer.expect_problem(404, "secret-not-available");
+        }
+        other.get(&secret).await.expect_problem(404, "secret-not-available");
+        assert_eq!(other.get(&at(id)).await.expect(200)["secretUnread"], false);
+        assert_eq!(in_keycloak(&realm, id).await.unwrap()["secret"], now.as_str());
+        let log = audited(&server.database, id).await;
+        let expected = [
+            ("client_created", &person.id),
+            ("client_transferred", &person.id),
+            ("client_secret_read", &colleague.id),
+        ];
+        let log: Vec<_> = log.iter().map(|(action, actor)| (action.as_str(), actor)).collect();
+        assert_eq!(log, expected);
+
+        // Handed on unread, it is the next owner's to read.
+        let back = json!({"ownerUsername": person.username});
+        other.post(&transfer, &back).await.expect(200);
+        other.get(&secret).await.expect_problem(404, "not-found");
+        let again = managing.post(&transfer, &json!({"ownerId": colleague.id})).await.expect(200);
+        assert!(again.get("clientSecret").is_none());
+        api.get(&secret).await.expect_problem(404, "not-found");
+        assert_ne!(other.get(&secret).await.expect(200)["clientSecret"], now.as_str());
+        other.delete(&at(id)).await.expect(204);
+        server.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn a_secret_that_keycloak_did_not_tell_is_still_to_be_read() {
+    let realm = TestRealm::shared().await;
+    let account = unique("acme");
+    let (person, colleague) = (member(&realm, &account).await, member(&realm, &account).await);
+    let proxy = FaultProxy::start();
+    let settings = [DOMO[0], DOMO[1], ("HALLPASS_KEYCLOAK__URL", proxy.url())];
+    let server = TestServer::start_with(realm.clone(), Database::sqlite, &settings).await;
     let (api, other) = (server.user(&person).await, server.user(&colleague).await);
     let made = make(&api, &named("Handed on")).await;
     let id = made["clientId"].as_str().unwrap();
-    let transfer = format!("{}/transfer", at(id));
-    // To oneself would be a new secret by another name.
-    let own = api.post(&transfer, &json!({"ownerId": person.id})).await;
-    assert_eq!(fields(&own.expect_problem(400, "invalid")), ["ownerId"]);
-    let handed_on = api.post(&transfer, &json!({"ownerId": colleague.id})).await.expect(200);
-    assert_eq!(handed_on["owner"], json!({"id": colleague.id, "username": colleague.username}));
-    let secret = handed_on["clientSecret"].as_str().unwrap();
-    assert_ne!(secret, made["clientSecret"].as_str().unwrap());
-    assert_eq!(in_keycloak(&realm, id).await.unwrap()["secret"], secret);
-    api.get(&at(id)).await.expect_problem(404, "not-found");
-    assert_eq!(other.get(&at(id)).await.expect(200)["clientId"], id);
+    let (transfer, secret) = (format!("{}/transfer", at(id)), format!("{}/secret", at(id)));
+    api.post(&transfer, &json!({"ownerId": colleague.id})).await.expect(200);
+    proxy.on("GET /admin/*/clients/*/client-secret", Fault::CutAnswer);
+    other.get(&secret).await.expect_problem(503, "keycloak-unavailable");
+    proxy.clear();
+    // Whoever stands in the way of the audit log stands in the way of the secret.
+    server.execute("ALTER TABLE audit_events RENAME TO away".to_owned()).await;
+    other.get(&secret).await.expect_problem(503, "store-unavailable");
+    server.execute("ALTER TABLE away RENAME TO audit_events".to_owned()).await;
+    other.get(&secret).await.expect(200);
+    other.get(&secret).await.expect_problem(404, "secret-not-available");
     server.stop().await;
 }

@@ -148,6 +148,75 @@ async fn every_order_is_total_and_pages_fit_together() {
 }
 
 #[tokio::test]
+async fn a_list_is_filtered_by_owner_capability_and_scope() {
+    let realm = TestRealm::shared().await;
+    let account = unique("acme");
+    let (person, colleague) = (member(&realm, &account).await, member(&realm, &account).await);
+    for database in DATABASES {
+        let server = TestServer::start_with(realm.clone(), database, &[]).await;
+        let (one, other) = (server.user(&person).await, server.user(&colleague).await);
+        let id = |end: &str| format!("{account}_{end}");
+        // Texts that read like the members that are looked for.
+        let text = "\"capabilities\":[\"web_app\"],\"scopes\":[\"push-data\"],\"rootUrl\":";
+        for (api, end, members) in [
+            (
+                &one,
+                "a",
+                json!({"capabilities": ["script"], "displayName": text, "description": text}),
+            ),
+            (&one, "b", json!({"capabilities": ["script"], "scopes": ["push-data"]})),
+            (
+                &other,
+                "c",
+                json!({"capabilities": ["web_app", "script"], "redirectUris": ["https://x.example/"]}),
+            ),
+            (
+                &other,
+                "d",
+                json!({"capabilities": ["web_app"], "redirectUris": ["https://x.example/"],
+                    "scopes": ["datahub-api", "push-data"]}),
+            ),
+        ] {
+            let mut body = members;
+            body["clientId"] = json!(id(end));
+            make(api, &body).await;
+        }
+        for (query, ends) in [
+            (format!("owner={}", person.id), "ab"),
+            (format!("owner={}", colleague.username), "cd"),
+            (format!("owner={}", colleague.username.to_uppercase()), "cd"),
+            (format!("owner={}", &colleague.username[..10]), ""),
+            ("owner=%25".to_owned(), ""),
+            ("capability=web_app".to_owned(), "cd"),
+            ("capability=script".to_owned(), "abc"),
+            ("capability=backchannel".to_owned(), ""),
+            ("scope=push-data".to_owned(), "bd"),
+            ("scope=datahub-api".to_owned(), "d"),
+            ("scope=push".to_owned(), ""),
+            ("scope=%25".to_owned(), ""),
+            ("scope=push_data".to_owned(), ""),
+            ("scope=%22push-data%22".to_owned(), ""),
+            ("scope=push-data&capability=script".to_owned(), "b"),
+            (format!("scope=push-data&capability=web_app&owner={}", person.id), ""),
+            (format!("scope=push-data&owner={}&status=active&search={account}", person.id), "b"),
+        ] {
+            let page = one.get(&format!("{CLIENTS}?sort=clientId&{query}")).await.expect(200);
+            let found: String = ids(&page).iter().map(|id| &id[id.len() - 1..]).collect();
+            assert_eq!(found, ends, "{query}");
+            assert_eq!(page["pagination"]["total"], ends.len(), "{query}");
+        }
+        // An order that is asked for begins with the first, the usual one with the newest.
+        let page = one.get(&format!("{CLIENTS}?sort=clientId")).await.expect(200);
+        assert_eq!(ids(&page), ["a", "b", "c", "d"].map(id));
+        assert_eq!(ids(&one.get(CLIENTS).await.expect(200)), ["d", "c", "b", "a"].map(id));
+        server.stop().await;
+        for end in ["a", "b", "c", "d"] {
+            delete_in_console(&realm, &id(end)).await;
+        }
+    }
+}
+
+#[tokio::test]
 async fn every_wrong_parameter_is_named() {
     let realm = TestRealm::shared().await;
     let account = unique("acme");
@@ -162,7 +231,9 @@ async fn every_wrong_parameter_is_named() {
         ("direction", "up"),
         ("offset", "-1"),
         ("limit", "101"),
-        ("owner", "me"),
+        ("owned", "me"),
+        ("capability", "WebApp"),
+        ("scope", "a\u{0}"),
     ];
     let request = api.request(reqwest::Method::GET, CLIENTS).query(&wrong);
     let problem = api.send(request).await.expect_problem(400, "invalid");

@@ -1,18 +1,22 @@
 //! `/api/clients/v1`.
 
 mod accounts;
+mod believed;
+mod blocked;
 mod domo;
 mod fields;
 mod keycloak_away;
 mod lists;
 mod main_way;
 mod memberships;
+mod messages;
 mod noticed;
 mod patches;
 mod quotas;
 mod secrets;
 mod taken_ids;
 mod transfer;
+mod turns;
 
 use std::time::Duration;
 

@@ -81,7 +81,7 @@ async fn a_wrong_change_is_refused_whole() {
     let before = api.get(&at(&id)).await.expect(200);
 
     let read_only = json!({
-        "clientId": id, "owner": {"id": person.id}, "accountId": account, "status": "active", "createdAt": null,
+        "clientId": "x", "owner": {"id": person.id}, "accountId": "x", "status": "drifted", "createdAt": null,
         "secretCreatedAt": null, "clientSecret": "x", "protocolMappers": [], "description": "new",
     });
     let problem = api.patch(&at(&id), &read_only).await.expect_problem(400, "invalid");

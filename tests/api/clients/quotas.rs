@@ -2,10 +2,13 @@
 
 use serde_json::{Value, json};
 
+use super::secrets::audited;
 use super::{
     CLIENTS, QUOTA, at, fields, in_keycloak, make, make_at_once, manager, member, script, used,
 };
-use crate::support::{Answer, Api, Database, Fault, FaultProxy, TestRealm, TestServer, unique};
+use crate::support::{
+    Admin, Answer, Api, Database, Fault, FaultProxy, TestRealm, TestServer, unique,
+};
 
 fn of(account: &str) -> String {
     format!("/api/clients/v1/accounts/{account}/quota")
@@ -56,6 +59,39 @@ async fn a_quota_is_set_raised_and_lowered() {
     }
     managing.put(&of(&account), &json!({"limit": u32::MAX})).await.expect(200);
     make(&api, &script(&id(4))).await;
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn a_quota_is_the_default_again_and_accounts_that_nobody_has_are_not_there() {
+    let realm = TestRealm::shared().await;
+    let account = unique("Acme");
+    let (person, manager) = (member(&realm, &account).await, manager(&realm).await);
+    let server = TestServer::in_realm(realm.clone()).await;
+    let (api, managing) = (server.user(&person).await, server.user(&manager).await);
+    let quota = |used: u32, limit: u32| json!({"accountId": account, "used": used, "limit": limit});
+    api.delete(&of(&account)).await.expect_problem(403, "missing-role");
+    managing.put(&of(&account), &json!({"limit": 1})).await.expect(200);
+    make(&api, &script(&format!("{account}_1"))).await;
+    assert_eq!(api.get(QUOTA).await.expect(200), quota(1, 1));
+    for _ in 0..2 {
+        managing.delete(&of(&account)).await.expect(204);
+        assert_eq!(api.get(QUOTA).await.expect(200), quota(1, 5));
+    }
+    make(&api, &script(&format!("{account}_2"))).await;
+    let limits: Vec<_> = audited(&server.database, &account).await;
+    assert_eq!(limits.len(), 3, "{limits:?}");
+
+    for nobodys in
+        [unique("nobodys"), account.to_lowercase(), format!("{account}x"), account[1..].to_owned()]
+    {
+        managing.get(&of(&nobodys)).await.expect_problem(404, "not-found");
+        managing.put(&of(&nobodys), &json!({"limit": 1})).await.expect_problem(404, "not-found");
+        managing.delete(&of(&nobodys)).await.expect_problem(404, "not-found");
+    }
+    // One whose people are gone has its clients still.
+    Admin::log_in().await.delete(&format!("/{}/users/{}", realm.name, person.id)).await;
+    assert_eq!(managing.get(&of(&account)).await.expect(200), quota(2, 5));
     server.stop().await;
 }
 

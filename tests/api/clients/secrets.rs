@@ -7,7 +7,7 @@ use super::{CLIENTS, QUOTA, at, manager, member};
 use crate::support::{Answer, Api, Database, Process, TestRealm, unique};
 
 /// The audit log's actions on this credential, with who did them, in order.
-async fn audited(database: &Database, id: &str) -> Vec<(String, String)> {
+pub(super) async fn audited(database: &Database, id: &str) -> Vec<(String, String)> {
     sqlx::any::install_default_drivers();
     let mut connection = sqlx::AnyConnection::connect(&database.url_text()).await.unwrap();
     let statement =

@@ -52,6 +52,43 @@ async fn a_client_is_handed_to_a_member_and_its_old_secret_is_refused() {
 }
 
 #[tokio::test]
+async fn a_new_owner_is_named_by_id_or_by_user_name() {
+    let realm = TestRealm::shared().await;
+    let account = unique("acme");
+    let (person, colleague) = (member(&realm, &account).await, member(&realm, &account).await);
+    let server = TestServer::in_realm(realm.clone()).await;
+    let api = server.user(&person).await;
+    let id = format!("{account}_app");
+    make(&api, &script(&id)).await;
+    let transfer = format!("{}/transfer", at(&id));
+    let foreigner = member(&realm, &unique("globex")).await;
+    for (body, wrong) in [
+        (json!({"ownerUsername": foreigner.username}), "ownerUsername"),
+        (json!({"ownerUsername": person.username}), "ownerUsername"),
+        (json!({"ownerUsername": colleague.id}), "ownerUsername"),
+        (
+            json!({"ownerUsername": &colleague.username[..colleague.username.len() - 1]}),
+            "ownerUsername",
+        ),
+        (json!({"ownerUsername": "*"}), "ownerUsername"),
+        (json!({"ownerUsername": ""}), "ownerUsername"),
+        (json!({"ownerUsername": "a\u{0}"}), "ownerUsername"),
+        (json!({"ownerUsername": 7}), "ownerUsername"),
+        (json!({"ownerId": colleague.username}), "ownerId"),
+        (json!({"ownerId": colleague.id, "ownerUsername": colleague.username}), "ownerUsername"),
+    ] {
+        let problem = api.post(&transfer, &body).await.expect_problem(400, "invalid");
+        assert!(fields(&problem).contains(&wrong), "{body}: {problem}");
+    }
+    // As people write it.
+    let name = colleague.username.to_uppercase();
+    let handed_on = api.post(&transfer, &json!({"ownerUsername": name})).await.expect(200);
+    assert_eq!(handed_on["owner"], json!({"id": colleague.id, "username": colleague.username}));
+    api.post(&transfer, &json!({"ownerId": person.id})).await.expect(200);
+    server.stop().await;
+}
+
+#[tokio::test]
 async fn a_client_is_handed_to_nobody_who_could_not_have_it() {
     let realm = TestRealm::shared().await;
     let (account, elsewhere) = (unique("acme"), unique("globex"));

@@ -80,7 +80,7 @@ impl Cast {
             };
             path = path.replace("{clientId}", &id);
         }
-        path = path.replace("{accountId}", "matrix").replace("{name}", "matrix");
+        path = path.replace("{accountId}", &account_of(&self.owner)).replace("{name}", "matrix");
         assert!(!path.contains('{'), "the matrix cannot fill in {path}");
         let mut request = api.request(Method::from_bytes(row.method.as_bytes()).unwrap(), &path);
         if row.path.starts_with("/oauth2/") {

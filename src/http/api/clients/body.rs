@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::app::App;
-use crate::client::{self, Capability, MEMBERS};
+use crate::client::{self, CAPABILITIES, Capability, MEMBERS, READ_ONLY};
 use crate::clock::Timestamp;
 use crate::error::{Error, FieldError};
 use crate::http::extract::{Members, Query};
@@ -28,12 +28,15 @@ pub(in crate::http) struct CreateClient {
     fields: ClientFields,
 }
 
-/// Changes of an API client (JSON merge patch, RFC 7396): what is left out stays, `null` takes away.
+/// Changes of an API client (JSON merge patch, RFC 7396): what is left out stays, `null` takes away. The answer of a GET may
+/// be sent back whole: what can only be read is taken as long as it is as it is.
 #[derive(Deserialize, ToSchema)]
 #[expect(dead_code, reason = "the shape of the body, for the document")]
 pub(in crate::http) struct UpdateClient {
     #[serde(flatten)]
     fields: ClientFields,
+    /// Stops the client, or lets it go on. Needs the role `manage-api-clients`.
+    blocked: Option<bool>,
 }
 
 /// The fields that people choose.
@@ -69,26 +72,33 @@ struct ClientFields {
     enabled: Option<bool>,
 }
 
-/// What can be read and never written.
-const READ_ONLY: [&str; 6] =
-    ["accountId", "clientId", "createdAt", "owner", "secretCreatedAt", "status"];
-
 /// What is wrong with the names of a creation's members.
 pub(super) fn refused_in_creation(members: &Members) -> Vec<FieldError> {
-    refused(members, |name| name == "clientId")
+    refused(members, |name| match name {
+        "clientId" => None,
+        "blocked" => Some("is for an API client that there is"),
+        name if READ_ONLY.contains(&name) => Some("is read-only"),
+        _ => Some(UNKNOWN),
+    })
 }
 
-/// What is wrong with the names of a change's members.
+/// What is wrong with the names of a change's members. What can only be read may be there as it is.
 pub(super) fn refused_in_change(members: &Members) -> Vec<FieldError> {
-    refused(members, |_| false)
+    refused(members, |name| match name {
+        "blocked" => None,
+        name if READ_ONLY.contains(&name) => None,
+        _ => Some(UNKNOWN),
+    })
 }
 
-fn refused(members: &Members, also: impl Fn(&str) -> bool) -> Vec<FieldError> {
+const UNKNOWN: &str = "is not a field of this request";
+
+/// `other`: what is wrong with a name that is not of a client's fields.
+fn refused(members: &Members, other: impl Fn(&str) -> Option<&'static str>) -> Vec<FieldError> {
     let message = |name: &str| match name {
-        name if READ_ONLY.contains(&name) && !also(name) => Some("is read-only"),
-        name if !MEMBERS.contains(&name) && !also(name) => Some("is not a field of this request"),
         name if members.repeated.contains(name) => Some("is given more than once"),
-        _ => None,
+        name if MEMBERS.contains(&name) => None,
+        name => other(name),
     };
     let refused = members.values.keys().filter_map(|name| Some((name, message(name)?)));
     refused
@@ -116,16 +126,23 @@ pub(in crate::http) struct ApiClient {
     web_origins: Vec<String>,
     admin_url: Option<String>,
     backchannel_logout_url: Option<String>,
+    /// Whether its owner wants it to be used.
     enabled: bool,
+    /// Whether an administrator stopped it: it cannot be used then, whatever `enabled` says.
+    blocked: bool,
     /// `provisioning`, `active`, `orphaned` (its owner is disabled), `drifted` (somebody changed it in Keycloak) or
     /// `missing` (somebody removed it there).
     #[schema(example = "active")]
     status: &'static str,
+    /// What somebody changed in Keycloak: names of these fields, or of Keycloak's where there is none here.
+    drifted_fields: Vec<String>,
     #[schema(value_type = String, format = DateTime)]
     created_at: Timestamp,
     /// When its secret was made.
     #[schema(value_type = Option<String>, format = DateTime)]
     secret_created_at: Option<Timestamp>,
+    /// Whether its owner, to whom it was handed on, can read its secret, this once. Under the profile `domo` only.
+    secret_unread: bool,
 }
 
 /// Who owns an API client.
@@ -139,7 +156,7 @@ struct Owner {
 
 impl ApiClient {
     fn shown_as(client_id: String, client: client::Client) -> Self {
-        let client::Client { record, spec } = client;
+        let client::Client { record, spec, blocked, .. } = client;
         Self {
             client_id,
             status: record.status(),
@@ -157,6 +174,9 @@ impl ApiClient {
             admin_url: spec.admin_url,
             backchannel_logout_url: spec.backchannel_logout_url,
             enabled: spec.enabled,
+            blocked,
+            drifted_fields: record.drifted_fields,
+            secret_unread: record.secret_unread_at.is_some(),
             created_at: record.created_at,
             secret_created_at: record.secret_created_at,
         }
@@ -245,11 +265,17 @@ impl FromRequestParts<App> for ClientFilter {
 
     async fn from_request_parts(parts: &mut Parts, _: &App) -> Result<Self, Problem> {
         let mut query = Query::parse(parts);
+        let sort = query.choice("sort", &SORTS);
+        // An order that is asked for begins with the first; the usual one with the newest.
+        let usual = if sort.is_some() { Direction::Ascending } else { Direction::Descending };
         let filter = Self {
             search: query.search(),
             status: query.choice("status", &STATUSES),
-            sort: query.choice("sort", &SORTS).unwrap_or(ClientSort::CreatedAt),
-            direction: query.direction().unwrap_or(Direction::Descending),
+            owner: query.text("owner"),
+            capability: query.choice("capability", &CAPABILITIES.map(|name| (name, name))),
+            scope: query.text("scope"),
+            sort: sort.unwrap_or(ClientSort::CreatedAt),
+            direction: query.direction().unwrap_or(usual),
             page: query.page(),
         };
         query.finish()?;

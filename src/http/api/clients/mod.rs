@@ -6,14 +6,14 @@ use std::collections::BTreeMap;
 
 use axum::Json;
 use axum::extract::State;
-use axum::http::StatusCode;
+use axum::http::{Method, StatusCode};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::ToSchema;
 
 use crate::app::App;
-use crate::client::Removed;
-use crate::error::Error;
+use crate::client::{Asked, Receiver, Removed};
+use crate::error::{Code, Error};
 use crate::http::extract::{
     Caller, Check, JsonObject, Members, MergePatch, NO_STORE, NoQuery, NoStore, text,
 };
@@ -35,8 +35,11 @@ use body::{
     params(
         ("search" = Option<String>, Query, description = "Part of the client id, display name, description or owner's name, in any case"),
         ("status" = Option<String>, Query, description = "`provisioning`, `active`, `orphaned`, `drifted` or `missing`"),
-        ("sort" = Option<String>, Query, description = "`clientId`, `displayName`, `accountId`, `owner`, `createdAt` (where nothing is said) or `status`"),
-        ("direction" = Option<String>, Query, description = "`asc` or `desc` (where nothing is said)"),
+        ("owner" = Option<String>, Query, description = "Only those of this owner: an id in Keycloak, or a user name"),
+        ("capability" = Option<String>, Query, description = "Only those with this capability: `web_app`, `backchannel` or `script`"),
+        ("scope" = Option<String>, Query, description = "Only those with this scope"),
+        ("sort" = Option<String>, Query, description = "`clientId`, `displayName`, `accountId`, `owner`, `createdAt` (default) or `status`"),
+        ("direction" = Option<String>, Query, description = "`asc` (default with `sort`) or `desc` (default without)"),
         ("offset" = Option<u32>, Query, description = "How many to skip; 0 where nothing is said"),
         ("limit" = Option<u32>, Query, description = "How many to answer, 1 to 100; 10 where nothing is said"),
     ),
@@ -83,7 +86,8 @@ pub(in crate::http) async fn get(
 
 /// Changes an API client
 ///
-/// What is left out stays, `null` takes away. Id, owner and account cannot be changed. Not under the profile `domo`.
+/// What is left out stays, `null` takes away. Id, owner and account cannot be changed. Under the profile `domo` nothing can
+/// be changed but `blocked`, by an administrator.
 #[utoipa::path(patch, path = "/api/clients/v1/clients/{clientId}", tag = TAG_CLIENTS, operation_id = "updateClient",
     params(("clientId" = String, Path, description = "The client's id")),
     request_body(content = UpdateClient, content_type = "application/merge-patch+json"),
@@ -96,7 +100,8 @@ pub(in crate::http) async fn update(
     MergePatch(members): MergePatch,
 ) -> Result<Json<ApiClient>, Problem> {
     let errors = body::refused_in_change(&members);
-    Ok(Json(app.clients.update(&principal, &origin, &id, members.values, errors).await?.into()))
+    let asked = Asked { members: members.values, errors };
+    Ok(Json(app.clients.update(&principal, &origin, &id, asked).await?.into()))
 }
 
 /// Deletes an API client, in Keycloak and here
@@ -186,7 +191,7 @@ pub(in crate::http) async fn delete_bulk(
 
 /// The secret of an API client
 ///
-/// Each reading is in the audit log. Not under the profile `domo`.
+/// Each reading is in the audit log. Under the profile `domo` only the owner to whom the client was handed on reads it, once.
 #[utoipa::path(get, path = "/api/clients/v1/clients/{clientId}/secret", tag = TAG_CLIENTS,
     operation_id = "getClientSecret",
     params(("clientId" = String, Path, description = "The client's id")),
@@ -196,7 +201,13 @@ pub(in crate::http) async fn get_secret(
     Caller { principal, origin }: Caller,
     ClientInPath(id): ClientInPath,
     _: NoQuery,
+    method: Method,
 ) -> Result<(NoStore, Json<ClientSecret>), Problem> {
+    if method == Method::HEAD {
+        // Nobody would see what is shown once.
+        let detail = "A secret is read with GET.";
+        return Err(Error::new(Code::MethodNotAllowed, detail).into());
+    }
     let secret = app.clients.get_secret(&principal, &origin, &id).await?;
     Ok((NO_STORE, Json(secret.into())))
 }
@@ -218,45 +229,65 @@ pub(in crate::http) async fn regenerate_secret(
     Ok((StatusCode::CREATED, NO_STORE, Json(secret.into())))
 }
 
-/// Who is to own it.
+/// Who is to own it: one of both.
 #[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(in crate::http) struct TransferClient {
     /// The id in Keycloak of another member of the account.
-    #[schema(value_type = String)]
+    #[schema(value_type = Option<String>)]
     owner_id: Option<Value>,
+    /// Their user name.
+    #[schema(value_type = Option<String>)]
+    owner_username: Option<Value>,
     #[serde(flatten)]
     #[schema(ignore)]
     others: BTreeMap<String, Value>,
 }
 
 impl TransferClient {
-    fn check(self) -> Result<UserId, Error> {
+    fn check(self) -> Result<Receiver, Error> {
         let mut check = Check::default();
-        let owner = check.required("ownerId", self.owner_id, |value| Ok(text(value)?.to_owned()));
+        let by_name = self.owner_username.is_some();
+        let name = check.optional("ownerUsername", self.owner_username, |value| {
+            let name = text(value)?;
+            let fits = (1..=255).contains(&name.chars().count()) && !name.contains('\0');
+            if fits { Ok(name.to_owned()) } else { Err("must have 1 to 255 characters".to_owned()) }
+        });
+        if by_name && self.owner_id.is_some() {
+            check.error("ownerUsername", "cannot be given beside `ownerId`");
+        }
+        let id = if by_name {
+            None
+        } else {
+            check.required("ownerId", self.owner_id, |value| Ok(text(value)?.to_owned()))
+        };
         check.no_others(&self.others);
         check.finish()?;
-        Ok(UserId::new(owner.unwrap_or_default()))
+        // Neither is among the errors.
+        match (name, id) {
+            (Some(name), _) => Ok(Receiver::Username(name)),
+            (None, id) => Ok(Receiver::Id(UserId::new(id.unwrap_or_default()))),
+        }
     }
 }
 
 /// Hands an API client to another member of its account
 ///
-/// Its secret is made anew. Under the profile `domo` the answer shows it, this once.
+/// Its secret is made anew, and nobody is shown it here: the new owner reads it. Under the profile `domo` they do so once.
 #[utoipa::path(post, path = "/api/clients/v1/clients/{clientId}/transfer", tag = TAG_CLIENTS,
     operation_id = "transferClient",
     params(("clientId" = String, Path, description = "The client's id")),
     request_body = TransferClient,
-    responses((status = 200, description = "The API client; with its new secret where it has one", body = ClientAndSecret), ApiErrors))]
+    responses((status = 200, description = "The API client", body = ApiClient), ApiErrors))]
 pub(in crate::http) async fn transfer(
     State(app): State<App>,
     Caller { principal, origin }: Caller,
     ClientInPath(id): ClientInPath,
     _: NoQuery,
     JsonObject(body): JsonObject<TransferClient>,
-) -> Result<(NoStore, Json<ClientAndSecret>), Problem> {
+) -> Result<(NoStore, Json<ApiClient>), Problem> {
     principal.authorize(Action::ChangeClients)?;
-    let owner = body.check()?;
-    let handed_on = app.clients.transfer(&principal, &origin, &id, &owner).await?;
+    let receiver = body.check()?;
+    let handed_on = app.clients.transfer(&principal, &origin, &id, &receiver).await?;
     Ok((NO_STORE, Json(handed_on.into())))
 }
