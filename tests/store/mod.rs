@@ -5,6 +5,7 @@ mod audit_list;
 mod changes;
 mod copy;
 mod corrupt;
+mod graces;
 mod lifecycle;
 mod lists;
 mod opening;
