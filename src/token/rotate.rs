@@ -72,6 +72,8 @@ impl Tokens {
             description: old.description.as_deref(),
             end: self.end_of_successor(asked, request.lifetime, by_itself)?,
             narrowing: &narrowing,
+            // Nothing is ever added: a token that is not narrowed has the default scopes and no others.
+            scopes: if old.is_narrowed() { narrowing.scopes() } else { &[] },
             succession: Some(Succession {
                 family_id: old.chain.family_id,
                 began_at: by_itself.then_some(asked.chain.began_at),
