@@ -188,9 +188,10 @@ pub async fn decisions(settings: &Settings, clock: Clock) -> Result<Decisions, S
 
 /// The owners of tokens, as this realm has them.
 fn owners(keycloak: &Keycloak, clients: &ClientDirectory, settings: &Settings) -> Owners {
-    let config::Tokens { client_id, authority_claims, .. } = &settings.tokens;
+    let config::Tokens { client_id, authority_claims, denied_roles, .. } = &settings.tokens;
     let claims = AuthorityClaimsRule::new(client_id, authority_claims);
-    Owners::new(keycloak.clone(), clients.clone(), authority(settings), claims)
+    let authority = authority(settings);
+    Owners::new(keycloak.clone(), clients.clone(), authority, claims, denied_roles)
 }
 
 /// What an access token must be for, and where it names the caller's account.

@@ -37,6 +37,8 @@ actions! {
     TokenAbandoned = "token_abandoned";
     /// It was revoked.
     TokenRevoked = "token_revoked";
+    /// Its description was changed.
+    TokenDescribed = "token_described";
     /// It is refused for now: its owner seems to be disabled or gone.
     TokenSuspended = "token_suspended";
     /// It is suspended no more.
@@ -117,6 +119,8 @@ pub struct Event {
     pub reason: Option<String>,
     /// What more the log says of it: the credential's metadata shows the reason alone.
     pub detail: Option<String>,
+    /// What the actor said of it, in their own words: in the audit log and the credential's metadata, and in no log line.
+    pub note: Option<String>,
 }
 
 /// Who acts: somebody with a credential, or Hallpass itself when it finishes what was interrupted.
@@ -192,6 +196,7 @@ impl Event {
             request_id: actor.request_id.clone(),
             reason: None,
             detail: None,
+            note: None,
         }
     }
 
@@ -234,13 +239,17 @@ impl Event {
         self
     }
 
-    /// The reason with its detail: what the log holds.
+    /// Says what the actor said of it.
+    #[must_use]
+    pub fn with_note(mut self, note: Option<&str>) -> Self {
+        self.note = note.map(str::to_owned);
+        self
+    }
+
+    /// The reason with its detail and the actor's own words: what the audit log holds.
     #[must_use]
     pub fn full_reason(&self) -> Option<String> {
-        match (&self.reason, &self.detail) {
-            (Some(reason), Some(detail)) => Some(format!("{reason}: {detail}")),
-            (reason, detail) => reason.clone().or_else(|| detail.clone()),
-        }
+        joined([&self.reason, &self.detail, &self.note])
     }
 
     /// What a search looks at, in lower case.
@@ -260,9 +269,15 @@ impl Event {
             actor_credential = %self.actor_credential,
             address = %self.address,
             request_id = %self.request_id,
-            reason = self.full_reason(),
+            reason = joined([&self.reason, &self.detail]),
         );
     }
+}
+
+/// With a colon between; `None` where there is nothing.
+fn joined<const N: usize>(parts: [&Option<String>; N]) -> Option<String> {
+    let parts: Vec<_> = parts.into_iter().flatten().map(String::as_str).collect();
+    (!parts.is_empty()).then(|| parts.join(": "))
 }
 
 const ACTS: Family =

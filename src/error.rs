@@ -72,8 +72,9 @@ codes! {
     Invalid = "invalid", Invalid, "The request is not valid";
     /// The body is not well-formed JSON, or not a JSON object.
     MalformedJson = "malformed-json", Invalid, "The body is not a JSON object";
-    /// The JWT would be over 6 KiB, near the limit that proxies put on a header. Ask for fewer
-    /// roles, or have an administrator remove mappers from the designated client.
+    /// The JWT would be over 6 KiB, near the limit that proxies put on a header. Narrow the token: ask for the
+    /// `roles` and `scopes` that it needs, and it has nothing else. Or have an administrator remove mappers from
+    /// the designated client.
     TokenTooLarge = "token-too-large", Invalid, "The token would be too large";
     /// The request carries no credential, or one that is expired, foreign, revoked or malformed.
     /// Send `Authorization: Bearer` with an access token of the realm, or a personal access token.

@@ -105,6 +105,8 @@ pub struct Principal {
     pub roles: BTreeSet<Role>,
     /// The account of the caller, where the credential names a well-formed one.
     pub account: Option<AccountId>,
+    /// The client that the access token was issued to.
+    pub client_id: Option<String>,
     /// What was shown.
     pub credential: Credential,
 }
@@ -123,6 +125,10 @@ pub struct Origin {
 pub enum Action {
     /// Create a personal access token of one's own.
     CreateToken,
+    /// See what a personal access token of one's own could have, or would say.
+    PreviewToken,
+    /// Change the description of one of one's own tokens.
+    DescribeToken,
     /// Read the metadata of one's own tokens.
     ReadTokens,
     /// Read the metadata of the personal access token that calls.
@@ -160,6 +166,14 @@ pub enum Action {
 }
 
 impl Principal {
+    /// The personal access token that calls.
+    pub fn calling_token(&self) -> Result<PatId, Error> {
+        match self.credential {
+            Credential::Pat { pat_id, .. } => Ok(pat_id),
+            Credential::AccessToken { .. } => Err(no_token_calls()),
+        }
+    }
+
     /// Whether the caller may do this. What belongs to somebody else is not decided here: it is not found.
     pub fn authorize(&self, action: Action) -> Result<(), Error> {
         match &self.credential {
@@ -179,15 +193,17 @@ impl Principal {
             Action::ReadClients => require_any(&CLIENT_ROLES, &self.roles),
             Action::ReadAudit => Role::ReadAudit.require(&self.roles),
             Action::IntrospectTokens => Role::IntrospectTokens.require(&self.roles),
-            Action::ReadSelf => {
-                Err(Error::new(Code::NotFound, "The caller did not use a personal access token."))
-            }
+            Action::PreviewToken => Role::CreateTokens.require(&self.roles),
+            Action::ReadSelf => Err(no_token_calls()),
             _ if impersonated => Err(Error::new(
                 Code::Impersonated,
                 "An impersonated session reads; only the user can change something.",
             )),
             Action::CreateToken | Action::RotateToken(_) => Role::CreateTokens.require(&self.roles),
-            Action::RevokeToken(_) | Action::RevokeTokens | Action::DeleteTokens => Ok(()),
+            Action::DescribeToken
+            | Action::RevokeToken(_)
+            | Action::RevokeTokens
+            | Action::DeleteTokens => Ok(()),
             Action::EndEverybodysTokens => Role::ManageTokens.require(&self.roles),
             Action::CreateClient => Role::CreateApiClients.require(&self.roles),
             Action::ReadClientSecret | Action::ChangeClients => {
@@ -196,6 +212,12 @@ impl Principal {
             Action::SetQuota => Role::ManageApiClients.require(&self.roles),
         }
     }
+}
+
+fn no_token_calls() -> Error {
+    let detail =
+        "No personal access token calls: use one here, or the same call with a token's id.";
+    Error::new(Code::NotFound, detail)
 }
 
 fn require_any(roles: &[Role], held: &BTreeSet<Role>) -> Result<(), Error> {
@@ -217,6 +239,8 @@ fn authorize_pat(action: Action, own: PatId, narrowed: bool) -> Result<(), Error
         Action::ReadTokens | Action::ReadEverybodysTokens | Action::ReadClients => !narrowed,
         Action::RevokeToken(target) | Action::RotateToken(target) => target == own,
         Action::CreateToken
+        | Action::PreviewToken
+        | Action::DescribeToken
         | Action::RevokeTokens
         | Action::DeleteTokens
         | Action::IdentifyToken
@@ -250,6 +274,7 @@ mod tests {
             username: "u".to_owned(),
             roles: roles.iter().copied().collect(),
             account: None,
+            client_id: None,
             credential,
         }
     }
@@ -269,6 +294,8 @@ mod tests {
         let (ok, role, imp, pat) = ("ok", "missing-role", "impersonated", "pat-not-allowed");
         let rows = [
             (Action::CreateToken, [ok, role, imp, pat, pat]),
+            (Action::PreviewToken, [ok, role, ok, pat, pat]),
+            (Action::DescribeToken, [ok, ok, imp, pat, pat]),
             (Action::ReadTokens, [ok, ok, ok, ok, pat]),
             (Action::ReadSelf, ["not-found", "not-found", "not-found", ok, ok]),
             (Action::RevokeToken(own), [ok, ok, imp, ok, ok]),

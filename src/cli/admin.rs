@@ -1,5 +1,6 @@
 //! `hallpass admin`, and of it what concerns tokens.
 
+use std::fmt;
 use std::io::Write as _;
 
 use anyhow::Context as _;
@@ -15,6 +16,7 @@ use crate::config::Settings;
 use crate::error::Error;
 use crate::id::UserId;
 use crate::lifecycle::{Decisions, Released};
+use crate::owner::RolesDifference;
 use crate::store::HeldOwner;
 
 #[derive(Debug, Subcommand)]
@@ -32,7 +34,7 @@ pub(super) enum Admin {
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Tokens {
-    /// List the owners whose tokens are suspended since `lifecycle.brake` stopped a change.
+    /// List the owners whose tokens `lifecycle.brake` suspended, with what changed of their roles.
     Held(Held),
     /// Let happen what the brake stopped: tokens are revoked or deleted.
     Confirm(Decide),
@@ -46,7 +48,7 @@ pub(super) enum Tokens {
 pub(super) struct Held {
     #[command(flatten)]
     settings: SettingsArgs,
-    /// A line for each owner, or a JSON array of `{userId, heldAt, reason, tokens}`.
+    /// A line for each owner, or a JSON array of `{userId, username, heldAt, reason, tokens, roles: {added, removed}}`.
     #[arg(long, value_enum, default_value_t = Output::Text)]
     output: Output,
 }
@@ -61,7 +63,7 @@ pub(super) struct Decide {
     /// Only say whose tokens it would be.
     #[arg(long)]
     dry_run: bool,
-    /// A line for each owner, or a JSON array of `{userId, heldAt, reason, tokens}`.
+    /// A line for each owner, or a JSON array of `{userId, username, heldAt, reason, tokens}`.
     #[arg(long, value_enum, default_value_t = Output::Text)]
     output: Output,
 }
@@ -98,14 +100,33 @@ impl Admin {
 impl Tokens {
     async fn run(self) -> anyhow::Result<()> {
         match self {
-            Self::Held(held) => {
-                let found = open(held.settings).await?.list_held().await?;
-                print(&found, held.output)
-            }
+            Self::Held(held) => held.run().await,
             Self::Confirm(decide) => decide.run(Decision::Confirm).await,
             Self::Release(decide) => decide.run(Decision::Release).await,
             Self::RevokeAll(command) => command.run().await,
         }
+    }
+}
+
+impl Held {
+    async fn run(self) -> anyhow::Result<()> {
+        let decisions = open(self.settings).await?;
+        let found = decisions.list_held().await?;
+        let (mut rows, count) = (Vec::new(), found.len());
+        for owner in &found {
+            let difference = match decisions.find_difference(&owner.user_id).await {
+                Ok(difference) => difference,
+                Err(error) => {
+                    eprintln!("{}: roles are not known now: {}", owner.user_id, error.chain());
+                    None
+                }
+            };
+            rows.push(Row { roles: difference.as_ref().map(Difference::from), ..Row::from(owner) });
+            if rows.len() % 100 == 0 {
+                eprintln!("{} of {count} owners", rows.len());
+            }
+        }
+        print(&rows, self.output)
     }
 }
 
@@ -125,7 +146,7 @@ impl Decide {
             held.retain(|held| named.contains(&held.user_id));
         }
         if self.dry_run {
-            return print(&held, self.output);
+            return print(&rows_of(&held), self.output);
         }
         let mut failures = 0;
         let (mut done, count) = (Vec::new(), held.len());
@@ -145,7 +166,7 @@ impl Decide {
                 eprintln!("{} of {count} owners", done.len());
             }
         }
-        print(&done, self.output)?;
+        print(&rows_of(&done), self.output)?;
         anyhow::ensure!(failures == 0, "{failures} of {count} owners are still held");
         Ok(())
     }
@@ -214,37 +235,80 @@ async fn open(settings: SettingsArgs) -> anyhow::Result<Decisions> {
 #[serde(rename_all = "camelCase")]
 struct Row<'a> {
     user_id: &'a str,
+    username: &'a str,
     held_at: Timestamp,
     reason: &'a str,
     tokens: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    roles: Option<Difference>,
 }
 
-fn print(owners: &[HeldOwner], output: Output) -> anyhow::Result<()> {
+/// What of an owner's roles is new, and what is gone.
+#[derive(Serialize)]
+struct Difference {
+    added: Vec<String>,
+    removed: Vec<String>,
+}
+
+impl<'a> From<&'a HeldOwner> for Row<'a> {
+    fn from(owner: &'a HeldOwner) -> Self {
+        Self {
+            user_id: owner.user_id.as_str(),
+            username: &owner.username,
+            held_at: owner.held_at,
+            reason: &owner.reason,
+            tokens: owner.tokens,
+            roles: None,
+        }
+    }
+}
+
+impl From<&RolesDifference> for Difference {
+    fn from(difference: &RolesDifference) -> Self {
+        Self { added: difference.added().to_vec(), removed: difference.removed().to_vec() }
+    }
+}
+
+impl fmt::Display for Row<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { user_id, username, held_at, reason, tokens, roles } = self;
+        write!(f, "{user_id}  {username}  {held_at}  {reason}  {tokens} suspended")?;
+        let Some(Difference { added, removed }) = roles else { return Ok(()) };
+        for (word, names) in [("added", added), ("removed", removed)] {
+            if !names.is_empty() {
+                write!(f, "  {word} {}", names.join(", "))?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn rows_of(owners: &[HeldOwner]) -> Vec<Row<'_>> {
+    owners.iter().map(Row::from).collect()
+}
+
+fn print(rows: &[Row<'_>], output: Output) -> anyhow::Result<()> {
     let mut out = std::io::stdout().lock();
     match output {
         Output::Text => {
-            for HeldOwner { user_id, held_at, reason, tokens } in owners {
-                writeln!(out, "{user_id}  {held_at}  {reason}  {tokens} suspended")?;
+            for row in rows {
+                writeln!(out, "{row}")?;
             }
-            writeln!(out, "{} owners", owners.len())?;
+            writeln!(out, "{} owners", rows.len())?;
         }
-        Output::Json => {
-            let row = |owner: &'_ HeldOwner| {
-                serde_json::to_value(Row {
-                    user_id: owner.user_id.as_str(),
-                    held_at: owner.held_at,
-                    reason: &owner.reason,
-                    tokens: owner.tokens,
-                })
-            };
-            let rows = owners.iter().map(row).collect::<Result<Vec<_>, _>>()?;
-            writeln!(out, "{}", serde_json::to_string_pretty(&rows)?)?;
-        }
+        Output::Json => writeln!(out, "{}", serde_json::to_string_pretty(&rows)?)?,
     }
     Ok(())
 }
 
 fn moment(text: &str) -> Result<Timestamp, String> {
-    Timestamp::parse(text)
-        .map_err(|error| format!("{error}; it is written as 2026-11-26T09:30:00Z"))
+    let moment = Timestamp::parse(text)
+        .map_err(|error| format!("{error}; it is written as 2026-11-26T09:30:00Z"))?;
+    if moment > Clock::system().now() {
+        return Err(
+            "it is in the future; tokens that are issued until then would be revoked as well"
+                .to_owned(),
+        );
+    }
+    Ok(moment)
 }

@@ -62,8 +62,7 @@ impl Clients {
         caller.authorize(Action::ReadClients)?;
         let authority = self.authority(caller).await?;
         check_roles(&authority)?;
-        let account =
-            self.own_account(&caller.user_id, authority.account, Action::ReadClients).await?;
+        let account = self.own_account(caller, authority.account, Action::ReadClients).await?;
         let quota = self.store.get_quota(&account, self.settings.quota).await?;
         Ok((account, quota))
     }
@@ -195,7 +194,7 @@ impl Clients {
         if authority.roles.contains(&Role::ManageApiClients) {
             return Ok(Visible::All);
         }
-        let account = self.own_account(&caller.user_id, authority.account, action).await?;
+        let account = self.own_account(caller, authority.account, action).await?;
         Ok(match self.settings.profile {
             Profile::Insights => Visible::Account(account),
             Profile::Domo => Visible::Owned(account, caller.user_id.clone()),
@@ -208,7 +207,7 @@ impl Clients {
             Credential::AccessToken { .. } => {
                 Ok(Authority { roles: caller.roles.clone(), account: caller.account.clone() })
             }
-            Credential::Pat { .. } => self.owners.get_authority(&caller.user_id).await,
+            Credential::Pat { .. } => self.owners.get_token_authority(&caller.user_id).await,
         }
     }
 }

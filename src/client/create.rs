@@ -23,8 +23,8 @@ impl Clients {
     ) -> Result<ClientWithSecret, Error> {
         caller.authorize(Action::CreateClient)?;
         self.throttle.creation(&caller.user_id)?;
-        let (user, named) = (&caller.user_id, caller.account.clone());
-        let account = &self.own_account(user, named, Action::CreateClient).await?;
+        let named = caller.account.clone();
+        let account = &self.own_account(caller, named, Action::CreateClient).await?;
         let mut errors = errors;
         let client_id = self.new_client_id(account, members.get("clientId"), &mut errors)?;
         let grantable = names(&self.grantable().await?);

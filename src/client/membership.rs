@@ -17,7 +17,7 @@ use crate::clock::Timestamp;
 use crate::error::{Code, Error};
 use crate::id::{AccountId, UserId};
 use crate::keycloak::KeycloakError;
-use crate::principal::Action;
+use crate::principal::{Action, Principal};
 
 /// For so long a confirmation is trusted without asking.
 const FRESH: Duration = Duration::from_mins(1);
@@ -46,11 +46,12 @@ impl Clients {
     /// The account that the caller's token names, where it is their own.
     pub(super) async fn own_account(
         &self,
-        caller: &UserId,
+        caller: &Principal,
         named: Option<AccountId>,
         action: Action,
     ) -> Result<AccountId, Error> {
-        let account = named.ok_or_else(no_account)?;
+        let Some(account) = named else { return Err(self.no_account(caller).await) };
+        let caller = &caller.user_id;
         let now = self.clock.now();
         let confirmed_at = match action {
             Action::ReadClients => self.memberships.confirmed_at(caller, &account).await,
@@ -76,15 +77,29 @@ impl Clients {
         }
     }
 
+    /// Why the caller's credential names no account. Whether the user has one, Hallpass's own client would say.
+    async fn no_account(&self, caller: &Principal) -> Error {
+        let own = self.owners.own_client_id();
+        let other = caller.client_id.as_deref().filter(|client| *client != own);
+        if let Some(client) = other
+            && let Ok(authority) = self.owners.get_authority(&caller.user_id).await
+            && authority.account.is_some()
+        {
+            let detail = format!(
+                "You have an account, but your access token does not say it: the client `{client}`, which it was \
+                 issued to, lacks the mapper that writes the account. Its operator adds one."
+            );
+            return Error::new(Code::NoAccount, detail);
+        }
+        let detail =
+            "You have no account, or one that is malformed; an administrator sets it on your user.";
+        Error::new(Code::NoAccount, detail)
+    }
+
     /// Something happened to this user: the next call asks Keycloak.
     pub(super) async fn forget_membership(&self, user: &UserId) {
         self.memberships.0.invalidate(user).await;
     }
-}
-
-fn no_account() -> Error {
-    let detail = "Your access token names no account; an administrator sets it on your user.";
-    Error::new(Code::NoAccount, detail)
 }
 
 fn not_own() -> Error {

@@ -20,6 +20,8 @@ pub struct Tokens {
     pub max_lifetime: Duration,
     /// How many live tokens one user may have; 0: no limit.
     pub max_per_user: u32,
+    /// Roles that no token carries: `name` of the realm, `client:name` of a client.
+    pub denied_roles: Vec<String>,
 }
 
 /// The shortest life of a token.
@@ -35,6 +37,7 @@ impl Tokens {
         let max_lifetime = reader.value(MAX_LIFETIME, parse_lifetime);
         let max_per_user =
             reader.value(MAX_PER_USER, |text| text.parse().map_err(|_| "is no number"));
+        let denied_roles = reader.list(DENIED_ROLES, parse_role);
         reader.value(KEYCLOAK_INTROSPECTION, parse_introspection);
         if default_lifetime > max_lifetime && max_lifetime.is_some() {
             reader.problem(DEFAULT_LIFETIME, "is over `tokens.max_lifetime`");
@@ -46,6 +49,7 @@ impl Tokens {
             default_lifetime: default_lifetime?,
             max_lifetime: max_lifetime?,
             max_per_user: max_per_user?,
+            denied_roles: denied_roles?,
         })
     }
 }
@@ -57,7 +61,7 @@ fn parse_audience(text: &str) -> Result<String, Reason> {
 }
 
 /// What Hallpass writes itself, or compares anyway: the evaluation says something else of it each time.
-const NO_AUTHORITY: [&str; 21] = [
+const NO_AUTHORITY: [&str; 23] = [
     "iss",
     "sub",
     "aud",
@@ -77,6 +81,8 @@ const NO_AUTHORITY: [&str; 21] = [
     "session_state",
     "cnf",
     "status",
+    "act",
+    "may_act",
     "realm_access",
     "resource_access",
 ];
@@ -87,6 +93,12 @@ fn parse_authority_claim(text: &str) -> Result<ClaimPath, Reason> {
         return Err("is a claim that Hallpass writes itself, or roles, which are compared anyway");
     }
     Ok(path)
+}
+
+/// Roles and clients are named in many ways; either may have colons.
+fn parse_role(text: &str) -> Result<String, Reason> {
+    let fits = (1..=511).contains(&text.chars().count()) && !text.contains(char::is_control);
+    if fits { Ok(text.to_owned()) } else { Err("is no role") }
 }
 
 fn parse_lifetime(text: &str) -> Result<Duration, Reason> {
@@ -144,6 +156,12 @@ const MAX_PER_USER: Key = Key {
     default: Some("100"),
     allowed: "a number from 0 to 4294967295; `0`: no limit",
     meaning: "How many live tokens one user may have.",
+};
+const DENIED_ROLES: Key = Key {
+    name: "tokens.denied_roles",
+    default: Some(""),
+    allowed: "roles as `name` (of the realm) or `client:name`",
+    meaning: "Roles that no personal access token carries. Asking for one is refused; the tokens of its holders leave it out.",
 };
 const KEYCLOAK_INTROSPECTION: Key = Key {
     name: "tokens.keycloak_introspection",

@@ -224,6 +224,7 @@ impl Callers {
             user_id: id,
             username: account.username,
             account: None,
+            client_id: None,
             credential: Credential::AccessToken { impersonated: false },
         };
         match principal.authorize(Action::IntrospectTokens) {

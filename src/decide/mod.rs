@@ -136,7 +136,11 @@ impl Decider {
                 return Err(Refusal::Because(Reason::Audience).into());
             }
             if !self.allowed_clients.contains(&access_token.client_id) {
-                let detail = "The access token was issued to a client that may not call this API.";
+                let detail = format!(
+                    "The access token was issued to the client `{}`, which may not call this API: \
+                     `server.allowed_clients` does not name it.",
+                    access_token.client_id
+                );
                 return Err(Error::new(Code::ClientNotAllowed, detail));
             }
         }

@@ -170,12 +170,13 @@ impl Token {
     /// The caller of the API whose token it is. What a personal access token's owner may do there, it does not say.
     #[must_use]
     pub fn principal(&self) -> Principal {
-        let (authority, credential) = match &self.kind {
+        let (authority, client_id, credential) = match &self.kind {
             Kind::Pat(Pat { id, narrowed, .. }) => {
-                (None, Credential::Pat { pat_id: *id, narrowed: *narrowed })
+                (None, None, Credential::Pat { pat_id: *id, narrowed: *narrowed })
             }
-            Kind::AccessToken(AccessToken { authority, impersonated, .. }) => {
-                (Some(authority), Credential::AccessToken { impersonated: *impersonated })
+            Kind::AccessToken(AccessToken { authority, impersonated, client_id }) => {
+                let credential = Credential::AccessToken { impersonated: *impersonated };
+                (Some(authority), Some(client_id.clone()), credential)
             }
         };
         let authority = authority.cloned().unwrap_or_default();
@@ -184,6 +185,7 @@ impl Token {
             username: self.username.clone(),
             roles: authority.roles,
             account: authority.account,
+            client_id,
             credential,
         }
     }

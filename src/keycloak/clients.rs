@@ -199,10 +199,22 @@ impl Keycloak {
         self.change_silently(Method::DELETE, &scope_path(uuid, kind, scope_id), None).await
     }
 
+    /// The names of the client scopes that a token of this client has only where they are asked for.
+    pub async fn list_optional_scopes(&self, uuid: &str) -> Result<Vec<String>, KeycloakError> {
+        let scopes: Vec<ScopeName> =
+            self.get(&format!("{}/optional-client-scopes", path(uuid)), &[]).await?;
+        Ok(scopes.into_iter().map(|scope| scope.name).collect())
+    }
+
     /// The realm's client scopes with their attributes.
     pub async fn list_scope_details(&self) -> Result<Vec<ScopeDetails>, KeycloakError> {
         self.get("/client-scopes", &[]).await
     }
+}
+
+#[derive(Deserialize)]
+struct ScopeName {
+    name: String,
 }
 
 fn path(uuid: &str) -> String {

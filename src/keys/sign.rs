@@ -41,6 +41,12 @@ impl Signer {
         pem_of_der(&self.public_key)
     }
 
+    /// How long each signature is, in base64url.
+    #[must_use]
+    pub fn signature_len(&self) -> usize {
+        (self.key.public_modulus_len() * 4).div_ceil(3)
+    }
+
     /// The signature over `signing_input`, in base64url.
     pub fn sign(&self, signing_input: &str) -> Result<String, aws_lc_rs::error::Unspecified> {
         let mut signature = vec![0; self.key.public_modulus_len()];

@@ -7,7 +7,7 @@ use crate::clock::Timestamp;
 use crate::error::Error;
 use crate::id::UserId;
 use crate::keycloak::UserChange;
-use crate::owner::AuthorityClaims;
+use crate::owner::{AuthorityClaims, Roles, RolesDifference, Sight};
 use crate::store::{Accepted, HeldOwner, OwnedToken, StoreError, TokenRecord, TokenRevoked};
 
 /// How many owners or tokens are read from the store at a time.
@@ -53,6 +53,20 @@ impl Decisions {
             }
             held.extend(some);
         }
+    }
+
+    /// How the owner's roles differ from those that count for their oldest live token; `None`: nobody knows, since the
+    /// owner seems to be disabled or gone.
+    pub async fn find_difference(&self, owner: &UserId) -> Result<Option<RolesDifference>, Error> {
+        let live = self.owners.list_live(owner).await?;
+        let Some(oldest) = live.first() else { return Ok(None) };
+        let Sight::Enabled(now) = self.owners.owners.look_at(owner).await? else {
+            return Ok(None);
+        };
+        let corrupt = |_| StoreError::Corrupt("list of roles");
+        let before = oldest.accepted_roles.as_ref().unwrap_or(&oldest.owner_roles);
+        let before = Roles::from_json(before).map_err(corrupt)?;
+        Ok(Some(RolesDifference::between(&before, &now.roles)))
     }
 
     /// What the brake kept from happening to this owner's tokens happens, as far as it is still so.

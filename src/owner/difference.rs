@@ -62,6 +62,18 @@ impl RolesDifference {
         Self(Names::between(&before.names().collect(), &now.names().collect()))
     }
 
+    /// The roles that are new.
+    #[must_use]
+    pub fn added(&self) -> &[String] {
+        &self.0.added
+    }
+
+    /// The roles that are gone.
+    #[must_use]
+    pub fn removed(&self) -> &[String] {
+        &self.0.removed
+    }
+
     /// Whether there is none.
     #[must_use]
     pub const fn is_empty(&self) -> bool {

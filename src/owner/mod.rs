@@ -8,6 +8,8 @@ mod claims;
 mod difference;
 mod roles;
 
+use std::sync::Arc;
+
 use serde_json::{Map, Value};
 
 pub use authority::{ACCOUNT_ATTRIBUTE, Authority, AuthorityRule};
@@ -18,6 +20,7 @@ pub use roles::{Roles, is_keycloaks_own_client};
 use crate::error::{Code, Error};
 use crate::id::{AccountId, UserId};
 use crate::keycloak::{ClientDirectory, ClientId, Keycloak, KeycloakError, User};
+use crate::principal::Role;
 
 /// The client whose evaluation shows effective roles.
 pub const PROBE_CLIENT: &str = "hallpass-probe";
@@ -32,6 +35,8 @@ pub struct Owner {
     pub username: String,
     /// The roles that a token of theirs can carry.
     pub roles: Roles,
+    /// Those that they have and no token carries, since the operator said so.
+    pub denied_roles: Roles,
     /// Whether they come from somewhere else, such as LDAP.
     pub federated: bool,
 }
@@ -67,18 +72,20 @@ pub struct Owners {
     clients: ClientDirectory,
     authority: AuthorityRule,
     claims: AuthorityClaimsRule,
+    denied_roles: Arc<[String]>,
 }
 
 impl Owners {
-    /// Looks through this connection.
+    /// Looks through this connection. `denied_roles`: `name` or `client:name`, which no token carries.
     #[must_use]
-    pub const fn new(
+    pub fn new(
         keycloak: Keycloak,
         clients: ClientDirectory,
         authority: AuthorityRule,
         claims: AuthorityClaimsRule,
+        denied_roles: &[String],
     ) -> Self {
-        Self { keycloak, clients, authority, claims }
+        Self { keycloak, clients, authority, claims, denied_roles: denied_roles.into() }
     }
 
     /// Which claims carry authority.
@@ -99,11 +106,11 @@ impl Owners {
     pub async fn look_at(&self, id: &UserId) -> Result<Sight, Error> {
         // Each takes Keycloak some milliseconds. The roles of who turns out to be away are not wanted.
         let (user, claims) =
-            tokio::join!(self.keycloak.find_user(id), self.evaluate(PROBE_CLIENT, id));
+            tokio::join!(self.keycloak.find_user(id), self.evaluate(PROBE_CLIENT, id, &[]));
         let mut away = user?;
         if let Some(user) = away.take_if(|user| user.enabled) {
             match claims? {
-                Some(claims) => return Ok(Sight::Enabled(owner_of(user, &claims)?)),
+                Some(claims) => return Ok(Sight::Enabled(self.owner_of(user, &claims)?)),
                 None => away = self.find_away(PROBE_CLIENT, id).await?,
             }
         }
@@ -137,7 +144,36 @@ impl Owners {
         if !self.is_enabled(id).await? {
             return Err(disabled());
         }
-        Ok(self.authority.read(&self.get_claims(self.authority.client_id(), id).await?))
+        Ok(self.authority.read(&self.get_claims(self.authority.client_id(), id, &[]).await?))
+    }
+
+    /// The same for a personal access token of theirs: what no token carries does not count.
+    pub async fn get_token_authority(&self, id: &UserId) -> Result<Authority, Error> {
+        let mut authority = self.get_authority(id).await?;
+        let client = self.authority.client_id();
+        let is_denied =
+            |role: &Role| self.denied_roles.contains(&format!("{client}:{}", role.name()));
+        authority.roles.retain(|role| !is_denied(role));
+        Ok(authority)
+    }
+
+    /// The `client_id` of Hallpass itself.
+    #[must_use]
+    pub fn own_client_id(&self) -> &str {
+        self.authority.client_id()
+    }
+
+    /// The client scopes that a token of this client has only where they are asked for.
+    pub async fn list_optional_scopes(
+        &self,
+        client_id: &str,
+    ) -> Result<Vec<String>, KeycloakError> {
+        let client = self.clients.get(client_id).await?;
+        let found = self.keycloak.list_optional_scopes(client.uuid()).await;
+        if matches!(found, Err(KeycloakError::NotFound(_))) {
+            self.clients.forget(client_id).await;
+        }
+        found
     }
 
     /// Whether the account is the user's own: their attribute [`ACCOUNT_ATTRIBUTE`] has this value and no other. A token
@@ -173,7 +209,7 @@ impl Owners {
 
     /// What the owner's claims say now that carries authority. A malformed answer is an error, never "no claims".
     pub async fn get_authority_claims(&self, id: &UserId) -> Result<AuthorityClaims, Error> {
-        let claims = self.get_claims(self.claims.client_id(), id).await?;
+        let claims = self.get_claims(self.claims.client_id(), id, &[]).await?;
         // Every evaluation says for whom it is.
         if !claims.contains_key("azp") {
             return Err(protocol("it is no evaluation").into());
@@ -181,13 +217,15 @@ impl Owners {
         Ok(self.claims.read(&claims))
     }
 
-    /// The claims that this client's mappers give for the owner.
+    /// The claims that this client's mappers give for the owner, where these scopes are asked for. Keycloak leaves those
+    /// out in silence that the client does not have, or the user may not have.
     pub async fn get_claims(
         &self,
         client_id: &str,
         id: &UserId,
+        scopes: &[String],
     ) -> Result<Map<String, Value>, Error> {
-        if let Some(claims) = self.evaluate(client_id, id).await? {
+        if let Some(claims) = self.evaluate(client_id, id, scopes).await? {
             return Ok(claims);
         }
         self.find_away(client_id, id).await?;
@@ -198,9 +236,23 @@ impl Owners {
         &self,
         client_id: &str,
         id: &UserId,
+        scopes: &[String],
     ) -> Result<Option<Map<String, Value>>, KeycloakError> {
         let client = self.clients.get(client_id).await?;
-        self.keycloak.evaluate_claims(&client, id, BASE_SCOPE).await
+        let scopes = scopes.iter().map(String::as_str);
+        let scope: Vec<_> = std::iter::once(BASE_SCOPE).chain(scopes).collect();
+        self.keycloak.evaluate_claims(&client, id, &scope.join(" ")).await
+    }
+
+    fn owner_of(&self, user: User, claims: &Map<String, Value>) -> Result<Owner, KeycloakError> {
+        // Who has no roles has no claim of them: an answer of something else must not pass for that.
+        if claims.get("azp").and_then(Value::as_str) != Some(PROBE_CLIENT) {
+            return Err(protocol("it is no evaluation of the probe"));
+        }
+        let all = Roles::from_claims(claims).map_err(protocol)?;
+        let (roles, denied_roles) = all.without(&self.denied_roles);
+        let federated = user.is_federated();
+        Ok(Owner { username: user.username, roles, denied_roles, federated })
     }
 
     /// The user for whom nothing was evaluated, where they are disabled or gone by now. If not, it is the client that is
@@ -214,15 +266,6 @@ impl Owners {
             away => Ok(away),
         }
     }
-}
-
-fn owner_of(user: User, claims: &Map<String, Value>) -> Result<Owner, KeycloakError> {
-    // Who has no roles has no claim of them: an answer of something else must not pass for that.
-    if claims.get("azp").and_then(Value::as_str) != Some(PROBE_CLIENT) {
-        return Err(protocol("it is no evaluation of the probe"));
-    }
-    let roles = Roles::from_claims(claims).map_err(protocol)?;
-    Ok(Owner { federated: user.is_federated(), username: user.username, roles })
 }
 
 fn disabled() -> Error {

@@ -64,6 +64,54 @@ impl Roles {
         Self { realm, clients: clients.collect() }
     }
 
+    /// These without all that one of `denied` may mean, and what that is.
+    #[must_use]
+    pub fn without(mut self, denied: &[String]) -> (Self, Self) {
+        let mut left_out = Self::default();
+        for name in denied {
+            left_out.extend(self.named(name));
+        }
+        self.realm.retain(|role| !left_out.realm.contains(role));
+        for (client, names) in &left_out.clients {
+            if let Some(had) = self.clients.get_mut(client) {
+                had.retain(|role| !names.contains(role));
+            }
+        }
+        self.clients.retain(|_, names| !names.is_empty());
+        (self, left_out)
+    }
+
+    /// Whether the realm's role of this name is among them.
+    #[must_use]
+    pub fn has_realm_role(&self, name: &str) -> bool {
+        self.realm.contains(name)
+    }
+
+    /// Whether this client's role of this name is among them.
+    #[must_use]
+    pub fn has_client_role(&self, client: &str, name: &str) -> bool {
+        self.clients.get(client).is_some_and(|names| names.contains(name))
+    }
+
+    /// Whether one of them has this name, with or without its client's before it.
+    #[must_use]
+    pub fn has_name(&self, text: &str) -> bool {
+        self.clients.values().any(|names| names.contains(text)) || !self.named(text).is_empty()
+    }
+
+    /// How roles are written that somebody may mean by `text`: without the client, or in other letters.
+    #[must_use]
+    pub fn meant_by(&self, text: &str) -> Vec<String> {
+        let last = |name: &str| name.rsplit(':').next().unwrap_or_default().to_owned();
+        let text = text.trim().to_lowercase();
+        let (whole, text) = (text.clone(), last(&text));
+        let is_meant = |name: &String| {
+            let name = name.to_lowercase();
+            name == whole || (!text.is_empty() && last(&name) == text)
+        };
+        self.names().filter(is_meant).collect()
+    }
+
     /// Their names: `name` of the realm, `client:name` of a client.
     pub fn names(&self) -> impl Iterator<Item = String> + '_ {
         let of_clients = self
@@ -227,6 +275,50 @@ mod tests {
             (of(&["p"], &none), of(&[], &some), false),
         ] {
             assert_eq!(these.is_within(&others), within, "{these:?} {others:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_denied_is_left_out_whatever_it_may_mean() {
+        let had = json!({"realm_access": {"roles": ["plain", "a:b"]}, "resource_access":
+            {"a": {"roles": ["b", "c"]}, "x": {"roles": ["plain"]}}});
+        for (denied, kept, left_out) in [
+            (vec![], vec!["a:b", "plain", "a:b", "a:c", "x:plain"], vec![]),
+            (
+                vec!["none", "x", "b", "y:plain"],
+                vec!["a:b", "plain", "a:b", "a:c", "x:plain"],
+                vec![],
+            ),
+            (vec!["plain"], vec!["a:b", "a:b", "a:c", "x:plain"], vec!["plain"]),
+            (vec!["x:plain", "a:c"], vec!["a:b", "plain", "a:b"], vec!["a:c", "x:plain"]),
+            // Two roles may be meant: both are.
+            (vec!["a:b"], vec!["plain", "a:c", "x:plain"], vec!["a:b", "a:b"]),
+        ] {
+            let denied: Vec<_> = denied.into_iter().map(str::to_owned).collect();
+            let (roles, without) = roles(&had).unwrap().without(&denied);
+            assert_eq!(roles.names().collect::<Vec<_>>(), kept, "{denied:?}");
+            assert_eq!(without.names().collect::<Vec<_>>(), left_out, "{denied:?}");
+            // Without empty lists, so that equal roles are equal text.
+            assert!(!roles.to_json().unwrap().contains("[]") || roles.realm.is_empty());
+        }
+    }
+
+    #[test]
+    fn what_somebody_may_have_meant() {
+        let had = json!({"realm_access": {"roles": ["analyst"]}, "resource_access":
+            {"hallpass": {"roles": ["create-tokens"]}, "lake": {"roles": ["read"]}, "sea": {"roles": ["read"]}}});
+        for (text, meant) in [
+            ("create-tokens", vec!["hallpass:create-tokens"]),
+            ("read", vec!["lake:read", "sea:read"]),
+            ("LAKE:Read ", vec!["lake:read"]),
+            ("Analyst", vec!["analyst"]),
+            ("reports:analyst", vec!["analyst"]),
+            ("hallpas:create-tokens", vec!["hallpass:create-tokens"]),
+            ("nothing", vec![]),
+            ("", vec![]),
+            (":", vec![]),
+        ] {
+            assert_eq!(roles(&had).unwrap().meant_by(text), meant, "{text}");
         }
     }
 

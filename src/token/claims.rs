@@ -8,11 +8,12 @@ use serde_json::{Map, Value, json};
 
 use crate::clock::Timestamp;
 use crate::id::{PatId, UserId};
-use crate::owner::is_keycloaks_own_client;
+use crate::owner::{Roles, is_keycloaks_own_client};
 
 /// Claims that say who issued what to whom and for how long (RFC 7519 §4.1, OpenID Connect Core 1.0 §2),
-/// or bind a token to a session or another token. Never taken from an evaluation.
-const PROTOCOL: [&str; 18] = [
+/// bind a token to a session or another token, say where its status is looked up, or who acts for whom (RFC 8693 §4).
+/// Never taken from an evaluation.
+const PROTOCOL: [&str; 21] = [
     "iss",
     "sub",
     "aud",
@@ -31,6 +32,9 @@ const PROTOCOL: [&str; 18] = [
     "s_hash",
     "session_state",
     "cnf",
+    "status",
+    "act",
+    "may_act",
 ];
 
 /// Claims that say who the owner is (OpenID Connect Core 1.0 §5.1), as texts.
@@ -51,7 +55,10 @@ pub(super) struct ProtocolClaims<'a> {
 }
 
 /// All claims of a token: `granted` are those that are not the protocol's own.
-pub(super) fn compose(protocol: &ProtocolClaims<'_>, granted: Map<String, Value>) -> Value {
+pub(super) fn compose(
+    protocol: &ProtocolClaims<'_>,
+    granted: Map<String, Value>,
+) -> Map<String, Value> {
     let mut claims = Map::new();
     claims.insert("iss".to_owned(), json!(protocol.issuer));
     claims.insert("sub".to_owned(), json!(protocol.owner));
@@ -64,7 +71,7 @@ pub(super) fn compose(protocol: &ProtocolClaims<'_>, granted: Map<String, Value>
     // It names no session, so that Keycloak's own endpoints refuse the token, introspection included.
     claims.insert("sid".to_owned(), json!(protocol.pat_id));
     claims.extend(granted.into_iter().filter(|(name, _)| !PROTOCOL.contains(&name.as_str())));
-    Value::Object(claims)
+    claims
 }
 
 /// The evaluation without the roles of Keycloak's own clients.
@@ -73,6 +80,73 @@ pub(super) fn without_keycloaks_own(mut evaluated: Map<String, Value>) -> Map<St
         clients.retain(|client, _| !is_keycloaks_own_client(client));
     }
     evaluated
+}
+
+/// The evaluation without roles that the owner has and no token carries. Mappers write roles where the operator likes:
+/// beside the two claims that are made for them, each entry of a list that has the name of such a role is left out, and
+/// each text that is such a name, unless it says who the owner is.
+pub(super) fn without_roles(evaluated: Map<String, Value>, denied: &Roles) -> Map<String, Value> {
+    if denied.is_empty() {
+        return evaluated;
+    }
+    let strip = |(claim, mut value): (String, Value)| {
+        match claim.as_str() {
+            "realm_access" => strip(&mut value, &|role| denied.has_realm_role(role)),
+            "resource_access" => {
+                for (client, access) in value.as_object_mut().into_iter().flatten() {
+                    strip(access, &|role| denied.has_client_role(client, role));
+                }
+            }
+            name => {
+                let is_text = value.as_str().is_some_and(|text| denied.has_name(text));
+                if is_text && !IDENTITY.contains(&name) && name != "scope" {
+                    return None;
+                }
+                strip(&mut value, &|text| denied.has_name(text));
+            }
+        }
+        Some((claim, value))
+    };
+    evaluated.into_iter().filter_map(strip).collect()
+}
+
+/// Takes these texts out of every list within.
+fn strip(value: &mut Value, is_denied: &impl Fn(&str) -> bool) {
+    match value {
+        Value::Array(entries) => {
+            entries.retain(|entry| !entry.as_str().is_some_and(is_denied));
+            for entry in entries {
+                strip(entry, is_denied);
+            }
+        }
+        Value::Object(members) => {
+            for member in members.values_mut() {
+                strip(member, is_denied);
+            }
+        }
+        _ => {}
+    }
+}
+
+/// The scopes of the evaluation, each once, in its order.
+pub(super) fn scopes(evaluated: &Map<String, Value>) -> Vec<String> {
+    let text = evaluated.get("scope").and_then(Value::as_str).unwrap_or_default();
+    let mut seen = BTreeSet::new();
+    let names = text.split(' ').filter(|name| !name.is_empty());
+    names.filter(|name| seen.insert(*name)).map(str::to_owned).collect()
+}
+
+/// Adds the scopes of another evaluation of the same user, and the audiences that come with them.
+pub(super) fn add_scopes(evaluated: &mut Map<String, Value>, more: &Map<String, Value>) {
+    let union = |one: Vec<String>, other: Vec<String>| {
+        let mut seen = BTreeSet::new();
+        let all = one.into_iter().chain(other);
+        all.filter(|name| seen.insert(name.clone())).collect::<Vec<_>>()
+    };
+    let scope = union(scopes(evaluated), scopes(more)).join(" ");
+    let audience = union(evaluated_audience(evaluated), evaluated_audience(more));
+    evaluated.insert("scope".to_owned(), scope.into());
+    evaluated.insert("aud".to_owned(), audience.into());
 }
 
 /// Who the owner is, for a token that is narrowed: of these claims what is plain. A mapper that writes a list or
@@ -131,8 +205,7 @@ mod tests {
         };
         let Value::Object(evaluated) = evaluated else { panic!("no object") };
         let granted = without_keycloaks_own(evaluated);
-        let Value::Object(claims) = compose(&protocol, granted) else { panic!("no object") };
-        claims
+        compose(&protocol, granted)
     }
 
     #[test]
@@ -157,6 +230,31 @@ mod tests {
         assert_eq!(claims["department"], "r&d");
         assert_eq!(claims["realm_access"], json!({"roles": ["analyst"]}));
         assert_eq!(claims["resource_access"], json!({"reports": {"roles": ["read"]}}));
+    }
+
+    #[test]
+    fn denied_roles_are_in_no_claim_whatever_mappers_write() {
+        let evaluated = json!({
+            "realm_access": {"roles": ["boss", "analyst"]},
+            "resource_access": {"lake": {"roles": ["drain", "read"]}, "sea": {"roles": ["drain"]}},
+            "roles": ["boss", "analyst"], "flat": ["drain", "read"], "full": ["lake:drain", "sea:drain"],
+            "deep": {"a": [["boss"], {"b": ["drain"]}]}, "one": "boss", "other": "bossy",
+            "given_name": ["boss"], "preferred_username": "boss", "scope": "boss", "email_verified": true,
+        });
+        let denied = json!({"realm_access": {"roles": ["boss"]}, "resource_access": {"lake": {"roles": ["drain"]}}});
+        let denied = Roles::from_claims(denied.as_object().unwrap()).unwrap();
+        let evaluated = evaluated.as_object().unwrap().clone();
+        let left = without_roles(evaluated.clone(), &denied);
+        let expected = json!({
+            "realm_access": {"roles": ["analyst"]},
+            // The same name of another client is another role.
+            "resource_access": {"lake": {"roles": ["read"]}, "sea": {"roles": ["drain"]}},
+            "roles": ["analyst"], "flat": ["read"], "full": ["sea:drain"],
+            "deep": {"a": [[], {"b": []}]}, "other": "bossy",
+            "given_name": [], "preferred_username": "boss", "scope": "boss", "email_verified": true,
+        });
+        assert_eq!(Value::Object(left), expected);
+        assert_eq!(without_roles(evaluated.clone(), &Roles::default()), evaluated);
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! The end of tokens, by their owner or an administrator: one, several, or all.
 
-use super::{Tokens, Whose};
+use super::{RevocationNote, Tokens, Whose};
 use crate::audit::{self, Event};
 use crate::clock::Timestamp;
 use crate::error::Error;
@@ -11,6 +11,13 @@ use crate::store::{EventOf, TokenDeleted, TokenRecord, TokenRevoked};
 /// Why a token ended, as `revokedReason` says it.
 const BY_OWNER: &str = "revoked_by_owner";
 const BY_ADMINISTRATOR: &str = "revoked_by_administrator";
+
+/// Why tokens are revoked, and when.
+#[derive(Clone, Copy)]
+struct Why<'a> {
+    note: Option<&'a RevocationNote>,
+    now: Timestamp,
+}
 
 /// What became of a token that was to be revoked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,35 +43,36 @@ impl Tokens {
     /// Revokes a token: it stays listed. Again: nothing changes.
     pub async fn revoke(
         &self,
-        caller: &Principal,
-        origin: &Origin,
+        (caller, origin): (&Principal, &Origin),
         whose: &Whose,
         pat_id: PatId,
+        note: Option<&RevocationNote>,
     ) -> Result<TokenRecord, Error> {
         let owner = whose.ended_by(caller, Action::RevokeToken(pat_id))?.unwrap_or(&caller.user_id);
-        let now = self.clock.now();
-        self.revoke_each((caller, origin), Some(owner), &[pat_id], now).await?;
+        let why = Why { note, now: self.clock.now() };
+        self.revoke_each((caller, origin), Some(owner), &[pat_id], why).await?;
         self.find(owner, pat_id).await
     }
 
     /// Revokes several tokens, and answers what became of each, in their order.
     pub async fn revoke_several(
         &self,
-        caller: &Principal,
-        origin: &Origin,
+        (caller, origin): (&Principal, &Origin),
         whose: &Whose,
         ids: &[PatId],
+        note: Option<&RevocationNote>,
     ) -> Result<Vec<Revoked>, Error> {
         let owner = whose.ended_by(caller, Action::RevokeTokens)?;
-        self.revoke_each((caller, origin), owner, ids, self.clock.now()).await
+        let why = Why { note, now: self.clock.now() };
+        self.revoke_each((caller, origin), owner, ids, why).await
     }
 
     /// Revokes every token of a user, and answers how many that were.
     pub async fn revoke_all(
         &self,
-        caller: &Principal,
-        origin: &Origin,
+        (caller, origin): (&Principal, &Origin),
         whose: &Whose,
+        note: Option<&RevocationNote>,
     ) -> Result<u64, Error> {
         let owner = whose.ended_by(caller, Action::RevokeTokens)?.unwrap_or(&caller.user_id);
         let mut revoked = 0;
@@ -75,7 +83,8 @@ impl Tokens {
                 return Ok(revoked);
             }
             // At the moment of the list: who has ended by itself since then would be listed again and again.
-            let outcomes = self.revoke_each((caller, origin), Some(owner), &ids, now).await?;
+            let why = Why { note, now };
+            let outcomes = self.revoke_each((caller, origin), Some(owner), &ids, why).await?;
             revoked += count(&outcomes, &Revoked::Revoked);
         }
     }
@@ -130,12 +139,13 @@ impl Tokens {
         (caller, origin): (&Principal, &Origin),
         owner: Option<&UserId>,
         ids: &[PatId],
-        now: Timestamp,
+        Why { note, now }: Why<'_>,
     ) -> Result<Vec<Revoked>, Error> {
         let event = |token: &TokenRecord| {
             let by_owner = token.user_id == caller.user_id;
             event_at(now, audit::Action::TokenRevoked, token, (caller, origin))
                 .because(if by_owner { BY_OWNER } else { BY_ADMINISTRATOR })
+                .with_note(note.map(RevocationNote::as_str))
         };
         let event: &EventOf<'_> = &event;
         let outcomes = self.store.revoke_tokens(owner, ids, event).await?;
@@ -191,6 +201,11 @@ fn event_at(
 }
 
 impl Whose {
+    /// Refuses whoever may not end these tokens. `own` is what it takes for one's own.
+    pub fn may_end(&self, caller: &Principal, own: Action) -> Result<(), Error> {
+        self.ended_by(caller, own).map(|_| ())
+    }
+
     /// Whose tokens the caller may end: this user's, or everybody's. `own` is what it takes for one's own.
     fn ended_by<'a>(
         &'a self,

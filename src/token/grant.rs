@@ -3,8 +3,6 @@
 //! A narrowed token has what was asked for, and of all other claims only those that say who its owner is. Its roles
 //! are written here and not taken from mappers, whatever these are.
 
-use std::collections::BTreeSet;
-
 use serde_json::{Map, Value, json};
 
 use super::claims;
@@ -17,6 +15,8 @@ use crate::store::Restrictions;
 #[derive(Clone, Debug)]
 pub(super) struct Offer<'a> {
     pub(super) roles: &'a Roles,
+    /// What they have beside, and no token carries.
+    pub(super) denied_roles: &'a Roles,
     /// The claims of the designated client's evaluation.
     pub(super) evaluated: Map<String, Value>,
     /// The full `aud`.
@@ -51,14 +51,15 @@ impl Grant {
     fn choose(narrowing: &Narrowing, offer: Offer<'_>) -> (Self, Vec<FieldError>) {
         if !narrowing.is_any() {
             let claims = claims::without_keycloaks_own(offer.evaluated);
+            let claims = claims::without_roles(claims, offer.denied_roles);
             let restrictions = Restrictions::default();
             return (Self { restrictions, audience: offer.audience, claims }, Vec::new());
         }
         let mut choice = Choice::default();
-        let offered = scopes(&offer.evaluated);
+        let offered = claims::scopes(&offer.evaluated);
         let scopes = choice.among("scopes", narrowing.scopes.as_ref(), &offered);
         let audience = choice.among("audience", narrowing.audience.as_ref(), &offer.audience);
-        let (roles, granted) = choice.roles(narrowing.roles.as_ref(), offer.roles);
+        let (roles, granted) = choice.roles(narrowing.roles.as_ref(), &offer);
 
         let mut claims = claims::identity(&offer.evaluated);
         let kept = |scope: &&String| scopes.as_ref().is_some_and(|all| all.contains(scope));
@@ -76,14 +77,6 @@ impl Grant {
         let restrictions = Restrictions { scopes, roles, audience, allowed_cidrs };
         (Self { restrictions, audience: aud, claims }, choice.missing)
     }
-}
-
-/// The scopes of the evaluation, each once, in its order.
-fn scopes(evaluated: &Map<String, Value>) -> Vec<String> {
-    let text = evaluated.get("scope").and_then(Value::as_str).unwrap_or_default();
-    let mut seen = BTreeSet::new();
-    let names = text.split(' ').filter(|name| !name.is_empty());
-    names.filter(|name| seen.insert(*name)).map(str::to_owned).collect()
 }
 
 /// What is chosen of an offer, and what was not there to choose.
@@ -112,15 +105,14 @@ impl Choice {
     }
 
     /// The names that mean exactly one role of the owner's, and these roles.
-    fn roles(&mut self, wanted: Option<&Names>, offered: &Roles) -> (Option<Vec<String>>, Roles) {
+    fn roles(&mut self, wanted: Option<&Names>, offer: &Offer<'_>) -> (Option<Vec<String>>, Roles) {
         let mut granted = Roles::default();
         let Some(wanted) = wanted else { return (None, granted) };
         let mut found = Vec::new();
         for name in &wanted.0 {
-            let meant = offered.named(name);
+            let meant = offer.roles.named(name);
             match meant.len() {
-                0 => self
-                    .miss("roles", format!("{name:?} is no role of yours that a token can have")),
+                0 => self.miss("roles", why_not(name, offer)),
                 1 => {
                     granted.extend(meant);
                     found.push(name.clone());
@@ -135,6 +127,23 @@ impl Choice {
         self.missing.push(FieldError { field: field.to_owned(), message });
     }
 }
+
+/// Why a token cannot have a role of this name.
+fn why_not(name: &str, offer: &Offer<'_>) -> String {
+    if !offer.denied_roles.named(name).is_empty() {
+        return format!("{name:?} is a role that no token carries here: `tokens.denied_roles`");
+    }
+    let meant: Vec<_> = offer.roles.meant_by(name).into_iter().take(MAX_SUGGESTIONS).collect();
+    let meant: Vec<_> = meant.iter().map(|one| format!("`{one}`")).collect();
+    let question = match meant.as_slice() {
+        [] => String::new(),
+        some => format!("; did you mean {}?", some.join(" or ")),
+    };
+    format!("{name:?} is no role of yours that a token can have{question}")
+}
+
+/// More names than these are not offered to somebody who has written one wrong.
+const MAX_SUGGESTIONS: usize = 3;
 
 #[cfg(test)]
 #[path = "grant_tests.rs"]

@@ -38,7 +38,8 @@ fn evaluated() -> Map<String, Value> {
 
 fn offer(roles: &Roles) -> Offer<'_> {
     let audience = AUDIENCE.map(str::to_owned).to_vec();
-    Offer { roles, evaluated: evaluated(), audience, stand_in: "hallpass-pat" }
+    let denied_roles = Box::leak(Box::default());
+    Offer { roles, denied_roles, evaluated: evaluated(), audience, stand_in: "hallpass-pat" }
 }
 
 fn narrowing(body: &Value) -> Narrowing {
@@ -156,6 +157,40 @@ fn a_name_that_may_mean_two_roles_is_refused_and_falls_away() {
     let grant = Grant::remaining(&both, offer(&roles));
     assert_eq!(grant.restrictions.roles, Some(vec!["c".to_owned()]));
     assert_eq!(grant.claims.get("resource_access"), None);
+}
+
+#[test]
+fn a_role_that_no_token_carries_is_refused_and_left_out() {
+    let denied = ["realm-two", "lake:lake-write"].map(str::to_owned);
+    let (roles, denied_roles) = had().without(&denied);
+    let offer = || Offer { denied_roles: &denied_roles, ..offer(&roles) };
+    for name in &denied {
+        let asked = narrowing(&json!({"roles": ["realm-one", name]}));
+        let error = Grant::exact(&asked, offer()).unwrap_err();
+        let message =
+            format!("{name:?} is a role that no token carries here: `tokens.denied_roles`");
+        assert_eq!(error.fields()[0].message, message);
+        let left = Grant::remaining(&asked, offer());
+        assert_eq!(left.restrictions.roles, Some(vec!["realm-one".to_owned()]));
+        assert_eq!(left.claims["realm_access"], json!({"roles": ["realm-one"]}));
+    }
+    let whole = Grant::exact(&Narrowing::default(), offer()).unwrap();
+    let text = Value::Object(whole.claims).to_string();
+    assert!(!text.contains("realm-two") && !text.contains("lake-write"), "{text}");
+    assert!(text.contains("realm-one") && text.contains("lake-read"), "{text}");
+}
+
+#[test]
+fn who_writes_a_role_wrong_is_told_which_one_may_be_meant() {
+    for (asked, question) in [
+        ("lake-read", "; did you mean `lake:lake-read`?"),
+        ("CI:ci-build", "; did you mean `ci:ci-build`?"),
+        ("nothing", ""),
+    ] {
+        let error = exact(&json!({"roles": [asked]})).unwrap_err();
+        let message = format!("{asked:?} is no role of yours that a token can have{question}");
+        assert_eq!(error.fields()[0].message, message);
+    }
 }
 
 #[test]

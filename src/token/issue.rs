@@ -11,15 +11,15 @@
 //!
 //! A Keycloak whose every answer is slow does not keep the caller: steps 1 to 3 and step 5 are bounded.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use secrecy::SecretString;
+use serde_json::{Map, Value};
 use tokio::time::{Instant, timeout_at};
 
 use super::claims::{self, ProtocolClaims};
-use super::grant::{Grant, Offer};
+use super::grant::Grant;
 use super::jwt::SigningInput;
 use super::{Description, Narrowing, TokenName, Tokens};
 use crate::audit::{self, Event};
@@ -28,12 +28,14 @@ use crate::error::{Code, Error};
 use crate::id::{PatId, UserId};
 use crate::keycloak::KeycloakError;
 use crate::keys::Signer;
-use crate::owner::{AuthorityClaims, Owner, is_keycloaks_own_client};
+use crate::owner::{AuthorityClaims, Owner};
 use crate::principal::{Action, Origin, Principal};
-use crate::store::{self, Chain, OwnerNote, Restrictions, TokenCreated, TokenDeleted, TokenRecord};
+use crate::store::{
+    self, Chain, OwnerNote, Restrictions, TokenCreated, TokenDeleted, TokenRecord, TokenStatus,
+};
 
 /// For steps 1 to 3.
-const PREPARE: Duration = Duration::from_secs(5);
+pub(super) const PREPARE: Duration = Duration::from_secs(5);
 /// For all of it. The check of the credential before it takes three seconds at most, so that a caller waits less
 /// than ten.
 const ISSUE: Duration = Duration::from_millis(6_900);
@@ -76,6 +78,8 @@ pub(super) struct Plan<'a> {
     pub(super) description: Option<&'a str>,
     pub(super) end: End,
     pub(super) narrowing: &'a Narrowing,
+    /// The scopes that it may have though they are no default ones.
+    pub(super) scopes: &'a [String],
     /// What it goes on; `None`: it is new.
     pub(super) succession: Option<Succession>,
 }
@@ -96,6 +100,7 @@ pub(super) struct Prepared {
     /// The owner's claims that carry authority.
     pub(super) authority_claims: AuthorityClaims,
     pub(super) record: store::NewToken,
+    pub(super) claims: Map<String, Value>,
     pub(super) signing_input: SigningInput,
 }
 
@@ -110,14 +115,7 @@ impl Tokens {
         let begun = Instant::now();
         caller.authorize(Action::CreateToken)?;
         self.throttle.creation(&caller.user_id)?;
-        let plan = Plan {
-            owner: &caller.user_id,
-            name: request.name.as_str(),
-            description: request.description.as_ref().map(Description::as_str),
-            end: request.end,
-            narrowing: &request.narrowing,
-            succession: None,
-        };
+        let plan = Plan::new(&caller.user_id, &request);
         let prepared = self.prepare(begun, &plan).await?;
         let Prepared { owner, record, .. } = &prepared;
 
@@ -132,7 +130,9 @@ impl Tokens {
         let event = Event::of_token(created, subject, (caller, origin), record.created_at);
         match self.store.create_token(record, self.settings.max_per_user, &event).await? {
             TokenCreated::Created => self.teller.tell(&event),
-            TokenCreated::NameTaken => return Err(name_taken(&request.name)),
+            TokenCreated::NameTaken => {
+                return Err(self.name_taken(&caller.user_id, &request.name).await);
+            }
             TokenCreated::LimitReached => return Err(limit_reached(self.settings.max_per_user)),
         }
 
@@ -162,7 +162,7 @@ impl Tokens {
         in_time(begun + PREPARE, async {
             let signer = self.keys.get_published(&self.published).await?;
             let owner = self.owners.get_enabled(plan.owner).await?;
-            let offer = self.offer(plan.owner, &owner).await?;
+            let offer = self.offer(plan.owner, &owner, plan.scopes).await?;
             let authority_claims = self.owners.claims_rule().read(&offer.evaluated);
             let grant = match plan.succession {
                 None => Grant::exact(plan.narrowing, offer)?,
@@ -175,8 +175,9 @@ impl Tokens {
                 record.authority_claims =
                     Some(authority_claims.to_json().map_err(Error::internal)?);
             }
-            let signing_input = self.compose(&record, grant)?;
-            Ok(Prepared { signer, owner, authority_claims, record, signing_input })
+            let claims = self.compose(&record, grant);
+            let signing_input = SigningInput::new(signer.kid(), &claims)?;
+            Ok(Prepared { signer, owner, authority_claims, record, claims, signing_input })
         })
         .await
     }
@@ -212,17 +213,7 @@ impl Tokens {
         })
     }
 
-    /// What a token of this owner can have.
-    async fn offer<'a>(&'a self, id: &UserId, owner: &'a Owner) -> Result<Offer<'a>, Error> {
-        let designated = self.settings.client_id.as_str();
-        let evaluated = self.owners.get_claims(designated, id).await?;
-        let mapped = claims::evaluated_audience(&evaluated);
-        let clients = self.clients_among(&mapped).await?;
-        let audience = claims::audience(&self.settings.audiences, &mapped, &clients, designated);
-        Ok(Offer { roles: &owner.roles, evaluated, audience, stand_in: designated })
-    }
-
-    fn compose(&self, record: &store::NewToken, grant: Grant) -> Result<SigningInput, Error> {
+    fn compose(&self, record: &store::NewToken, grant: Grant) -> Map<String, Value> {
         let protocol = ProtocolClaims {
             issuer: &self.issuer,
             owner: &record.user_id,
@@ -232,24 +223,7 @@ impl Tokens {
             expires_at: record.expires_at,
             audience: grant.audience,
         };
-        SigningInput::new(&record.kid, &claims::compose(&protocol, grant.claims))
-    }
-
-    /// Which of these audiences are ids of the realm's clients, but for the configured ones.
-    async fn clients_among(&self, audiences: &[String]) -> Result<BTreeSet<String>, Error> {
-        let mut clients = BTreeSet::new();
-        for audience in audiences {
-            if !self.settings.audiences.contains(audience)
-                && self.clients.find(audience).await?.is_some()
-            {
-                clients.insert(audience.clone());
-            }
-        }
-        let dropped: Vec<_> = clients.iter().filter(|id| !is_keycloaks_own_client(id)).collect();
-        if !dropped.is_empty() {
-            tracing::info!(?dropped, "clients' ids are left out of the token's audience");
-        }
-        Ok(clients)
+        claims::compose(&protocol, grant.claims)
     }
 
     /// Step 5, in the time for it from `begun` on.
@@ -296,6 +270,31 @@ impl Tokens {
             .because(error.code().name())
     }
 
+    /// Says which token has the name, and what can be done where it is of no use any more.
+    async fn name_taken(&self, owner: &UserId, name: &TokenName) -> Error {
+        let name = name.as_str();
+        let holder = match self.store.find_token_named(owner, name).await {
+            Ok(holder) => holder,
+            Err(error) => return error.into(),
+        };
+        let now = self.clock.now();
+        let ended = holder.as_ref().and_then(|holder| match holder.status(now) {
+            TokenStatus::Revoked => Some((holder.pat_id, "is revoked")),
+            TokenStatus::Expired => Some((holder.pat_id, "has expired")),
+            TokenStatus::Active | TokenStatus::ExpiringSoon | TokenStatus::Suspended => None,
+        });
+        let detail = match ended {
+            Some((pat_id, ended)) => format!(
+                "Your token `{name}` {ended} and keeps its name while it is listed: delete it first ({pat_id}), or \
+                 choose another name."
+            ),
+            None => format!(
+                "You have another token named `{name}`: choose another name, or rotate that token."
+            ),
+        };
+        Error::new(Code::NameTaken, detail)
+    }
+
     /// Takes the record back, so that its name is free again and nothing half-made is listed.
     async fn abandon(
         &self,
@@ -316,7 +315,7 @@ impl Tokens {
     }
 }
 
-async fn in_time<T>(
+pub(super) async fn in_time<T>(
     end: Instant,
     work: impl Future<Output = Result<T, Error>>,
 ) -> Result<T, Error> {
@@ -324,11 +323,6 @@ async fn in_time<T>(
         let reason = "its answers together took too long for a mint".to_owned();
         Err(KeycloakError::Unavailable(reason).into())
     })
-}
-
-fn name_taken(name: &TokenName) -> Error {
-    let detail = format!("You have another token named `{}`.", name.as_str());
-    Error::new(Code::NameTaken, detail)
 }
 
 fn limit_reached(limit: u32) -> Error {

@@ -3,7 +3,8 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use secrecy::SecretString;
-use serde_json::{Value, json};
+use serde::Serialize;
+use serde_json::{Map, Value, json};
 
 use crate::error::{Code, Error};
 use crate::keys::Signer;
@@ -17,15 +18,21 @@ const SIGNATURE_BYTES: usize = 684;
 pub(super) struct SigningInput(String);
 
 impl SigningInput {
-    pub(super) fn new(kid: &str, claims: &Value) -> Result<Self, Error> {
+    pub(super) fn new(kid: &str, claims: &Map<String, Value>) -> Result<Self, Error> {
         let header = json!({"alg": "RS256", "typ": "JWT", "kid": kid});
-        let input = format!("{}.{}", encode(&header), encode(claims));
+        let input = format!("{}.{}", encode(&header)?, encode(claims)?);
         if input.len() + SIGNATURE_BYTES > MAX_BYTES {
-            let detail = "The token would be over 6 KiB, which proxies refuse in a header. An administrator \
-                          can remove mappers from the designated client, or roles from you.";
+            let detail = "The token would be over 6 KiB, which proxies refuse in a header. Narrow it: ask for the \
+                          `roles` and `scopes` that it needs. Or have an administrator remove mappers from the \
+                          designated client.";
             return Err(Error::new(Code::TokenTooLarge, detail));
         }
         Ok(Self(input))
+    }
+
+    /// How long the token is under this key, in bytes.
+    pub(super) fn size(&self, signer: &Signer) -> usize {
+        self.0.len() + 1 + signer.signature_len()
     }
 
     pub(super) fn sign(self, signer: &Signer) -> Result<SecretString, Error> {
@@ -34,8 +41,8 @@ impl SigningInput {
     }
 }
 
-fn encode(json: &Value) -> String {
-    URL_SAFE_NO_PAD.encode(json.to_string())
+fn encode(json: &impl Serialize) -> Result<String, Error> {
+    Ok(URL_SAFE_NO_PAD.encode(serde_json::to_vec(json).map_err(Error::internal)?))
 }
 
 #[cfg(test)]
@@ -44,8 +51,12 @@ mod tests {
 
     #[test]
     fn a_token_that_would_be_too_large_is_refused_before_it_is_signed() {
-        assert!(SigningInput::new("kid", &json!({"x": "y".repeat(3_000)})).is_ok());
-        let error = SigningInput::new("kid", &json!({"x": "y".repeat(5_000)})).err().unwrap();
+        let of = |length: usize| {
+            let claims = json!({"x": "y".repeat(length)});
+            SigningInput::new("kid", claims.as_object().unwrap())
+        };
+        assert!(of(3_000).is_ok());
+        let error = of(5_000).err().unwrap();
         assert_eq!(error.code(), Code::TokenTooLarge);
     }
 }

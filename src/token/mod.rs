@@ -13,6 +13,7 @@ mod issue;
 mod jwt;
 mod name;
 mod narrowing;
+mod offer;
 mod rotate;
 mod tighten;
 
@@ -22,12 +23,13 @@ pub use census::Census;
 pub use end::{Deleted, Revoked};
 pub use identify::Identified;
 pub use issue::{End, IssuedToken, NewToken};
-pub use name::{Description, TokenName};
+pub use name::{Description, RevocationNote, TokenName};
 
 pub use narrowing::{Narrowing, Wanted};
+pub use offer::{Offered, Preview};
 pub use rotate::RotateToken;
 
-use crate::audit::Teller;
+use crate::audit::{self, Teller};
 use crate::clock::Clock;
 use crate::config;
 use crate::decide::{Decider, Reason, Refusal, Uses};
@@ -37,7 +39,7 @@ use crate::keycloak::ClientDirectory;
 use crate::keys::{KeyRing, PublishedKeys};
 use crate::owner::Owners;
 use crate::page::Page;
-use crate::principal::{Action, Credential, Principal, Role};
+use crate::principal::{Action, Credential, Origin, Principal, Role};
 use crate::store::{Store, TokenFilter, TokenRecord};
 use crate::throttle::Throttle;
 
@@ -88,17 +90,33 @@ impl Tokens {
         self.find(&caller.user_id, pat_id).await
     }
 
+    /// Changes what one of the caller's tokens is said to be for.
+    pub async fn describe(
+        &self,
+        caller: &Principal,
+        origin: &Origin,
+        pat_id: PatId,
+        description: Option<&Description>,
+    ) -> Result<TokenRecord, Error> {
+        caller.authorize(Action::DescribeToken)?;
+        let token = self.find(&caller.user_id, pat_id).await?;
+        let description = description.map(Description::as_str);
+        if token.description.as_deref() == description {
+            return Ok(token);
+        }
+        let event = self.event(audit::Action::TokenDescribed, &token, caller, origin);
+        if self.store.describe_token(pat_id, description, &event).await? {
+            self.teller.tell(&event);
+        }
+        self.find(&caller.user_id, pat_id).await
+    }
+
     /// The token that the caller used.
     pub async fn get_self(&self, caller: &Principal) -> Result<TokenRecord, Error> {
         caller.authorize(Action::ReadSelf)?;
-        match caller.credential {
-            Credential::Pat { pat_id, .. } => {
-                let found = self.store.find_token(&caller.user_id, pat_id).await?;
-                // It was deleted a moment ago, and this process had not heard of it.
-                found.ok_or_else(|| Refusal::Because(Reason::Unknown).into())
-            }
-            Credential::AccessToken { .. } => Err(Error::not_found("token")),
-        }
+        let found = self.store.find_token(&caller.user_id, caller.calling_token()?).await?;
+        // It was deleted a moment ago, and this process had not heard of it.
+        found.ok_or_else(|| Refusal::Because(Reason::Unknown).into())
     }
 
     /// A page of the tokens that are wanted.
@@ -133,7 +151,7 @@ impl Tokens {
         match caller.credential {
             Credential::AccessToken { .. } => Ok(()),
             Credential::Pat { .. } => {
-                role.require(&self.owners.get_authority(&caller.user_id).await?.roles)
+                role.require(&self.owners.get_token_authority(&caller.user_id).await?.roles)
             }
         }
     }

@@ -64,6 +64,11 @@ impl Narrowing {
         })
     }
 
+    /// The scopes that are asked for.
+    pub(super) fn scopes(&self) -> &[String] {
+        self.scopes.as_ref().map_or(&[], |names| &names.0)
+    }
+
     /// Whether anything is asked for. A token that is narrowed has nothing else.
     #[must_use]
     pub fn is_any(&self) -> bool {

@@ -6,7 +6,8 @@
 //!    is in two hands: all that came from it is revoked.
 //! 2. For how long? A token that rotates itself gets at most its own lifetime, and its chain ends `max_lifetime` after a
 //!    person last made or rotated one of it.
-//! 3. The rest is an issue: prepared, recorded, the owner compared, signed. What is not issued after all is taken back,
+//! 3. Of one chain the newest token works, and one in its grace beside it. What was in its grace before that one ends.
+//! 4. The rest is an issue: prepared, recorded, the owner compared, signed. What is not issued after all is taken back,
 //!    and the old token is what it was.
 
 use std::time::Duration;
@@ -71,6 +72,8 @@ impl Tokens {
             description: old.description.as_deref(),
             end: self.end_of_successor(asked, request.lifetime, by_itself)?,
             narrowing: &narrowing,
+            // Nothing is ever added: a token that is not narrowed has the default scopes and no others.
+            scopes: if old.is_narrowed() { narrowing.scopes() } else { &[] },
             succession: Some(Succession {
                 family_id: old.chain.family_id,
                 began_at: by_itself.then_some(asked.chain.began_at),
@@ -90,9 +93,11 @@ impl Tokens {
             asked_by: by_itself.then_some(asked.pat_id),
             successor: prepared.record.clone(),
         };
-        self.commit(old, &rotation, caller, origin).await?;
+        let rotated = self.commit(old, &rotation, caller, origin).await?;
         if let Err(error) = self.compare_owner(begun, &prepared).await {
-            self.take_back(&rotation, caller, origin, &error).await?;
+            let abandoned = self.abandoned(&rotation.successor, caller, origin, &error);
+            self.store.undo_rotation(&rotation, &rotated, &abandoned).await?;
+            self.teller.tell(&abandoned);
             return Err(error);
         }
         let token = prepared.signing_input.sign(&prepared.signer)?;
@@ -226,7 +231,7 @@ impl Tokens {
         rotation: &Rotation,
         caller: &Principal,
         origin: &Origin,
-    ) -> Result<(), Error> {
+    ) -> Result<Event, Error> {
         let successor = &rotation.successor;
         let rotated = self
             .event(audit::Action::TokenRotated, old, caller, origin)
@@ -239,26 +244,13 @@ impl Tokens {
             TokenRotated::Rotated => {
                 self.teller.tell(&rotated);
                 self.teller.tell(&created);
-                Ok(())
+                Ok(rotated)
             }
             TokenRotated::Changed => Err(Error::new(
                 Code::TokenChanged,
                 "The token was rotated, revoked, deleted or used meanwhile; look again.",
             )),
         }
-    }
-
-    async fn take_back(
-        &self,
-        rotation: &Rotation,
-        caller: &Principal,
-        origin: &Origin,
-        error: &Error,
-    ) -> Result<(), Error> {
-        let event = self.abandoned(&rotation.successor, caller, origin, error);
-        self.store.undo_rotation(rotation, &event).await?;
-        self.teller.tell(&event);
-        Ok(())
     }
 }
 

@@ -33,10 +33,17 @@ impl Operation {
     }
 }
 
-fn table() -> Vec<Operation> {
-    let with = |method, path, body| Operation { method, path, by: By::Person, body };
-    let bare = |method, path| with(method, path, Value::Null);
+const fn with(method: &'static str, path: &'static str, body: Value) -> Operation {
+    Operation { method, path, by: By::Person, body }
+}
+
+const fn bare(method: &'static str, path: &'static str) -> Operation {
+    with(method, path, Value::Null)
+}
+
+fn tokens() -> Vec<Operation> {
     let pats = || json!({"patIds": ["{patId}"]});
+    let reason = || json!({"reason": "for the canary"});
     vec![
         with(
             "POST",
@@ -45,9 +52,17 @@ fn table() -> Vec<Operation> {
         ),
         bare("GET", "/api/pat/v1/tokens"),
         Operation { by: By::Pat, ..bare("GET", "/api/pat/v1/tokens/self") },
+        Operation {
+            by: By::Pat,
+            ..with("POST", "/api/pat/v1/tokens/self/rotate", json!({"graceSeconds": 60}))
+        },
+        Operation { by: By::Pat, ..with("POST", "/api/pat/v1/tokens/self/invalidate", reason()) },
+        bare("GET", "/api/pat/v1/tokens/offer"),
+        with("POST", "/api/pat/v1/tokens/preview", json!({"name": "{newName}"})),
         bare("GET", "/api/pat/v1/tokens/{patId}"),
-        bare("POST", "/api/pat/v1/tokens/{patId}/invalidate"),
-        bare("POST", "/api/pat/v1/tokens/invalidate"),
+        with("PATCH", "/api/pat/v1/tokens/{patId}", json!({"description": "changed"})),
+        with("POST", "/api/pat/v1/tokens/{patId}/invalidate", reason()),
+        with("POST", "/api/pat/v1/tokens/invalidate", reason()),
         with("POST", "/api/pat/v1/tokens/invalidate/bulk", pats()),
         with("POST", "/api/pat/v1/tokens/delete/bulk", pats()),
         bare("DELETE", "/api/pat/v1/tokens/{patId}"),
@@ -56,13 +71,18 @@ fn table() -> Vec<Operation> {
         with("POST", "/api/pat/v1/tokens/{patId}/rotate", json!({"graceSeconds": 60})),
         bare("GET", "/api/pat/v1/users/tokens"),
         bare("GET", "/api/pat/v1/users/{userId}/tokens"),
-        bare("POST", "/api/pat/v1/users/{userId}/tokens/{patId}/invalidate"),
-        bare("POST", "/api/pat/v1/users/{userId}/tokens/invalidate"),
+        with("POST", "/api/pat/v1/users/{userId}/tokens/{patId}/invalidate", reason()),
+        with("POST", "/api/pat/v1/users/{userId}/tokens/invalidate", reason()),
         with("POST", "/api/pat/v1/users/tokens/invalidate/bulk", pats()),
         with("POST", "/api/pat/v1/users/tokens/delete/bulk", pats()),
         bare("DELETE", "/api/pat/v1/users/{userId}/tokens/{patId}"),
         bare("DELETE", "/api/pat/v1/users/{userId}/tokens"),
         with("POST", "/api/pat/v1/users/tokens/identify", json!({"token": "{token}"})),
+    ]
+}
+
+fn all_else() -> Vec<Operation> {
+    vec![
         bare("GET", "/api/clients/v1/clients"),
         with(
             "POST",
@@ -107,9 +127,9 @@ fn validation() -> Vec<Operation> {
 
 /// All operations of the document, in its order.
 pub fn all() -> Vec<Operation> {
-    let mut known: BTreeMap<_, _> = table()
+    let mut known: BTreeMap<_, _> = [tokens(), all_else(), validation()]
         .into_iter()
-        .chain(validation())
+        .flatten()
         .map(|operation| (operation.name(), operation))
         .collect();
     let document = serde_json::to_value(hallpass::http::document()).unwrap();

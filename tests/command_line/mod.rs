@@ -40,13 +40,18 @@ async fn help_and_version_are_printed_and_are_no_failure() {
 
 #[tokio::test]
 async fn misuse_is_said_on_standard_error_with_code_2() {
-    let misuses: [(&[&str], &str); 6] = [
+    let misuses: [(&[&str], &str); 8] = [
         (&[], "Usage"),
         (&["sevre"], "unrecognized subcommand"),
         (&["serve", "--nonsense"], "--nonsense"),
         (&["jwks"], "Usage"),
         (&["jwks", "export", "--format", "der"], "possible values: jwks, pem"),
         (&["bootstrap"], "--admin-user"),
+        (&["admin", "tokens", "revoke-all", "--issued-before", "tomorrow"], "is written as"),
+        (
+            &["admin", "tokens", "revoke-all", "--issued-before", "2999-01-01T00:00:00Z"],
+            "it is in the future",
+        ),
     ];
     for (arguments, said) in misuses {
         let output = bare(arguments).await;

@@ -1,5 +1,8 @@
 //! The brake: what would end the tokens of many owners waits for a person.
 
+use std::time::Duration;
+
+use hallpass::clock::Clock;
 use serde_json::{Value, json};
 use tokio::process::Command;
 
@@ -128,6 +131,11 @@ async fn tokens_of_more_owners_than_the_brake_lets_pass_wait_for_a_person_on_bot
             let found = held.iter().find(|held| held["userId"] == holder.person.id.as_str());
             let found = found.expect("each is listed");
             assert_eq!((&found["reason"], &found["tokens"]), (&json!("roles_changed"), &json!(1)));
+            assert_eq!(found["username"], holder.person.username.as_str());
+            assert_eq!(found["roles"], json!({"added": [], "removed": [readers.role["name"]]}));
+            // The owner is told why.
+            let shown = holder.api.get(&format!("{}/{}", super::TOKENS, holder.pat_id)).await;
+            assert_eq!(shown.expect(200)["suspendedReason"], "roles_changed");
         }
         scene.assert_good(&other).await;
 
@@ -345,11 +353,14 @@ async fn after_a_restore_all_tokens_of_before_are_revoked() {
     let (holder, other) = (scene.holder().await, scene.holder().await);
     let before = scene.admin_tokens(&["revoke-all", "--issued-before", "2020-01-01T00:00:00Z"]);
     assert_eq!(before.await, "0 tokens are revoked\n");
-    let soon = "2100-01-01T00:00:00Z";
-    let dry = scene.admin_tokens(&["revoke-all", "--issued-before", soon, "--dry-run"]).await;
+    // The tokens are of this second, or an earlier one.
+    let end = Clock::system().now().floor_to_second().plus(Duration::from_secs(1));
+    until("that second is over", async || Clock::system().now() >= end).await;
+    let now = &end.to_string();
+    let dry = scene.admin_tokens(&["revoke-all", "--issued-before", now, "--dry-run"]).await;
     assert_eq!(dry, "2 tokens would be revoked\n");
     scene.assert_good(&holder).await;
-    let done = scene.admin_tokens(&["revoke-all", "--issued-before", soon]).await;
+    let done = scene.admin_tokens(&["revoke-all", "--issued-before", now]).await;
     assert_eq!(done, "2 tokens are revoked\n");
     for holder in [&holder, &other] {
         let found = scene.wait_for(holder, "revoked").await;

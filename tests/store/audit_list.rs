@@ -47,6 +47,7 @@ fn act(seconds: u64, action: Action, names: [&str; 2], people: [&str; 2]) -> Eve
         request_id: format!("request {seconds}"),
         reason: None,
         detail: None,
+        note: None,
     }
 }
 

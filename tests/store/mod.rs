@@ -5,6 +5,7 @@ mod audit_list;
 mod changes;
 mod copy;
 mod corrupt;
+mod graces;
 mod lifecycle;
 mod lists;
 mod opening;
@@ -172,6 +173,7 @@ fn event_by(action: Action, token: &NewToken, owner: &str) -> Event {
         request_id: "request".to_owned(),
         reason: Some("because".to_owned()),
         detail: None,
+        note: None,
     }
 }
 

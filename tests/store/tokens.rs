@@ -35,7 +35,9 @@ fn untouched(token: &NewToken) -> TokenRecord {
         expires_at: token.expires_at,
         revoked_at: None,
         revoked_reason: None,
+        revoked_note: None,
         suspended_at: None,
+        suspended_reason: None,
         last_used_at: None,
         last_used_ip: None,
         scopes: token.restrictions.scopes.clone(),
@@ -89,7 +91,7 @@ async fn every_column_of_a_record_is_read() {
         let (before, after) = (PatId::new(NOW), PatId::new(NOW.plus(DAY)));
         fresh
             .execute(&format!(
-                "UPDATE tokens SET revoked_at = 1, revoked_reason = 'r', suspended_at = 2, last_used_at = 3, \
+                "UPDATE tokens SET revoked_at = 1, revoked_reason = 'r', revoked_note = 'n', suspended_at = 2, suspended_reason = 's', last_used_at = 3, \
                  last_used_ip = '2001:db8::1', scopes = '[]', roles = '[\"a\",\"c:b\"]', \
                  audience = '[\"x\"]', allowed_cidrs = '[\"10.0.0.0/8\"]', rotated_from = '{before}', \
                  rotated_to = '{after}', family_id = '{before}', chain_began_at = 4, grace_until = {}",
@@ -101,7 +103,9 @@ async fn every_column_of_a_record_is_read() {
         let expected = TokenRecord {
             revoked_at: at(1),
             revoked_reason: Some("r".to_owned()),
+            revoked_note: Some("n".to_owned()),
             suspended_at: at(2),
+            suspended_reason: Some("s".to_owned()),
             last_used_at: at(3),
             last_used_ip: Some("2001:db8::1".to_owned()),
             // Narrowed to nothing is not the same as not narrowed.

@@ -63,7 +63,8 @@ pub(super) async fn lock_owner(
     Ok(())
 }
 
-/// A token in its grace is not counted beside its successor: who is at the limit can rotate.
+/// Who is at the limit can rotate: one token in its grace is not counted beside the live end of its chain. Without such
+/// an end it is, since it works for a day, however short the life of its successor was.
 async fn count_live(
     tx: &mut Transaction<'static, Any>,
     owner: &UserId,
@@ -71,7 +72,9 @@ async fn count_live(
 ) -> Result<i64, sqlx::Error> {
     sqlx::query_scalar(
         "SELECT COUNT(*) FROM tokens WHERE user_id = $1 AND revoked_at IS NULL AND expires_at > $2 \
-         AND rotated_to IS NULL",
+         AND (rotated_to IS NULL OR (grace_until > $2 AND NOT EXISTS (SELECT 1 FROM tokens AS newest \
+         WHERE newest.family_id = tokens.family_id AND newest.rotated_to IS NULL \
+         AND newest.revoked_at IS NULL AND newest.expires_at > $2)))",
     )
     .bind(owner.as_str())
     .bind(now.millis())

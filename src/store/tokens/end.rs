@@ -194,13 +194,15 @@ async fn revoke(
     for (id, token) in found {
         let event = event(token);
         if token.revocation(event.at).is_none() {
-            alike.entry((event.at, event.reason.clone())).or_default().push(*id);
+            let why = (event.at, event.reason.clone(), event.note.clone());
+            alike.entry(why).or_default().push(*id);
             events.push((*id, event));
         }
     }
     let mut revoked = HashSet::new();
-    for ((at, reason), ids) in alike {
-        revoked.extend(set_revoked(tx, &ids, at, reason.as_deref()).await?);
+    for ((at, reason, note), ids) in alike {
+        let why = (reason.as_deref(), note.as_deref());
+        revoked.extend(set_revoked(tx, &ids, at, why).await?);
     }
     events.retain(|(id, _)| revoked.contains(id));
     finish(tx, found, &events).await?;
@@ -212,16 +214,16 @@ pub(super) async fn set_revoked(
     tx: &mut Transaction<'static, Any>,
     ids: &[PatId],
     at: Timestamp,
-    reason: Option<&str>,
+    (reason, note): (Option<&str>, Option<&str>),
 ) -> Result<Vec<PatId>, StoreError> {
     let mut revoked = Vec::new();
     for part in ids.chunks(PART) {
-        let ids = placeholders(3, part.len());
+        let ids = placeholders(4, part.len());
         let sql = format!(
-            "UPDATE tokens SET revoked_at = $1, revoked_reason = $2 \
+            "UPDATE tokens SET revoked_at = $1, revoked_reason = $2, revoked_note = $3 \
              WHERE revoked_at IS NULL AND pat_id IN ({ids}) RETURNING pat_id"
         );
-        let query = sqlx::query(AssertSqlSafe(sql)).bind(at.millis()).bind(reason);
+        let query = sqlx::query(AssertSqlSafe(sql)).bind(at.millis()).bind(reason).bind(note);
         revoked.extend(fetch_ids(tx, bind_ids(query, part)).await?);
     }
     changes::record_all(tx, ChangeKind::TokenEnded, &texts(&revoked), at).await?;

@@ -13,6 +13,8 @@ use crate::store::{Store, StoreError, audit, placeholders, within};
 pub struct HeldOwner {
     /// Whose tokens.
     pub user_id: UserId,
+    /// The owner's name at login, as it was when the newest of these tokens was made.
+    pub username: String,
     /// Since when.
     pub held_at: Timestamp,
     /// Why they would have ended.
@@ -76,7 +78,9 @@ impl Store {
     ) -> Result<Vec<HeldOwner>, StoreError> {
         within(async {
             let rows = sqlx::query(
-                "SELECT user_id, held_at, held_reason, (SELECT COUNT(*) FROM tokens \
+                "SELECT user_id, held_at, held_reason, COALESCE((SELECT username FROM tokens \
+                 WHERE tokens.user_id = owners.user_id ORDER BY created_at DESC, pat_id DESC LIMIT 1), '') AS username, \
+                 (SELECT COUNT(*) FROM tokens \
                  WHERE tokens.user_id = owners.user_id AND suspended_at IS NOT NULL AND revoked_at IS NULL) AS tokens \
                  FROM owners WHERE held_at IS NOT NULL AND user_id > $1 ORDER BY user_id LIMIT $2",
             )
@@ -87,6 +91,7 @@ impl Store {
             let read = |row: &sqlx::any::AnyRow| -> Result<HeldOwner, StoreError> {
                 Ok(HeldOwner {
                     user_id: UserId::new(row.try_get::<String, _>("user_id")?),
+                    username: row.try_get("username")?,
                     held_at: Timestamp::from_millis(row.try_get("held_at")?),
                     reason: row.try_get::<Option<String>, _>("held_reason")?.unwrap_or_default(),
                     tokens: row.try_get::<i64, _>("tokens")?.unsigned_abs(),

@@ -1,5 +1,7 @@
 //! What the lifecycle of owners asks of tokens: whose are live, with which roles they were issued, and their suspension.
 
+use std::collections::BTreeMap;
+
 use serde_json::Value;
 use sqlx::{Any, AssertSqlSafe, Row as _, Transaction};
 
@@ -224,18 +226,26 @@ async fn set_suspended(
     tokens: &[(PatId, Event)],
     suspension: Suspension,
 ) -> Result<Vec<String>, StoreError> {
-    let Some((_, first)) = tokens.first() else { return Ok(Vec::new()) };
-    let ids = placeholders(2, tokens.len());
-    let (at, condition) = match suspension {
-        Suspension::Suspended => (Some(first.at.millis()), "suspended_at IS NULL"),
-        Suspension::Released => (None, "suspended_at IS NOT NULL"),
-    };
-    let sql = format!(
-        "UPDATE tokens SET suspended_at = $1 \
-         WHERE revoked_at IS NULL AND {condition} AND pat_id IN ({ids}) RETURNING pat_id"
-    );
-    let query = sqlx::query(AssertSqlSafe(sql)).bind(at);
-    let query = tokens.iter().fold(query, |query, (id, _)| query.bind(id.to_string()));
-    let rows = query.fetch_all(&mut **tx).await?;
-    rows.iter().map(|row| Ok(row.try_get(0)?)).collect()
+    let mut alike: BTreeMap<_, Vec<&PatId>> = BTreeMap::new();
+    for (id, event) in tokens {
+        alike.entry((event.at, event.reason.as_deref())).or_default().push(id);
+    }
+    let mut changed = Vec::new();
+    for ((at, reason), ids) in alike {
+        let list = placeholders(3, ids.len());
+        let (at, reason, condition) = match suspension {
+            Suspension::Suspended => (Some(at.millis()), reason, "suspended_at IS NULL"),
+            Suspension::Released => (None, None, "suspended_at IS NOT NULL"),
+        };
+        let sql = format!(
+            "UPDATE tokens SET suspended_at = $1, suspended_reason = $2 \
+             WHERE revoked_at IS NULL AND {condition} AND pat_id IN ({list}) RETURNING pat_id"
+        );
+        let query = sqlx::query(AssertSqlSafe(sql)).bind(at).bind(reason);
+        let query = ids.iter().fold(query, |query, id| query.bind(id.to_string()));
+        for row in query.fetch_all(&mut **tx).await? {
+            changed.push(row.try_get(0)?);
+        }
+    }
+    Ok(changed)
 }

@@ -1,6 +1,7 @@
 //! The records of personal access tokens. The JWT itself is never here.
 
 mod create;
+mod describe;
 mod end;
 mod held;
 mod lifecycle;
@@ -79,8 +80,12 @@ pub struct TokenRecord {
     pub revoked_at: Option<Timestamp>,
     /// Why it is revoked.
     pub revoked_reason: Option<String>,
+    /// What whoever revoked it said of that.
+    pub revoked_note: Option<String>,
     /// Since when it is suspended.
     pub suspended_at: Option<Timestamp>,
+    /// Why it was last suspended.
+    pub suspended_reason: Option<String>,
     /// When Hallpass last saw it used.
     pub last_used_at: Option<Timestamp>,
     /// From which address it was last used.
@@ -116,7 +121,7 @@ pub struct Chain {
 
 /// All columns of a record.
 const COLUMNS: &str = "pat_id, user_id, username, name, description, created_at, expires_at, \
-     revoked_at, revoked_reason, suspended_at, last_used_at, last_used_ip, scopes, roles, \
+     revoked_at, revoked_reason, revoked_note, suspended_at, suspended_reason, last_used_at, last_used_ip, scopes, roles, \
      audience, allowed_cidrs, rotated_from, rotated_to, grace_until, rotated_by, family_id, chain_began_at";
 
 impl Store {
@@ -149,6 +154,26 @@ impl Store {
                 .as_ref()
                 .map(|row| Ok::<_, StoreError>((token_record(row)?, row.try_get("owner_roles")?)));
             Ok(found.transpose()?.filter(|(token, _)| token.user_id == *owner))
+        })
+        .await
+    }
+
+    /// The owner's listed token that has this name: no other can get it.
+    pub async fn find_token_named(
+        &self,
+        owner: &UserId,
+        name: &str,
+    ) -> Result<Option<TokenRecord>, StoreError> {
+        within(async {
+            let sql = format!(
+                "SELECT {COLUMNS} FROM tokens WHERE user_id = $1 AND name = $2 AND rotated_to IS NULL"
+            );
+            let row = sqlx::query(AssertSqlSafe(sql))
+                .bind(owner.as_str())
+                .bind(name)
+                .fetch_optional(&self.pool)
+                .await?;
+            row.as_ref().map(token_record).transpose()
         })
         .await
     }
@@ -196,7 +221,9 @@ fn token_record(row: &AnyRow) -> Result<TokenRecord, StoreError> {
         expires_at: Timestamp::from_millis(row.try_get("expires_at")?),
         revoked_at: optional_time(row, "revoked_at")?,
         revoked_reason: row.try_get("revoked_reason")?,
+        revoked_note: row.try_get("revoked_note")?,
         suspended_at: optional_time(row, "suspended_at")?,
+        suspended_reason: row.try_get("suspended_reason")?,
         last_used_at: optional_time(row, "last_used_at")?.filter(|at| at.millis() != 0),
         last_used_ip: row.try_get("last_used_ip")?,
         scopes: list(row, "scopes")?,

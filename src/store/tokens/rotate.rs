@@ -1,11 +1,12 @@
 //! Rotation: a token is replaced by its successor, in one transaction; and families, whose tokens end together.
 
-use sqlx::{Any, AnyConnection, AssertSqlSafe, Transaction};
+use sqlx::any::AnyRow;
+use sqlx::{Any, AnyConnection, AssertSqlSafe, Row as _, Transaction};
 
 use super::create::{insert, lock_owner};
 use super::end::set_revoked;
-use super::status::ROTATED;
-use super::{COLUMNS, NewToken, TokenRecord, find, token_record};
+use super::status::{ROTATED, SUPERSEDED};
+use super::{COLUMNS, NewToken, TokenRecord, find, pat_id, token_record};
 use crate::audit::{Action, Event};
 use crate::clock::Timestamp;
 use crate::id::PatId;
@@ -68,9 +69,7 @@ impl Store {
                     && old.status(event.at).is_valid()
                     && !(rotation.lost && old.last_used_at.is_some())
             });
-            if old.is_none() {
-                return Ok(TokenRotated::Changed);
-            }
+            let Some(old) = old else { return Ok(TokenRotated::Changed) };
             if let Some(asking) = rotation.asked_by {
                 let asking = find(&mut tx, asking).await?;
                 if !asking.is_some_and(|asking| asking.status(event.at).is_valid()) {
@@ -78,6 +77,9 @@ impl Store {
                 }
             }
             set_rotated(&mut tx, rotation, event.at).await?;
+            if rotation.grace_until > event.at {
+                end_older_graces(&mut tx, old.chain.family_id, *from, event.at).await?;
+            }
             if !insert(&mut tx, successor, Some(*from)).await? {
                 return Ok(TokenRotated::Changed);
             }
@@ -91,11 +93,12 @@ impl Store {
         .await
     }
 
-    /// Takes a rotation back whose successor was not issued after all: the old token is what it was. But whoever ended
-    /// the successor meanwhile ended the old one, too.
+    /// Takes back the rotation that `rotated` tells of, whose successor was not issued after all: the old token is what it
+    /// was, and so is one whose grace that rotation ended. But whoever ended the successor meanwhile ended the old one, too.
     pub async fn undo_rotation(
         &self,
         rotation: &Rotation,
+        rotated: &Event,
         event: &Event,
     ) -> Result<(), StoreError> {
         within(async {
@@ -127,6 +130,7 @@ impl Store {
             .await?;
             changes::record(&mut tx, ChangeKind::TokenEnded, &rotation.from.to_string(), event.at)
                 .await?;
+            restore_older_graces(&mut tx, rotation.from, rotated.at, event.at).await?;
             audit::append(&mut tx, event).await?;
             tx.commit().await?;
             self.hear_own().await;
@@ -207,7 +211,7 @@ impl Store {
                 return Ok(FamilyBurned::AlreadyEnded);
             }
             let ids: Vec<_> = live.iter().map(|token| token.pat_id).collect();
-            set_revoked(&mut tx, &ids, event.at, event.reason.as_deref()).await?;
+            set_revoked(&mut tx, &ids, event.at, (event.reason.as_deref(), None)).await?;
             let revoked = live
                 .iter()
                 .map(|token| event.and_to(Action::TokenRevoked, token.pat_id, &token.name));
@@ -240,6 +244,58 @@ async fn set_rotated(
     .execute(&mut **tx)
     .await?;
     Ok(())
+}
+
+/// One token in its grace for each live one: `from` is in its grace now, and what was before works no more. Else a chain of
+/// rotations would give its owner any number of tokens that work.
+async fn end_older_graces(
+    tx: &mut Transaction<'static, Any>,
+    family_id: PatId,
+    from: PatId,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let rows = sqlx::query(
+        "UPDATE tokens SET revoked_at = $1, revoked_reason = $2 WHERE family_id = $3 AND pat_id <> $4 \
+         AND revoked_at IS NULL AND grace_until > $1 RETURNING pat_id",
+    )
+    .bind(now.millis())
+    .bind(SUPERSEDED)
+    .bind(family_id.to_string())
+    .bind(from.to_string())
+    .fetch_all(&mut **tx)
+    .await?;
+    record_ended(tx, &rows, now).await
+}
+
+/// What a rotation ended at `rotated_at` that is taken back.
+async fn restore_older_graces(
+    tx: &mut Transaction<'static, Any>,
+    from: PatId,
+    rotated_at: Timestamp,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let rows = sqlx::query(
+        "UPDATE tokens SET revoked_at = NULL, revoked_reason = NULL \
+         WHERE family_id = (SELECT family_id FROM tokens WHERE pat_id = $1) \
+         AND revoked_reason = $2 AND revoked_at = $3 RETURNING pat_id",
+    )
+    .bind(from.to_string())
+    .bind(SUPERSEDED)
+    .bind(rotated_at.millis())
+    .fetch_all(&mut **tx)
+    .await?;
+    record_ended(tx, &rows, now).await
+}
+
+/// Every process looks at these tokens again.
+async fn record_ended(
+    tx: &mut Transaction<'static, Any>,
+    rows: &[AnyRow],
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let ids = rows.iter().map(|row| Ok(pat_id(row.try_get(0)?)?.to_string()));
+    let ids = ids.collect::<Result<Vec<_>, StoreError>>()?;
+    Ok(changes::record_all(tx, ChangeKind::TokenEnded, &ids, now).await?)
 }
 
 async fn list_live(

@@ -78,6 +78,9 @@ pub(super) const fn condition(status: TokenStatus) -> &'static str {
 
 /// Why a token that was rotated ended.
 pub(super) const ROTATED: &str = "rotated";
+/// Why a token in its grace ended when its successor was rotated. Whoever still uses it was promised more time: it is
+/// refused, and burns nothing.
+pub(super) const SUPERSEDED: &str = "superseded";
 
 impl TokenRecord {
     /// Since when and why the token is revoked at `now`; one that was rotated is when its grace is over.
@@ -143,7 +146,9 @@ mod tests {
             expires_at: Timestamp::from_seconds(expires_at),
             revoked_at: None,
             revoked_reason: None,
+            revoked_note: None,
             suspended_at: None,
+            suspended_reason: None,
             last_used_at: None,
             last_used_ip: None,
             scopes: None,

@@ -161,7 +161,20 @@ async fn who_has_no_well_formed_account_has_no_clients() {
         .await
         .put(&format!("{mappers}/{}", mapper["id"].as_str().unwrap()), &mapper)
         .await;
-    refuse(&server.user(&member(&realm, "acme").await).await).await;
+    let in_a_list = server.user(&member(&realm, "acme").await).await;
+    refuse(&in_a_list).await;
+    // Who is to mend it: the client that the token was issued to, or whoever keeps the users.
+    let detail = async |api: &Api| {
+        let problem = api.get(CLIENTS).await.expect_problem(403, "no-account");
+        problem["detail"].as_str().unwrap().to_owned()
+    };
+    let lacks = format!("the client `{LOGIN_CLIENT}`, which it was issued to, lacks the mapper");
+    assert!(detail(&in_a_list).await.contains(&lacks));
+    let nobody = detail(&server.user(&nowhere).await).await;
+    assert!(
+        nobody.starts_with("You have no account") && !nobody.contains(LOGIN_CLIENT),
+        "{nobody}"
+    );
     server.stop().await;
 }
 

@@ -55,7 +55,15 @@ async fn mappers_forge_no_protocol_claim() {
     for claim in ["exp", "iat", "nbf", "auth_time"] {
         designated.add_claim(claim, "long", "7").await;
     }
+    // What a validator would look up, and for whom the token would speak.
+    let objects = ["status", "cnf", "act", "may_act"];
+    for claim in objects {
+        designated.add_claim(claim, "JSON", r#"{"sub": "forged"}"#).await;
+    }
     let evaluated = designated.evaluate(&person).await;
+    for claim in ["status", "act", "may_act"] {
+        assert_eq!(evaluated[claim]["sub"], "forged", "{evaluated}");
+    }
     let forged = text.iter().filter(|claim| evaluated[**claim] == "forged").count();
     assert!(forged > 0, "Keycloak lets mappers forge nothing any more: {evaluated}");
 
@@ -70,8 +78,8 @@ async fn mappers_forge_no_protocol_claim() {
     let (iat, exp) = (claims["iat"].as_i64().unwrap(), claims["exp"].as_i64().unwrap());
     assert!((server.clock.now().seconds() - iat).abs() < 60);
     assert_eq!(exp - iat, 30 * 24 * 3600);
-    for absent in ["acr", "nonce", "nbf", "auth_time"] {
-        assert_eq!(claims.get(absent), None, "{absent}");
+    for absent in ["acr", "nonce", "nbf", "auth_time"].iter().chain(&objects) {
+        assert_eq!(claims.get(*absent), None, "{absent}");
     }
     server.with_token(minted["token"].as_str().unwrap()).get(TOKENS).await.expect(200);
     server.stop().await;

@@ -197,9 +197,24 @@ async fn a_name_is_trimmed_lowered_and_unique_among_the_owners_tokens() {
         "{TOKENS}/{}",
         tokens.find(|token| token["name"] == "a").unwrap()["patId"].as_str().unwrap()
     );
+    let taken = async || {
+        let refused = one.post(TOKENS, &json!({"name": "a"})).await;
+        let problem = refused.expect_problem(409, "name-taken");
+        problem["detail"].as_str().unwrap().to_owned()
+    };
+    assert!(taken().await.starts_with("You have another token named `a`"));
     one.post_empty(&format!("{path}/invalidate")).await.expect(200);
-    one.post(TOKENS, &json!({"name": "a"})).await.expect_problem(409, "name-taken");
+    // Who has the name is of no use any more: what to do about that.
+    let pat_id = path.rsplit('/').next().unwrap();
+    let detail = taken().await;
+    assert!(detail.starts_with("Your token `a` is revoked"), "{detail}");
+    assert!(detail.contains(&format!("delete it first ({pat_id})")), "{detail}");
     one.delete(&path).await.expect(204);
+    one.post(TOKENS, &json!({"name": "a", "expiresIn": 60})).await.expect(201);
+    server.clock.advance(std::time::Duration::from_secs(61));
+    let detail = taken().await;
+    assert!(detail.starts_with("Your token `a` has expired"), "{detail}");
+    one.delete(TOKENS).await.expect(200);
     one.mint("a").await;
     server.stop().await;
 }

@@ -168,9 +168,10 @@ async fn whoever_ends_a_successor_ends_the_grace_of_what_it_replaced() {
             let scene = Scene::on(database, 600, false).await;
             let grace = json!({"graceSeconds": 600});
             let third = scene.owner.post(&rotate_path(&scene.new), &grace).await;
-            // The second was never used: it is taken for lost, and replaced without a grace.
+            // Of one chain one token is in its grace: the second now, and the first no more.
             let third = third.expect(201);
-            assert!(scene.works(&scene.old).await && scene.works(&third).await);
+            assert!(scene.works(&scene.new).await && scene.works(&third).await);
+            assert!(!scene.works(&scene.old).await && scene.works(&third).await, "{end}");
             let path = format!("{TOKENS}/{}", id_of(&third));
             if end == "delete" {
                 scene.owner.delete(&path).await.expect(204);
@@ -178,7 +179,7 @@ async fn whoever_ends_a_successor_ends_the_grace_of_what_it_replaced() {
                 scene.owner.post_empty(&format!("{path}/invalidate")).await.expect(200);
             }
             assert_eq!(Family::of(&scene.owner).await.good(), [""; 0], "{end}");
-            assert!(!scene.works(&scene.old).await, "{end}");
+            assert!(!scene.works(&scene.new).await, "{end}");
             scene.server.stop().await;
         }
     }

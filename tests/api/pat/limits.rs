@@ -6,9 +6,9 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
+use super::family::{id_of, rotate_path};
+use super::{SELF, TOKENS};
 use crate::support::{Api, DATABASES, TestRealm, TestServer};
-
-const TOKENS: &str = "/api/pat/v1/tokens";
 
 /// Sends all bodies at once; answers how often each status and code came.
 async fn create_at_once(user: &Api, bodies: Vec<Value>) -> BTreeMap<String, usize> {
@@ -100,4 +100,55 @@ async fn a_limit_of_zero_is_none() {
     let outcomes = create_at_once(&user, bodies).await;
     assert_eq!(outcomes, BTreeMap::from([("201".to_owned(), 5)]));
     server.stop().await;
+}
+
+#[tokio::test]
+async fn rotation_with_grace_gives_one_token_more_for_each_of_the_limit_and_no_third() {
+    let realm = TestRealm::shared().await;
+    for database in DATABASES {
+        let limit = [("HALLPASS_TOKENS__MAX_PER_USER", "1")];
+        let server = TestServer::start_with(realm.clone(), database, &limit).await;
+        let user = server.user(&realm.person().await).await;
+        let mut chain = vec![user.mint("ci").await];
+        for number in 0..4 {
+            let newest = chain.last().unwrap();
+            let itself = server.with_token(newest["token"].as_str().unwrap());
+            // One that was never used would be taken for lost.
+            itself.get(SELF).await.expect(200);
+            let caller = if number % 2 == 0 { &user } else { &itself };
+            let grace = json!({"graceSeconds": 3600});
+            let successor = caller.post(&rotate_path(newest), &grace).await.expect(201);
+            chain.push(successor);
+        }
+        let mut working = Vec::new();
+        for token in &chain {
+            let answer = server.with_token(token["token"].as_str().unwrap()).get(SELF).await;
+            working.push(answer.status == 200);
+        }
+        // Late uses of the others have burned nothing.
+        assert_eq!(working, [false, false, false, true, true], "{database:?}");
+        let newest = server.with_token(chain[4]["token"].as_str().unwrap());
+        newest.get(SELF).await.expect(200);
+        let first = user.get(&format!("{TOKENS}/{}", id_of(&chain[0]))).await.expect(200);
+        assert_eq!(
+            (&first["status"], &first["revokedReason"]),
+            (&json!("revoked"), &json!("superseded"))
+        );
+        user.post(TOKENS, &json!({"name": "more"})).await.expect_problem(409, "limit-reached");
+
+        // A successor of a minute does not free a place that the old token keeps for an hour.
+        let short = json!({"expiresIn": 60, "graceSeconds": 3600});
+        let last = user.post(&rotate_path(&chain[4]), &short).await.expect(201);
+        server.clock.advance(Duration::from_secs(61));
+        server
+            .with_token(last["token"].as_str().unwrap())
+            .get(SELF)
+            .await
+            .expect_problem(401, "unauthenticated");
+        newest.get(SELF).await.expect(200);
+        user.post(TOKENS, &json!({"name": "more"})).await.expect_problem(409, "limit-reached");
+        server.clock.advance(Duration::from_hours(1));
+        user.mint("more").await;
+        server.stop().await;
+    }
 }

@@ -38,8 +38,8 @@ pub(in crate::http) struct CreateToken {
     /// When it ends; instead of `expiresIn`.
     #[schema(value_type = Option<String>, format = DateTime)]
     expires_at: Option<Value>,
-    /// The scopes that it has, of those that your tokens have. Empty: none. A token that is narrowed otherwise and does
-    /// not ask for scopes has none.
+    /// The scopes that it has, of the default and the optional ones of the designated client. Empty: none. A token that is
+    /// narrowed otherwise and does not ask for scopes has none.
     #[schema(value_type = Option<Vec<String>>, max_items = 100, example = json!(["email"]))]
     scopes: Option<Value>,
     /// The roles that it has, of your own: `name` for a role of the realm, `client:name` for one of a client. Empty:
@@ -60,7 +60,7 @@ pub(in crate::http) struct CreateToken {
 }
 
 impl CreateToken {
-    fn check(self, clock: &Clock, settings: &Tokens) -> Result<NewToken, Error> {
+    pub(super) fn check(self, clock: &Clock, settings: &Tokens) -> Result<NewToken, Error> {
         let mut check = Check::default();
         let name = check.required("name", self.name, |value| TokenName::parse(text(value)?));
         let description = check

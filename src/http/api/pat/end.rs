@@ -12,12 +12,12 @@ use utoipa::ToSchema;
 use super::Token;
 use crate::app::App;
 use crate::error::Error;
-use crate::http::extract::{Caller, Check, JsonObject, NoQuery, PatIdInPath};
+use crate::http::extract::{Caller, Check, JsonObject, JsonOrNothing, NoQuery, PatIdInPath, text};
 use crate::http::openapi::{ApiErrors, TAG_PAT};
 use crate::http::problem::Problem;
 use crate::id::PatId;
-use crate::principal::Action;
-use crate::token::{Deleted, Revoked, Whose};
+use crate::principal::{Action, Origin, Principal};
+use crate::token::{Deleted, RevocationNote, Revoked, Whose};
 
 /// Which tokens.
 #[derive(Deserialize, ToSchema)]
@@ -31,39 +31,95 @@ pub(in crate::http) struct PatIds {
     others: BTreeMap<String, Value>,
 }
 
+/// Which tokens, and why.
+#[derive(Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(in crate::http) struct RevokePatIds {
+    /// 1 to 1,000 ids.
+    #[schema(value_type = Vec<String>, min_items = 1, max_items = 1000)]
+    pat_ids: Option<Value>,
+    /// What the audit log and the tokens' metadata say of it.
+    #[schema(value_type = Option<String>, min_length = 1, max_length = 255)]
+    reason: Option<Value>,
+    #[serde(flatten)]
+    #[schema(ignore)]
+    others: BTreeMap<String, Value>,
+}
+
+/// Why a token is revoked.
+#[derive(Default, Deserialize, ToSchema)]
+pub(in crate::http) struct Revocation {
+    /// What the audit log and the token's metadata say of it: one line.
+    #[schema(value_type = Option<String>, min_length = 1, max_length = 255, example = "the laptop was stolen")]
+    reason: Option<Value>,
+    #[serde(flatten)]
+    #[schema(ignore)]
+    others: BTreeMap<String, Value>,
+}
+
+impl Revocation {
+    pub(super) fn check(self) -> Result<Option<RevocationNote>, Error> {
+        let mut check = Check::default();
+        let note = check.optional("reason", self.reason, read_note);
+        check.no_others(&self.others);
+        check.finish()?;
+        Ok(note)
+    }
+}
+
+fn read_note(value: &Value) -> Result<RevocationNote, String> {
+    RevocationNote::parse(text(value)?)
+}
+
 /// Ids as they were sent. What is no id is nobody's token.
-pub(super) struct Asked {
+struct Asked {
     texts: Vec<String>,
     ids: Vec<Option<PatId>>,
 }
 
 impl PatIds {
-    pub(super) fn check(self) -> Result<Asked, Error> {
+    fn check(self) -> Result<Asked, Error> {
         let mut check = Check::default();
-        let texts = check.required("patIds", self.pat_ids, |value| {
-            let texts: Vec<String> =
-                serde_json::from_value(value.clone()).map_err(|_| "must be a list of texts")?;
-            if (1..=1000).contains(&texts.len()) {
-                Ok(texts)
-            } else {
-                Err("must have 1 to 1000 entries".to_owned())
-            }
-        });
+        let texts = check.required("patIds", self.pat_ids, read_ids);
         check.no_others(&self.others);
         check.finish()?;
-        let texts = texts.unwrap_or_default();
-        let ids = texts.iter().map(|text| PatId::parse(text)).collect();
-        Ok(Asked { texts, ids })
+        Ok(Asked::new(texts.unwrap_or_default()))
+    }
+}
+
+impl RevokePatIds {
+    fn check(self) -> Result<(Asked, Option<RevocationNote>), Error> {
+        let mut check = Check::default();
+        let texts = check.required("patIds", self.pat_ids, read_ids);
+        let note = check.optional("reason", self.reason, read_note);
+        check.no_others(&self.others);
+        check.finish()?;
+        Ok((Asked::new(texts.unwrap_or_default()), note))
+    }
+}
+
+fn read_ids(value: &Value) -> Result<Vec<String>, String> {
+    let texts: Vec<String> =
+        serde_json::from_value(value.clone()).map_err(|_| "must be a list of texts")?;
+    if (1..=1000).contains(&texts.len()) {
+        Ok(texts)
+    } else {
+        Err("must have 1 to 1000 entries".to_owned())
     }
 }
 
 impl Asked {
-    pub(super) fn ids(&self) -> Vec<PatId> {
+    fn new(texts: Vec<String>) -> Self {
+        let ids = texts.iter().map(|text| PatId::parse(text)).collect();
+        Self { texts, ids }
+    }
+
+    fn ids(&self) -> Vec<PatId> {
         self.ids.iter().copied().flatten().collect()
     }
 
     /// Each text with what became of it, `not_found` where it is no id.
-    pub(super) fn answer<T: Into<Outcome>>(self, outcomes: Vec<T>) -> Json<Results> {
+    fn answer<T: Into<Outcome>>(self, outcomes: Vec<T>) -> Json<Results> {
         let mut outcomes = outcomes.into_iter();
         let results = self.texts.into_iter().zip(self.ids).map(|(pat_id, id)| {
             let outcome = id.and_then(|_| outcomes.next()).map_or(Outcome::NotFound, Into::into);
@@ -140,40 +196,58 @@ pub(in crate::http) struct DeletedCount {
 #[utoipa::path(post, path = "/api/pat/v1/tokens/{patId}/invalidate", tag = TAG_PAT,
     operation_id = "invalidateToken",
     params(("patId" = String, Path, description = "The token's id")),
+    request_body = Option<Revocation>,
     responses((status = 200, description = "The token's metadata", body = Token), ApiErrors))]
 pub(in crate::http) async fn invalidate(
     State(app): State<App>,
     Caller { principal, origin }: Caller,
     PatIdInPath(pat_id): PatIdInPath,
     _: NoQuery,
+    JsonOrNothing(body): JsonOrNothing<Revocation>,
 ) -> Result<Json<Token>, Problem> {
-    let record = app.tokens.revoke(&principal, &origin, &Whose::Own, pat_id).await?;
-    Ok(Json(Token::at(app.clock.now(), record)))
+    revoke(&app, (&principal, &origin), &Whose::Own, pat_id, body).await
+}
+
+/// Revokes the personal access token that calls
+///
+/// The same as by its id, for whoever knows the token alone.
+#[utoipa::path(post, path = "/api/pat/v1/tokens/self/invalidate", tag = TAG_PAT,
+    operation_id = "invalidateSelf", request_body = Option<Revocation>,
+    responses((status = 200, description = "The token's metadata", body = Token), ApiErrors))]
+pub(in crate::http) async fn invalidate_self(
+    State(app): State<App>,
+    Caller { principal, origin }: Caller,
+    _: NoQuery,
+    JsonOrNothing(body): JsonOrNothing<Revocation>,
+) -> Result<Json<Token>, Problem> {
+    let pat_id = principal.calling_token()?;
+    revoke(&app, (&principal, &origin), &Whose::Own, pat_id, body).await
 }
 
 /// Revokes all of one's own tokens
 #[utoipa::path(post, path = "/api/pat/v1/tokens/invalidate", tag = TAG_PAT, operation_id = "invalidateTokens",
+    request_body = Option<Revocation>,
     responses((status = 200, description = "How many were revoked", body = RevokedCount), ApiErrors))]
 pub(in crate::http) async fn invalidate_all(
     State(app): State<App>,
     Caller { principal, origin }: Caller,
     _: NoQuery,
+    JsonOrNothing(body): JsonOrNothing<Revocation>,
 ) -> Result<Json<RevokedCount>, Problem> {
-    let revoked = app.tokens.revoke_all(&principal, &origin, &Whose::Own).await?;
-    Ok(Json(RevokedCount { revoked }))
+    revoke_all(&app, (&principal, &origin), &Whose::Own, body).await
 }
 
 /// Revokes several of one's own tokens
 ///
 /// All of them, or none where something fails.
 #[utoipa::path(post, path = "/api/pat/v1/tokens/invalidate/bulk", tag = TAG_PAT,
-    operation_id = "invalidateTokensBulk", request_body = PatIds,
+    operation_id = "invalidateTokensBulk", request_body = RevokePatIds,
     responses((status = 200, description = "What became of each", body = Results), ApiErrors))]
 pub(in crate::http) async fn invalidate_bulk(
     State(app): State<App>,
     caller: Caller,
     _: NoQuery,
-    JsonObject(body): JsonObject<PatIds>,
+    JsonObject(body): JsonObject<RevokePatIds>,
 ) -> Result<Json<Results>, Problem> {
     revoke_several(&app, &caller, &Whose::Own, Action::RevokeTokens, body).await
 }
@@ -221,16 +295,42 @@ pub(in crate::http) async fn delete_bulk(
     delete_several(&app, &caller, &Whose::Own, Action::DeleteTokens, body).await
 }
 
+pub(super) async fn revoke(
+    app: &App,
+    (caller, origin): (&Principal, &Origin),
+    whose: &Whose,
+    pat_id: PatId,
+    body: Revocation,
+) -> Result<Json<Token>, Problem> {
+    whose.may_end(caller, Action::RevokeToken(pat_id))?;
+    let note = body.check()?;
+    let record = app.tokens.revoke((caller, origin), whose, pat_id, note.as_ref()).await?;
+    Ok(Json(Token::at(app.clock.now(), record)))
+}
+
+pub(super) async fn revoke_all(
+    app: &App,
+    (caller, origin): (&Principal, &Origin),
+    whose: &Whose,
+    body: Revocation,
+) -> Result<Json<RevokedCount>, Problem> {
+    whose.may_end(caller, Action::RevokeTokens)?;
+    let note = body.check()?;
+    let revoked = app.tokens.revoke_all((caller, origin), whose, note.as_ref()).await?;
+    Ok(Json(RevokedCount { revoked }))
+}
+
 pub(super) async fn revoke_several(
     app: &App,
     Caller { principal, origin }: &Caller,
     whose: &Whose,
     action: Action,
-    body: PatIds,
+    body: RevokePatIds,
 ) -> Result<Json<Results>, Problem> {
     principal.authorize(action)?;
-    let asked = body.check()?;
-    let outcomes = app.tokens.revoke_several(principal, origin, whose, &asked.ids()).await?;
+    let (asked, note) = body.check()?;
+    let by = (principal, origin);
+    let outcomes = app.tokens.revoke_several(by, whose, &asked.ids(), note.as_ref()).await?;
     Ok(asked.answer(outcomes))
 }
 

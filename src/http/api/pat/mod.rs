@@ -1,8 +1,10 @@
 //! `/api/pat/v1`: personal access tokens, one's own and for administrators everybody's.
 
 pub(in crate::http) mod create;
+pub(in crate::http) mod describe;
 pub(in crate::http) mod end;
 pub(in crate::http) mod identify;
+pub(in crate::http) mod offer;
 pub(in crate::http) mod rotate;
 pub(in crate::http) mod users;
 
@@ -56,7 +58,15 @@ pub(in crate::http) struct Token {
     revoked_at: Option<Timestamp>,
     /// Why it is revoked.
     revoked_reason: Option<String>,
-    /// The scopes that it was narrowed to; `null` where none were asked for: then it has all, or, narrowed otherwise, none.
+    /// What whoever revoked it said of that.
+    revoked_note: Option<String>,
+    /// Since when it is suspended.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    suspended_at: Option<Timestamp>,
+    /// Why it is suspended: for what it would be revoked or deleted, were that certain or confirmed.
+    suspended_reason: Option<String>,
+    /// The scopes that it was narrowed to; `null` where none were asked for: then it has the default ones, or, narrowed
+    /// otherwise, none.
     scopes: Option<Vec<String>>,
     /// The roles that it was narrowed to; `null` where none were asked for: then it has all, or, narrowed otherwise, none.
     roles: Option<Vec<String>>,
@@ -80,6 +90,7 @@ impl Token {
             Some((at, reason)) => (Some(at), Some(reason.to_owned())),
             None => (None, None),
         };
+        let suspended_reason = record.suspended_at.and(record.suspended_reason);
         Self {
             pat_id: record.pat_id,
             user_id: record.user_id,
@@ -94,6 +105,9 @@ impl Token {
             last_used_ip: record.last_used_ip,
             revoked_at,
             revoked_reason,
+            revoked_note: record.revoked_note,
+            suspended_at: record.suspended_at,
+            suspended_reason,
             scopes: record.scopes,
             roles: record.roles,
             audience: record.audience,

@@ -17,7 +17,8 @@ use crate::error::Error;
 use crate::http::extract::{Caller, Check, JsonOrNothing, NO_STORE, NoQuery, NoStore, PatIdInPath};
 use crate::http::openapi::{ApiErrors, TAG_PAT};
 use crate::http::problem::Problem;
-use crate::principal::Action;
+use crate::id::PatId;
+use crate::principal::{Action, Origin, Principal};
 use crate::token::{Narrowing, RotateToken, Wanted};
 
 /// The longest that an old token works beside its successor.
@@ -83,10 +84,11 @@ impl Rotate {
 /// Needs the role `create-tokens`; a personal access token can replace itself. The answer is the only place where the
 /// successor is shown. Was it lost, rotate the same token again: a successor that was never used is replaced. A rotated
 /// token that is used or rotated after its grace, while its successor is in use, is in two hands: it ends with all that
-/// came from it (`family_burned`).
+/// came from it (`family_burned`). Of one chain at most one token in its grace works beside the newest: what was in its grace
+/// before ends (`superseded`).
 #[utoipa::path(post, path = "/api/pat/v1/tokens/{patId}/rotate", tag = TAG_PAT, operation_id = "rotateToken",
     params(("patId" = String, Path, description = "The token's id")),
-    request_body = Rotate,
+    request_body = Option<Rotate>,
     responses((status = 201, description = "The successor, shown this once", body = CreatedToken), ApiErrors))]
 pub(in crate::http) async fn rotate(
     State(app): State<App>,
@@ -95,8 +97,33 @@ pub(in crate::http) async fn rotate(
     _: NoQuery,
     JsonOrNothing(body): JsonOrNothing<Rotate>,
 ) -> Result<(StatusCode, NoStore, Json<CreatedToken>), Problem> {
-    principal.authorize(Action::RotateToken(pat_id))?;
+    replace(&app, (&principal, &origin), pat_id, body).await
+}
+
+/// Replaces the personal access token that calls by a successor
+///
+/// The same as by its id, for whoever knows the token alone.
+#[utoipa::path(post, path = "/api/pat/v1/tokens/self/rotate", tag = TAG_PAT, operation_id = "rotateSelf",
+    request_body = Option<Rotate>,
+    responses((status = 201, description = "The successor, shown this once", body = CreatedToken), ApiErrors))]
+pub(in crate::http) async fn rotate_self(
+    State(app): State<App>,
+    Caller { principal, origin }: Caller,
+    _: NoQuery,
+    JsonOrNothing(body): JsonOrNothing<Rotate>,
+) -> Result<(StatusCode, NoStore, Json<CreatedToken>), Problem> {
+    let pat_id = principal.calling_token()?;
+    replace(&app, (&principal, &origin), pat_id, body).await
+}
+
+async fn replace(
+    app: &App,
+    (caller, origin): (&Principal, &Origin),
+    pat_id: PatId,
+    body: Rotate,
+) -> Result<(StatusCode, NoStore, Json<CreatedToken>), Problem> {
+    caller.authorize(Action::RotateToken(pat_id))?;
     let request = body.check(&app.settings.tokens)?;
-    let issued = app.tokens.rotate(&principal, &origin, pat_id, request).await?;
+    let issued = app.tokens.rotate(caller, origin, pat_id, request).await?;
     Ok((StatusCode::CREATED, NO_STORE, Json(CreatedToken::at(app.clock.now(), issued))))
 }

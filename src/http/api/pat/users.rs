@@ -4,10 +4,15 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 
-use super::end::{DeletedCount, PatIds, Results, RevokedCount, delete_several, revoke_several};
-use super::{Token, TokenList, TokenListQuery};
+use super::end::{
+    DeletedCount, PatIds, Results, Revocation, RevokePatIds, RevokedCount, delete_several,
+    revoke_several,
+};
+use super::{Token, TokenList, TokenListQuery, end};
 use crate::app::App;
-use crate::http::extract::{Caller, JsonObject, NoQuery, UserInPath, UserTokenInPath};
+use crate::http::extract::{
+    Caller, JsonObject, JsonOrNothing, NoQuery, UserInPath, UserTokenInPath,
+};
 use crate::http::openapi::{ApiErrors, TAG_PAT_USERS};
 use crate::http::problem::Problem;
 use crate::principal::Action;
@@ -51,43 +56,45 @@ pub(in crate::http) async fn list_of_user(
     operation_id = "invalidateUsersToken",
     params(("userId" = String, Path, description = "The user's id in Keycloak"),
         ("patId" = String, Path, description = "The token's id")),
+    request_body = Option<Revocation>,
     responses((status = 200, description = "The token's metadata", body = Token), ApiErrors))]
 pub(in crate::http) async fn invalidate(
     State(app): State<App>,
     Caller { principal, origin }: Caller,
     UserTokenInPath(user, pat_id): UserTokenInPath,
     _: NoQuery,
+    JsonOrNothing(body): JsonOrNothing<Revocation>,
 ) -> Result<Json<Token>, Problem> {
-    let record = app.tokens.revoke(&principal, &origin, &Whose::User(user), pat_id).await?;
-    Ok(Json(Token::at(app.clock.now(), record)))
+    end::revoke(&app, (&principal, &origin), &Whose::User(user), pat_id, body).await
 }
 
 /// Revokes all of a user's tokens
 #[utoipa::path(post, path = "/api/pat/v1/users/{userId}/tokens/invalidate", tag = TAG_PAT_USERS,
     operation_id = "invalidateUsersTokens",
     params(("userId" = String, Path, description = "The user's id in Keycloak")),
+    request_body = Option<Revocation>,
     responses((status = 200, description = "How many were revoked", body = RevokedCount), ApiErrors))]
 pub(in crate::http) async fn invalidate_all(
     State(app): State<App>,
     Caller { principal, origin }: Caller,
     UserInPath(user): UserInPath,
     _: NoQuery,
+    JsonOrNothing(body): JsonOrNothing<Revocation>,
 ) -> Result<Json<RevokedCount>, Problem> {
-    let revoked = app.tokens.revoke_all(&principal, &origin, &Whose::User(user)).await?;
-    Ok(Json(RevokedCount { revoked }))
+    end::revoke_all(&app, (&principal, &origin), &Whose::User(user), body).await
 }
 
 /// Revokes several tokens, whoever owns them
 ///
 /// All of them, or none where something fails.
 #[utoipa::path(post, path = "/api/pat/v1/users/tokens/invalidate/bulk", tag = TAG_PAT_USERS,
-    operation_id = "invalidateUsersTokensBulk", request_body = PatIds,
+    operation_id = "invalidateUsersTokensBulk", request_body = RevokePatIds,
     responses((status = 200, description = "What became of each", body = Results), ApiErrors))]
 pub(in crate::http) async fn invalidate_bulk(
     State(app): State<App>,
     caller: Caller,
     _: NoQuery,
-    JsonObject(body): JsonObject<PatIds>,
+    JsonObject(body): JsonObject<RevokePatIds>,
 ) -> Result<Json<Results>, Problem> {
     revoke_several(&app, &caller, &Whose::Everybody, Action::EndEverybodysTokens, body).await
 }
