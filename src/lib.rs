@@ -22,6 +22,7 @@ pub mod page;
 pub mod principal;
 pub mod seal;
 pub mod serve;
+mod spelling;
 pub mod store;
 pub mod throttle;
 pub mod token;
