@@ -89,6 +89,7 @@ impl Clients {
         limit: u32,
     ) -> Result<Quota, Error> {
         caller.authorize(Action::SetQuota)?;
+        self.throttle.change(&caller.user_id)?;
         let subject = (account.to_string(), account.to_string());
         let actor = Actor::caller(caller, origin);
         let event =

@@ -40,6 +40,7 @@ impl Clients {
         if self.is_domo() {
             return Err(not_editable());
         }
+        self.throttle.change(&caller.user_id)?;
         let document = self.get_document(&record).await?;
         let current = template::fields(&document, &parse(&record.spec)?);
         let mut grantable = names(&self.grantable().await?);

@@ -19,6 +19,7 @@ impl Clients {
     /// Removes a client for good.
     pub async fn delete(&self, caller: &Principal, origin: &Origin, id: &str) -> Result<(), Error> {
         let record = self.find_visible(caller, Action::ChangeClients, id).await?;
+        self.throttle.change(&caller.user_id)?;
         self.begin_removal(record, Actor::caller(caller, origin)).await
     }
 
@@ -31,6 +32,7 @@ impl Clients {
         ids: Vec<String>,
     ) -> Result<Vec<(String, Removed)>, Error> {
         let visible = self.visible(caller, Action::ChangeClients).await?;
+        self.throttle.change(&caller.user_id)?;
         let actor = Actor::caller(caller, origin);
         let mut results = Vec::new();
         for id in ids {

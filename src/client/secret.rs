@@ -34,6 +34,7 @@ impl Clients {
             let detail = "The secret was shown once, when the client was created.";
             return Err(Error::new(Code::SecretNotAvailable, detail));
         }
+        self.throttle.change(&caller.user_id)?;
         let secret = self.keycloak.get_client_secret(uuid(&record)?).await.map_err(gone)?;
         let actor = Actor::caller(caller, origin);
         let event = self.event(audit::Action::ClientSecretRead, &record, &actor);
@@ -54,6 +55,7 @@ impl Clients {
             return Err(not_editable());
         }
         uuid(&record)?;
+        self.throttle.change(&caller.user_id)?;
         let record = self.begin(&record, Operation::Secret, None).await?;
         let (clients, actor) = (self.clone(), Actor::caller(caller, origin));
         run(async move { clients.renew(&record, None, &actor, Attempt::First).await }).await
@@ -69,6 +71,7 @@ impl Clients {
     ) -> Result<ClientWithSecret, Error> {
         let record = self.find_visible(caller, Action::ChangeClients, id).await?;
         uuid(&record)?;
+        self.throttle.change(&caller.user_id)?;
         let owner = self.new_owner(&record, to).await?;
         let plan = serde_json::to_string(&owner).map_err(Error::internal)?;
         let record = self.begin(&record, Operation::Transfer, Some(&plan)).await?;
