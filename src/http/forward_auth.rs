@@ -17,6 +17,7 @@ use axum::routing::any;
 use secrecy::ExposeSecret as _;
 
 use super::authorization::Authorization;
+use super::extract::unknown;
 use super::openapi::{ApiErrors, TAG_VALIDATION};
 use super::problem::Problem;
 use super::trace::RequestContext;
@@ -135,7 +136,7 @@ fn policy_of_query(uri: &Uri) -> Result<Policy, Error> {
             "scope" => &mut policy.scopes,
             "aud" => &mut policy.audience,
             _ => {
-                let message = "is not a parameter of this request".to_owned();
+                let message = unknown("parameter", &name, &["role", "scope", "aud"]);
                 errors.push(FieldError { field: name.into_owned(), message });
                 continue;
             }

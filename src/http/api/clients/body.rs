@@ -10,10 +10,10 @@ use crate::app::App;
 use crate::client::{self, Capability, MEMBERS};
 use crate::clock::Timestamp;
 use crate::error::{Error, FieldError};
-use crate::http::extract::{Members, Query};
+use crate::http::extract::{Members, Query, unknown};
 use crate::http::problem::Problem;
 use crate::id::{AccountId, UserId};
-use crate::page::{Direction, Pagination};
+use crate::page::Pagination;
 use crate::store::{ClientFilter, ClientSort};
 
 /// A new API client. The body is read as a map, where `null` and left out differ; this says its shape.
@@ -84,16 +84,16 @@ pub(super) fn refused_in_change(members: &Members) -> Vec<FieldError> {
 }
 
 fn refused(members: &Members, also: impl Fn(&str) -> bool) -> Vec<FieldError> {
+    let known: Vec<_> =
+        MEMBERS.into_iter().chain(["clientId"].into_iter().filter(|name| also(name))).collect();
     let message = |name: &str| match name {
-        name if READ_ONLY.contains(&name) && !also(name) => Some("is read-only"),
-        name if !MEMBERS.contains(&name) && !also(name) => Some("is not a field of this request"),
-        name if members.repeated.contains(name) => Some("is given more than once"),
+        name if READ_ONLY.contains(&name) && !also(name) => Some("is read-only".to_owned()),
+        name if !known.contains(&name) => Some(unknown("field", name, &known)),
+        name if members.repeated.contains(name) => Some("is given more than once".to_owned()),
         _ => None,
     };
     let refused = members.values.keys().filter_map(|name| Some((name, message(name)?)));
-    refused
-        .map(|(name, message)| FieldError { field: name.clone(), message: message.to_owned() })
-        .collect()
+    refused.map(|(name, message)| FieldError { field: name.clone(), message }).collect()
 }
 
 /// An API client. Its secret is not part of it.
@@ -245,11 +245,12 @@ impl FromRequestParts<App> for ClientFilter {
 
     async fn from_request_parts(parts: &mut Parts, _: &App) -> Result<Self, Problem> {
         let mut query = Query::parse(parts);
+        let (sort, direction) = query.order(&SORTS, ClientSort::CreatedAt);
         let filter = Self {
             search: query.search(),
             status: query.choice("status", &STATUSES),
-            sort: query.choice("sort", &SORTS).unwrap_or(ClientSort::CreatedAt),
-            direction: query.direction().unwrap_or(Direction::Descending),
+            sort,
+            direction,
             page: query.page(),
         };
         query.finish()?;

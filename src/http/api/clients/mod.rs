@@ -22,7 +22,7 @@ use crate::http::problem::Problem;
 use crate::id::UserId;
 use crate::page::Pagination;
 use crate::principal::Action;
-use crate::store::ClientFilter;
+use crate::store::{ClientFilter, ClientSort};
 use body::{
     ApiClient, ClientAndSecret, ClientInPath, ClientList, ClientSecret, CreateClient, UpdateClient,
 };
@@ -35,8 +35,8 @@ use body::{
     params(
         ("search" = Option<String>, Query, description = "Part of the client id, display name, description or owner's name, in any case"),
         ("status" = Option<String>, Query, description = "`provisioning`, `active`, `orphaned`, `drifted` or `missing`"),
-        ("sort" = Option<String>, Query, description = "`clientId`, `displayName`, `accountId`, `owner`, `createdAt` (where nothing is said) or `status`"),
-        ("direction" = Option<String>, Query, description = "`asc` or `desc` (where nothing is said)"),
+        ("sort" = inline(Option<ClientSort>), Query, description = "The default is `createdAt`"),
+        ("direction" = Option<String>, Query, description = "The default is `asc` with `sort`, else `desc`: the newest first"),
         ("offset" = Option<u32>, Query, description = "How many to skip; 0 where nothing is said"),
         ("limit" = Option<u32>, Query, description = "How many to answer, 1 to 100; 10 where nothing is said"),
     ),
