@@ -13,7 +13,7 @@ use crate::config::{self, Lifecycle, SealingKey, Settings};
 use crate::decide::{Callers, Counts, Decider, DeciderParts, Uses};
 use crate::keycloak::{Calls, ClientDirectory, Credentials, Keycloak, http_client};
 use crate::keys::{KeyError, KeyRing, Misuse, PublishedKeys};
-use crate::lifecycle::{Decisions, Gauges, TokenOwners, Watch, owners_checked};
+use crate::lifecycle::{Decisions, Gauges, Rights, TokenOwners, Watch, owners_checked};
 use crate::metrics::{Metrics, Requests};
 use crate::owner::{AuthorityClaimsRule, AuthorityRule, Owners};
 use crate::seal::{SealError, Sealer};
@@ -60,6 +60,8 @@ pub struct Parts {
     pub census: Census,
     /// How far the realm is followed, for whoever reads the metrics.
     pub following: Gauges,
+    /// What Keycloak grants to the service account.
+    pub rights: Rights,
 }
 
 /// Why the parts could not be put together.
@@ -137,7 +139,7 @@ impl App {
             owners,
             clients,
             keys: keys.clone(),
-            published: published.clone(),
+            published,
             decider: decider.clone(),
             uses,
             throttle: throttle.clone(),
@@ -147,6 +149,7 @@ impl App {
             settings: Arc::new(settings.tokens.clone()),
         };
         Ok(Self(Arc::new(Parts {
+            rights: rights(&api_clients, &settings, &metrics),
             settings,
             audit_log: AuditLog { store: store.clone() },
             following: Gauges::new(store.clone(), clock.clone(), watch.clone(), &metrics),
@@ -156,7 +159,7 @@ impl App {
             clock,
             store,
             keys,
-            published,
+            published: tokens.published.clone(),
             decider,
             callers,
             tokens,
@@ -172,6 +175,11 @@ fn watch(clients: &Clients, settings: Lifecycle, metrics: &Metrics) -> Watch {
     let Clients { store, keycloak, owners, teller, clock, .. } = clients.clone();
     let owners = TokenOwners::new(store, owners, clock, teller, settings);
     Watch::new(keycloak, clients.clone(), owners.counting(owners_checked(metrics)))
+}
+
+/// Asks by the same calls.
+fn rights(clients: &Clients, settings: &Settings, metrics: &Metrics) -> Rights {
+    Rights::new(clients.keycloak.clone(), &settings.keycloak.client_id, metrics)
 }
 
 /// What decides about tokens without the service, beside one that runs.

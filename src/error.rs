@@ -23,6 +23,8 @@ pub enum Kind {
     MethodNotAllowed,
     /// In conflict with what is there (409).
     Conflict,
+    /// The request did not come in time (408).
+    TooSlow,
     /// Body over the bound (413).
     TooLarge,
     /// Not JSON (415).
@@ -140,12 +142,17 @@ codes! {
     TokenChanged = "token-changed", Conflict, "The token changed meanwhile";
     /// The owner's roles changed while the token was being made, so it was not issued. Try again.
     OwnerChanged = "owner-changed", Conflict, "The owner changed meanwhile";
+    /// The body did not come within 10 seconds after the header. Send it again.
+    RequestTimeout = "request-timeout", TooSlow, "The body came too slowly";
+    /// The operation takes no body, and one was sent: what it asks for would have been passed over. Nothing was done. Look
+    /// for the operation that takes it, or send none.
+    UnexpectedBody = "unexpected-body", Invalid, "The operation takes no body";
     /// The body is over 64 KiB.
     BodyTooLarge = "body-too-large", TooLarge, "The body is too large";
-    /// The body must be sent as `Content-Type: application/json`.
+    /// The body must be sent as `Content-Type: application/json`, and not compressed.
     UnsupportedMediaType = "unsupported-media-type", UnsupportedMediaType, "The body must be JSON";
-    /// One caller creates too much in a short time, or too many calls without a valid credential come from one
-    /// address. Go on after the time in `Retry-After`.
+    /// One caller creates or changes too much in a short time, or too many calls without a valid credential come from
+    /// one address. Go on after the time in `Retry-After`.
     RateLimited = "rate-limited", TooManyRequests, "Too many requests";
     /// Keycloak does not answer, or not in time. Nothing was made. Try again after the time in `Retry-After`.
     KeycloakUnavailable = "keycloak-unavailable", Unavailable, "Keycloak is not available";

@@ -24,6 +24,7 @@ pub mod principal;
 pub mod role_name;
 pub mod seal;
 pub mod serve;
+mod spelling;
 pub mod store;
 pub mod throttle;
 pub mod token;

@@ -1,22 +1,26 @@
 //! The running service: built, listening, watching for changes, ended in order.
 
-use std::convert::Infallible;
-use std::future::ready;
+mod accept;
+mod connection;
+mod limits;
+mod phase;
+mod places;
+
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use axum::serve::IncomingStream;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::{MissedTickBehavior, interval, timeout};
-use tower::service_fn;
+
+pub use limits::Limits;
 
 use crate::app::{App, StartError};
 use crate::clock::Clock;
 use crate::config::Settings;
-use crate::http;
 use crate::store::ChangeKind;
+use accept::Inbound;
 
 /// How often the store is asked what other processes changed.
 const POLL_INTERVAL: Duration = Duration::from_millis(250);
@@ -31,7 +35,7 @@ pub struct Server {
     /// Boxed: all that waits for the service would be as large.
     app: App,
     stop: watch::Sender<bool>,
-    listening: JoinHandle<std::io::Result<()>>,
+    listening: JoinHandle<()>,
     watching: JoinHandle<()>,
     remembering: JoinHandle<()>,
     following_realm: JoinHandle<()>,
@@ -59,6 +63,15 @@ pub enum ServeError {
 impl Server {
     /// Builds the parts and starts to listen; requests are accepted when this returns.
     pub async fn start(settings: Settings, clock: Clock) -> Result<Self, ServeError> {
+        Self::start_within(settings, clock, Limits::default()).await
+    }
+
+    /// The same with other limits of connections.
+    pub async fn start_within(
+        settings: Settings,
+        clock: Clock,
+        limits: Limits,
+    ) -> Result<Self, ServeError> {
         let address = settings.server.listen;
         // Boxed at once: all that waits for the start would be as large.
         let app = Box::pin(App::build(settings, clock)).await?;
@@ -67,12 +80,8 @@ impl Server {
         let address = listener.local_addr().map_err(listen)?;
 
         let (stop, stopped) = watch::channel(false);
-        let service = http::Service::new(app.clone());
-        let edge = service_fn(move |stream: IncomingStream<'_, TcpListener>| {
-            ready(Ok::<_, Infallible>(service.edge(*stream.remote_addr())))
-        });
-        let server = axum::serve(listener, edge).with_graceful_shutdown(until(stopped.clone()));
-        let listening = tokio::spawn(server.into_future());
+        let inbound = Inbound::new(listener, &app, limits);
+        let listening = tokio::spawn(inbound.run(stopped.clone()));
         let following_realm = tokio::spawn(app.watch.clone().run(until(stopped.clone())));
         let every = app.settings.lifecycle.poll_interval;
         let keys = app.published.clone().follow(every, until(stopped.clone()));
@@ -169,7 +178,11 @@ async fn watch_changes(app: App, stopped: watch::Receiver<bool>) {
             _ = ticks.tick() => {}
         }
         match follow(&app, &mut keys_are_old).await {
-            Ok(()) => failing = false,
+            Ok(()) => {
+                if std::mem::take(&mut failing) {
+                    tracing::info!("changes are followed again");
+                }
+            }
             Err(error) if !failing => {
                 failing = true;
                 tracing::error!(

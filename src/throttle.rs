@@ -1,6 +1,7 @@
-//! How often one caller may create, and how often one address may fail to authenticate or have a secret checked.
+//! How often one caller may create or change, and how often one address may fail to authenticate, have a secret checked or
+//! revoke what is dead.
 //!
-//! Three token buckets (GCRA), each with a bucket a key. They are this process's own: several replicas allow as many
+//! Five token buckets (GCRA), each with a bucket a key. They are this process's own: several replicas allow as many
 //! times as much. What is over the limit is refused before any work, and does not count.
 
 use std::hash::Hash;
@@ -34,8 +35,10 @@ const IPV6_PREFIX: u8 = 64;
 #[derive(Clone)]
 pub struct Throttle {
     creation: Arc<Limit<UserId>>,
+    change: Arc<Limit<UserId>>,
     failed_authentication: Arc<Limit<IpNet>>,
     client_secret: Arc<Limit<IpNet>>,
+    revocation: Arc<Limit<IpNet>>,
 }
 
 impl Throttle {
@@ -44,8 +47,10 @@ impl Throttle {
     pub fn new(clock: &clock::Clock) -> Self {
         Self {
             creation: Arc::new(Limit::new(Passed(clock.clone()))),
+            change: Arc::new(Limit::new(Passed(clock.clone()))),
             failed_authentication: Arc::new(Limit::new(Passed(clock.clone()))),
             client_secret: Arc::new(Limit::new(Passed(clock.clone()))),
+            revocation: Arc::new(Limit::new(Passed(clock.clone()))),
         }
     }
 
@@ -54,6 +59,15 @@ impl Throttle {
         self.creation.count(caller).map_err(|wait| {
             let detail =
                 "You create too much in a short time; go on after the time in `Retry-After`.";
+            Error::new(Code::RateLimited, detail).retry_after(wait)
+        })
+    }
+
+    /// Counts what the caller changes, and each secret that they read: each is a call to Keycloak or a line of the audit
+    /// log.
+    pub fn change(&self, caller: &UserId) -> Result<(), Error> {
+        self.change.count(caller).map_err(|wait| {
+            let detail = "You change or read too much in a short time; go on after the time in `Retry-After`.";
             Error::new(Code::RateLimited, detail).retry_after(wait)
         })
     }
@@ -68,8 +82,8 @@ impl Throttle {
         })
     }
 
-    /// Counts a client secret that Keycloak is to be asked about, good or not: unlike a token it can be guessed, and each
-    /// guess costs Keycloak a call. A good one comes here once a minute.
+    /// Counts a client secret that Keycloak is to be asked about: unlike a token it can be guessed, and each guess costs
+    /// Keycloak a call. One that was good before is no guess, and does not come here.
     pub fn client_secret(&self, address: IpAddr) -> Result<(), Error> {
         self.client_secret.count(&network(address)).map_err(|wait| {
             let detail = "Too many client secrets come from your address in a short time; look at the secret, and \
@@ -77,9 +91,20 @@ impl Throttle {
             Error::new(Code::RateLimited, detail).retry_after(wait)
         })
     }
+
+    /// Counts the revocation of a token that is none, or is dead already. One that is alive is never asked about here: who
+    /// finds a leaked token can end it, whatever their neighbours do.
+    pub fn revocation(&self, address: IpAddr) -> Result<(), Error> {
+        self.revocation.count(&network(address)).map_err(|wait| {
+            let detail = "Too many revocations of tokens that are not good come from your address; go on after the \
+                          time in `Retry-After`.";
+            Error::new(Code::RateLimited, detail).retry_after(wait)
+        })
+    }
 }
 
-fn network(address: IpAddr) -> IpNet {
+/// Who stands behind an address, as far as one can tell.
+pub(crate) fn network(address: IpAddr) -> IpNet {
     let host = IpNet::from(address);
     match address {
         IpAddr::V4(_) => host,

@@ -19,6 +19,7 @@ mod documents;
 mod faults;
 mod forward_auth;
 mod gateways;
+mod inbound;
 mod keycloak_facts;
 mod lifecycle;
 mod oauth2;

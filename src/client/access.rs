@@ -113,6 +113,7 @@ impl Clients {
     ) -> Result<(), Error> {
         caller.authorize(Action::SetQuota)?;
         self.check_account(account).await?;
+        self.throttle.change(&caller.user_id)?;
         let subject = (account.to_string(), account.to_string());
         let actor = Actor::caller(caller, origin);
         let reason =

@@ -54,6 +54,7 @@ impl Clients {
         id: &str,
         asked: Asked,
     ) -> Result<Client, Error> {
+        self.throttle.change(&caller.user_id)?;
         let turn = Turn::begin();
         let begun = loop {
             match self.begin_change(caller, id, asked.clone()).await {

@@ -21,6 +21,7 @@ impl Clients {
     /// Removes a client for good.
     pub async fn delete(&self, caller: &Principal, origin: &Origin, id: &str) -> Result<(), Error> {
         let visible = self.visible(caller, Action::ChangeClients).await?;
+        self.throttle.change(&caller.user_id)?;
         match self.delete_one(&visible, id, Actor::caller(caller, origin)).await? {
             Removed::Deleted => Ok(()),
             Removed::NotFound => Err(Error::not_found("API client")),
@@ -36,6 +37,7 @@ impl Clients {
         ids: Vec<String>,
     ) -> Result<Vec<(String, Removed)>, Error> {
         let visible = self.visible(caller, Action::ChangeClients).await?;
+        self.throttle.change(&caller.user_id)?;
         let actor = Actor::caller(caller, origin);
         let mut results = Vec::new();
         for id in ids {

@@ -55,6 +55,7 @@ impl Clients {
         if self.is_domo() && !unread {
             return Err(not_available());
         }
+        self.throttle.change(&caller.user_id)?;
         let secret = self.keycloak.get_client_secret(uuid(&record)?).await.map_err(gone)?;
         let actor = Actor::caller(caller, origin);
         let event = self.event(audit::Action::ClientSecretRead, &record, &actor);
@@ -74,6 +75,7 @@ impl Clients {
         origin: &Origin,
         id: &str,
     ) -> Result<SecretString, Error> {
+        self.throttle.change(&caller.user_id)?;
         let turn = Turn::begin();
         let record = loop {
             let record = self.find_visible(caller, Action::ChangeClients, id).await?;
@@ -99,6 +101,7 @@ impl Clients {
         id: &str,
         to: &Receiver,
     ) -> Result<Client, Error> {
+        self.throttle.change(&caller.user_id)?;
         let turn = Turn::begin();
         let (record, owner) = loop {
             let record = self.find_visible(caller, Action::ChangeClients, id).await?;

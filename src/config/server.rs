@@ -94,6 +94,14 @@ impl PublicUrl {
     }
 }
 
+impl PublicUrl {
+    /// Whether users reach Hallpass by TLS.
+    #[must_use]
+    pub fn is_https(&self) -> bool {
+        self.0.starts_with("https:")
+    }
+}
+
 impl fmt::Display for PublicUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)

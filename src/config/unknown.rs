@@ -2,11 +2,10 @@
 
 use std::collections::BTreeSet;
 
+use crate::spelling;
+
 /// Settings that the specification names and this version does not have yet.
 const LATER: &[&str] = &["api_keys.enabled", "api_keys.header", "telemetry.otlp_endpoint"];
-
-/// Typing errors up to this many letters are guessed.
-const CLOSE: usize = 2;
 
 /// Why the key is refused, and what is allowed in its place.
 pub(super) fn reason(key: &str, known: &BTreeSet<String>) -> String {
@@ -42,14 +41,7 @@ fn section_of(name: &str, section: &str) -> bool {
 fn nearest<'a>(key: &str, known: &'a BTreeSet<String>) -> Option<&'a str> {
     let names = known.iter().map(String::as_str);
     let without_section = names.clone().find(|name| ends_section(name, key));
-    let misspelled = || {
-        names
-            .map(|name| (strsim::damerau_levenshtein(key, name), name))
-            .filter(|(distance, _)| *distance <= CLOSE)
-            .min()
-            .map(|(_, name)| name)
-    };
-    without_section.or_else(misspelled)
+    without_section.or_else(|| spelling::nearest(key, names))
 }
 
 fn ends_section(name: &str, key: &str) -> bool {

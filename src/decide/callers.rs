@@ -2,9 +2,10 @@
 //!
 //! 1. A secret is Keycloak's: it is asked, once for all who ask meanwhile, whether the secret is good, whose service
 //!    account stands behind it, and what that account may do now.
-//! 2. What it said is remembered under a keyed hash: for a minute, or five seconds where it was no. Something happened to
+//! 2. Guesses are limited for each address. A secret that was good is no guess: it is checked again without being counted.
+//! 3. What it said is remembered under a keyed hash: for a minute, or five seconds where it was no. Something happened to
 //!    the client in Keycloak: what is remembered of it is forgotten.
-//! 3. An access token of such an account is checked like any other, without Keycloak. Where it does not say itself that it
+//! 4. An access token of such an account is checked like any other, without Keycloak. Where it does not say itself that it
 //!    is of a service account, that is asked once.
 //!
 //! Keycloak away: what is not remembered is not answered.
@@ -31,6 +32,8 @@ use crate::throttle::Throttle;
 
 const GOOD_FOR: Duration = Duration::from_mins(1);
 const REFUSED_FOR: Duration = Duration::from_secs(5);
+/// For so long a secret that was good is no guess.
+const PROVEN_FOR: Duration = Duration::from_hours(24);
 /// Nobody becomes or ceases to be a service account.
 const ACCOUNT_FOR: Duration = Duration::from_hours(1);
 const MAX_GOOD: u64 = 1_000;
@@ -75,6 +78,8 @@ struct Remembered {
     key: hmac::Key,
     good: Cache<Digest, Known>,
     refused: Cache<Digest, Refused>,
+    /// Secrets that were good when Keycloak was last asked.
+    proven: Cache<Digest, ()>,
     /// Service accounts by the id of their user.
     accounts: Cache<UserId, Arc<str>>,
     /// How many changes of clients were heard of.
@@ -114,6 +119,7 @@ impl Callers {
             key: hmac::Key::generate(HMAC_SHA256, &SystemRandom::new())?,
             good: Cache::builder().max_capacity(MAX_GOOD).time_to_live(GOOD_FOR).build(),
             refused: Cache::builder().max_capacity(MAX_REFUSED).time_to_live(REFUSED_FOR).build(),
+            proven: Cache::builder().max_capacity(MAX_GOOD).time_to_live(PROVEN_FOR).build(),
             accounts: Cache::builder().max_capacity(MAX_GOOD).time_to_live(ACCOUNT_FOR).build(),
             generation: AtomicU64::new(0),
             changed: Cache::builder().max_capacity(MAX_CHANGED).time_to_live(GOOD_FOR * 2).build(),
@@ -171,22 +177,28 @@ impl Callers {
         digest: Digest,
         origin: &Origin,
     ) -> Result<Caller, Error> {
-        let Remembered { good, refused, generation, .. } = &*self.remembered;
+        let Remembered { good, refused, proven, generation, .. } = &*self.remembered;
         if let Some(refused) = refused.get(&digest).await {
             return Err(refused.into());
         }
         // Before Keycloak is asked: secrets can be guessed, and each guess would cost a call.
-        self.throttle.client_secret(origin.address)?;
+        if !proven.contains_key(&digest) {
+            self.throttle.client_secret(origin.address)?;
+        }
         let asked = async {
             let generation = generation.load(Ordering::Acquire);
             let (client_id, uuid) = self.ask(client_id, secret).await?;
             Ok::<_, Answer>(Known { caller: Caller { client_id }, uuid, generation })
         };
         match good.try_get_with(digest, asked).await {
-            Ok(known) => Ok(known.caller),
+            Ok(known) => {
+                proven.insert(digest, ()).await;
+                Ok(known.caller)
+            }
             Err(answer) => match &*answer {
                 Answer::Refused(no) => {
                     refused.insert(digest, *no).await;
+                    proven.invalidate(&digest).await;
                     Err((*no).into())
                 }
                 Answer::Failed(error) => {

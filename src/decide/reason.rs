@@ -121,10 +121,15 @@ impl From<Reason> for Refusal {
     }
 }
 
-/// The reason goes to the log; the answer is the same for all of them.
+/// The reason goes to the log; the answer is the same for all of them. Only whose token has ended is told so: its end is
+/// in the token, whose signature holds.
 impl From<Refusal> for Error {
     fn from(refusal: Refusal) -> Self {
         match refusal {
+            Refusal::Because(Reason::Expired) => {
+                Self::new(Code::Unauthenticated, "The credential has expired; get a new one.")
+                    .because(Reason::Expired)
+            }
             Refusal::Because(reason) => {
                 Self::new(Code::Unauthenticated, "The credential is not valid.").because(reason)
             }

@@ -8,11 +8,12 @@ use std::convert::Infallible;
 use std::future::Future;
 use std::net::SocketAddr;
 use std::pin::Pin;
-use std::task::{Context, Poll};
 
 use axum::Router;
+use axum::body::HttpBody as _;
 use axum::extract::{ConnectInfo, Request};
 use axum::http::Method;
+use axum::http::header::CONTENT_LENGTH;
 use axum::response::Response;
 use tower::Service;
 
@@ -21,8 +22,10 @@ use super::trace::{Route, Traced, unless_it_panics};
 use super::{forward_auth, problem};
 use crate::app::App;
 
+/// An answer that is being made.
+pub type EdgeAnswer = Pin<Box<dyn Future<Output = Result<Response, Infallible>> + Send>>;
+
 /// The whole service, for one connection.
-#[derive(Clone)]
 pub struct Edge {
     pub(super) app: App,
     pub(super) router: Router,
@@ -49,7 +52,13 @@ impl Direct {
         let (headers, uri) = (request.headers(), request.uri());
         let answer = forward_auth::answer(&app, &traced.context, headers, uri);
         let answer = unless_it_panics(answer).await;
-        Ok(traced.end(&app, answer.map_err(problem::panicked).flatten()))
+        let mut response = traced.end(&app, answer.map_err(problem::panicked).flatten());
+        if request.method() == Method::HEAD {
+            // RFC 9110 §9.3.2: as for a GET. No body is sent, so nobody else counts it.
+            let length = response.body().size_hint().exact().unwrap_or_default();
+            response.headers_mut().insert(CONTENT_LENGTH, length.into());
+        }
+        Ok(response)
     }
 
     async fn introspection(self) -> Result<Response, Infallible> {
@@ -61,16 +70,9 @@ impl Direct {
     }
 }
 
-impl Service<Request> for Edge {
-    type Response = Response;
-    type Error = Infallible;
-    type Future = Pin<Box<dyn Future<Output = Result<Response, Infallible>> + Send>>;
-
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn call(&mut self, mut request: Request) -> Self::Future {
+impl Edge {
+    /// Answers a request.
+    pub fn answer(&self, mut request: Request) -> EdgeAnswer {
         match request.uri().path() {
             forward_auth::PATH => {
                 Box::pin(Direct::new(self, request, forward_auth::PATH).forward_auth())
@@ -80,7 +82,7 @@ impl Service<Request> for Edge {
             }
             _ => {
                 request.extensions_mut().insert(ConnectInfo(self.peer));
-                Box::pin(self.router.call(request))
+                Box::pin(self.router.clone().call(request))
             }
         }
     }

@@ -16,6 +16,7 @@ use axum::response::Response;
 use axum::routing::any;
 
 use super::authorization::Authorization;
+use super::extract::unknown;
 use super::openapi::{ApiErrors, TAG_VALIDATION};
 use super::problem::Problem;
 use super::trace::RequestContext;
@@ -130,6 +131,8 @@ async fn decide(
     Ok(token)
 }
 
+const PARAMETERS: [&str; 4] = ["role", "scope", "aud", "challenge"];
+
 /// What a proxy asks in its query.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Question {
@@ -146,21 +149,21 @@ impl Question {
         let mut errors = Vec::new();
         for (name, value) in url::form_urlencoded::parse(query.as_bytes()) {
             if let Err(message) = question.take(&name, &value) {
-                errors.push(FieldError { field: name.into_owned(), message: message.to_owned() });
+                errors.push(FieldError { field: name.into_owned(), message });
             }
         }
         if errors.is_empty() { Ok(question) } else { Err(Error::invalid(errors)) }
     }
 
-    fn take(&mut self, name: &str, value: &str) -> Result<(), &'static str> {
+    fn take(&mut self, name: &str, value: &str) -> Result<(), String> {
         match (name, value) {
-            ("role" | "scope" | "aud", "") => return Err("is empty"),
+            ("role" | "scope" | "aud", "") => return Err("is empty".to_owned()),
             ("role", role) => self.policy.roles.push(role_name::parse(role)?),
             ("scope", scope) => self.policy.scopes.push(scope.to_owned()),
             ("aud", audience) => self.policy.audience.push(audience.to_owned()),
             ("challenge", "basic") => self.basic = true,
-            ("challenge", _) => return Err("must be `basic`"),
-            _ => return Err("is not a parameter of this request"),
+            ("challenge", _) => return Err("must be `basic`".to_owned()),
+            _ => return Err(unknown("parameter", name, &PARAMETERS)),
         }
         Ok(())
     }

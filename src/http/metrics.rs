@@ -16,6 +16,6 @@ const TEXT: &str = "text/plain; version=0.0.4; charset=utf-8";
 #[utoipa::path(get, path = "/metrics", tag = TAG_OPERATION, operation_id = "metrics", security(()),
     responses((status = 200, description = "The metrics", body = String, content_type = TEXT)))]
 pub(super) async fn metrics(State(app): State<App>) -> ([(HeaderName, &'static str); 1], String) {
-    tokio::join!(app.census.refresh(), app.following.refresh());
+    tokio::join!(app.census.refresh(), app.following.refresh(), app.rights.refused());
     ([(CONTENT_TYPE, TEXT)], app.metrics.render())
 }

@@ -1,11 +1,13 @@
 //! HTTP: every route in one list, and what each request goes through.
 //!
 //! 1. [`trace`] gives the request an id, finds the caller's address, and logs one line at its end.
-//! 2. The extractors of [`extract`] find the caller and check what was sent, all fields at once.
+//! 2. [`bodies`] refuses a body where none is taken. The extractors of [`extract`] find the caller and check what was sent, all fields at once.
 //! 3. A handler calls one use case and renders its result; an error becomes a [`problem`] document.
 
 mod api;
 mod authorization;
+mod bodies;
+mod browser;
 mod edge;
 mod extract;
 mod forward_auth;
@@ -13,6 +15,7 @@ mod health;
 mod metrics;
 mod oauth;
 mod openapi;
+mod pages;
 mod problem;
 mod public_keys;
 mod trace;
@@ -20,10 +23,11 @@ mod trace;
 use std::net::SocketAddr;
 
 use axum::Router;
+use utoipa::openapi::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-pub use edge::Edge;
+pub use edge::{Edge, EdgeAnswer};
 pub use openapi::document;
 pub use trace::REQUEST_LOG;
 
@@ -82,6 +86,13 @@ fn operations() -> OpenApiRouter<App> {
         .routes(routes!(metrics::metrics))
 }
 
+/// The same, and their document.
+fn described_operations() -> (Router<App>, OpenApi) {
+    let (router, mut document) = operations().split_for_parts();
+    openapi::bound_lists(&mut document);
+    (router, document)
+}
+
 /// The whole service; a connection is served by [`Edge`].
 #[derive(Clone)]
 pub struct Service {
@@ -104,15 +115,17 @@ impl Service {
 }
 
 fn router(app: App) -> Router {
-    let (router, document) = operations().split_for_parts();
+    let (router, document) = described_operations();
+    let no_body = bodies::NoBodyLayer::new(&document);
     router
         .merge(forward_auth::all_methods_and_paths())
-        .merge(openapi::pages(document))
+        .merge(pages::pages(document))
         .merge(problem::pages())
         .fallback(async || Problem(Error::not_found("path")))
         .method_not_allowed_fallback(async || {
             Problem(Error::new(Code::MethodNotAllowed, "This path does not take this method."))
         })
+        .layer(no_body)
         .layer(trace::TraceLayer(app.clone()))
         .with_state(app)
 }

@@ -1,18 +1,17 @@
-//! The OpenAPI document, generated from the operations, and its browsable form.
+//! The OpenAPI document, generated from the operations.
 
 use std::collections::BTreeMap;
 
-use axum::Router;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme};
 use utoipa::openapi::{ComponentsBuilder, OpenApiBuilder};
 use utoipa::openapi::{
-    ContentBuilder, InfoBuilder, OpenApi, Ref, RefOr, Response, ResponseBuilder,
+    ContentBuilder, InfoBuilder, ObjectBuilder, OpenApi, Ref, RefOr, Response, ResponseBuilder,
+    Type,
 };
 use utoipa::{IntoResponses, PartialSchema as _, ToSchema as _};
-use utoipa_swagger_ui::{Config, SwaggerUi};
 
 use super::problem::ProblemDocument;
-use crate::app::App;
+use crate::page::PageRequest;
 
 pub(super) const TAG_PAT: &str = "Personal access tokens";
 pub(super) const TAG_PAT_USERS: &str = "Personal access tokens of everybody";
@@ -26,7 +25,7 @@ const CLIENT: &str = "client";
 /// The document of the whole API.
 #[must_use]
 pub fn document() -> OpenApi {
-    super::operations().split_for_parts().1
+    super::described_operations().1
 }
 
 /// What is the same for every operation.
@@ -60,11 +59,28 @@ pub(super) fn base() -> OpenApi {
         .build()
 }
 
-/// `/openapi.json` and `/docs`, both from within the binary.
-pub(super) fn pages(document: OpenApi) -> Router<App> {
-    // Left alone, the page would ask validator.swagger.io whether the document is good.
-    let config = Config::default().validator_url("none");
-    SwaggerUi::new("/docs").url("/openapi.json", document).config(config).into()
+/// What is the same of every list: the bounds of a page, and the words of a direction.
+pub(super) fn bound_lists(document: &mut OpenApi) {
+    let operations = document.paths.paths.values_mut().filter_map(|item| item.get.as_mut());
+    for parameter in operations.flat_map(|operation| operation.parameters.iter_mut().flatten()) {
+        let RefOr::T(parameter) = parameter else { continue };
+        let schema = match parameter.name.as_str() {
+            "offset" => whole_number().minimum(Some(0)).default(Some(0.into())),
+            "limit" => whole_number()
+                .minimum(Some(1))
+                .maximum(Some(PageRequest::MAX_LIMIT))
+                .default(Some(PageRequest::DEFAULT_LIMIT.into())),
+            "direction" => {
+                ObjectBuilder::new().schema_type(Type::String).enum_values(Some(["asc", "desc"]))
+            }
+            _ => continue,
+        };
+        parameter.schema = Some(schema.into());
+    }
+}
+
+fn whole_number() -> ObjectBuilder {
+    ObjectBuilder::new().schema_type(Type::Integer)
 }
 
 /// Every refusal of the API is a problem document.

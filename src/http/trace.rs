@@ -19,7 +19,7 @@ use ipnet::IpNet;
 use tokio::time::Instant;
 use tower::{Layer, Service};
 
-use super::{oauth, problem};
+use super::{browser, oauth, problem};
 use crate::app::App;
 use crate::decide::Reason;
 use crate::error::Error;
@@ -160,10 +160,10 @@ impl Traced {
     /// The answer, where nothing stands between it and whoever gave it.
     pub(super) fn end(self, app: &App, answer: Result<Response, Error>) -> Response {
         match answer {
-            Ok(response) => self.finish(app, response, None),
+            Ok(response) => self.finish(app, response, None, None),
             Err(error) => {
                 let response = self.render(app, &error);
-                self.finish(app, response, Some(&error))
+                self.finish(app, response, Some(&error), None)
             }
         }
     }
@@ -176,60 +176,94 @@ impl Traced {
             let allow = response.headers_mut().remove(ALLOW);
             response = self.render(app, error);
             response.headers_mut().extend(allow.map(|allow| (ALLOW, allow)));
+        } else {
+            browser::protect(response.headers_mut(), &app.settings.server.public_url);
         }
-        self.finish(app, response, error.as_deref())
+        let cause = response.extensions_mut().remove::<Cause>();
+        self.finish(app, response, error.as_deref(), cause)
     }
 
     fn render(&self, app: &App, error: &Error) -> Response {
-        if self.oauth {
+        let public_url = &app.settings.server.public_url;
+        let mut response = if self.oauth {
             oauth::render(error)
         } else {
-            problem::render(error, app.settings.server.public_url.as_str())
-        }
+            problem::render(error, public_url.as_str())
+        };
+        browser::protect(response.headers_mut(), public_url);
+        response
     }
 
-    fn finish(self, app: &App, mut response: Response, error: Option<&Error>) -> Response {
+    fn finish(
+        self,
+        app: &App,
+        mut response: Response,
+        error: Option<&Error>,
+        cause: Option<Cause>,
+    ) -> Response {
         let reason = response.extensions_mut().remove::<Reason>();
         let reason = reason.or_else(|| error.and_then(reason_of));
         let (status, duration) = (response.status(), self.started.elapsed());
         let route = self.route.as_ref().map(Route::as_str);
         app.requests.count(self.method.as_str(), route, status.as_u16(), duration);
-        log(&self.context, &self.method, route, status, error, reason, duration);
+        let (context, method) = (&self.context, &self.method);
+        Line { context, method, route, status, error, reason, cause, duration }.log();
         let request_id = self.context.origin.request_id.into();
         response.headers_mut().insert(REQUEST_ID, request_id);
         response
     }
 }
 
-fn log(
-    context: &RequestContext,
-    method: &Method,
-    route: Option<&str>,
+/// Why an answer that is no error is not what one hopes for: for the log.
+#[derive(Clone)]
+pub(super) struct Cause(pub(super) String);
+
+/// What is asked for all the time, and says something only where something is wrong.
+const SELDOM_OF_INTEREST: [&str; 3] = ["/livez", "/readyz", "/metrics"];
+
+/// The log's line of a request.
+struct Line<'a> {
+    context: &'a RequestContext,
+    method: &'a Method,
+    route: Option<&'a str>,
     status: StatusCode,
-    error: Option<&Error>,
+    error: Option<&'a Error>,
     reason: Option<Reason>,
+    cause: Option<Cause>,
     duration: Duration,
-) {
-    let code = error.map(|error| error.code().name());
-    let duration_us = u64::try_from(duration.as_micros()).unwrap_or(u64::MAX);
-    macro_rules! line {
-        ($level:ident) => {
-            tracing::$level!(
-                target: REQUEST_LOG,
-                request_id = %context.origin.request_id,
-                %method,
-                route,
-                status = status.as_u16(),
-                duration_us,
-                address = %context.origin.address,
-                user_id = context.caller.get().map(UserId::as_str),
-                code,
-                reason = reason.map(Reason::code),
-                cause = error.map(Error::chain).filter(|chain| !chain.is_empty()),
-            )
-        };
+}
+
+impl Line<'_> {
+    fn log(self) {
+        let Self { context, method, route, status, error, reason, cause, duration } = self;
+        let is_dull =
+            cause.is_none() && route.is_some_and(|route| SELDOM_OF_INTEREST.contains(&route));
+        macro_rules! line {
+            ($level:ident) => {
+                tracing::$level!(
+                    target: REQUEST_LOG,
+                    request_id = %context.origin.request_id,
+                    %method,
+                    route,
+                    status = status.as_u16(),
+                    duration_us = u64::try_from(duration.as_micros()).unwrap_or(u64::MAX),
+                    address = %context.origin.address,
+                    user_id = context.caller.get().map(UserId::as_str),
+                    code = error.map(|error| error.code().name()),
+                    reason = reason.map(Reason::code),
+                    cause = cause
+                        .as_ref()
+                        .map(|Cause(cause)| cause.clone())
+                        .or_else(|| error.map(Error::chain).filter(|chain| !chain.is_empty())),
+                )
+            };
+        }
+        match status {
+            status if status.is_server_error() => line!(error),
+            _ if is_dull => line!(debug),
+            _ => line!(info),
+        }
     }
-    if status.is_server_error() { line!(error) } else { line!(info) }
 }
 
 /// Why a credential was refused, where that is the error's cause.

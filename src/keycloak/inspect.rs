@@ -127,6 +127,9 @@ impl AudienceMapper {
     }
 }
 
+/// A name that no user has: it is longer than Keycloak's.
+const NOBODY: &str = "hallpass-asks-whether-users-can-be-read";
+
 impl Keycloak {
     /// The realm's discovery document; `None` where nothing is found at its address. Needs no login.
     pub async fn find_discovery(&self) -> Result<Option<Discovery>, KeycloakError> {
@@ -148,6 +151,14 @@ impl Keycloak {
         let one = [("max", "1")];
         let _: IgnoredAny = self.get("/admin-events", &one).await?;
         let _: IgnoredAny = self.get("/events", &one).await?;
+        Ok(())
+    }
+
+    /// Whether users can be read; nobody is.
+    pub async fn try_users(&self) -> Result<(), KeycloakError> {
+        // Who may only search gets an empty list; who may count may view.
+        let _: IgnoredAny =
+            self.get("/users/count", &[("username", NOBODY), ("exact", "true")]).await?;
         Ok(())
     }
 

@@ -214,6 +214,12 @@ impl Keycloak {
         format!("{}{path}", self.realm.admin_url())
     }
 
+    /// Logs in anew for the next call. What Keycloak lets a service account do is written in its token (measured with
+    /// 26.7.5): a role that is given back shows with the next one.
+    pub async fn forget_login(&self) {
+        *self.token.lock().await = None;
+    }
+
     /// Sends with the service token; renews it once when Keycloak does not know it any more.
     async fn send(
         &self,

@@ -19,6 +19,8 @@ const BUCKETS: [f64; 14] =
     [0.00025, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
 /// How often single durations are folded into their buckets; until then each takes 24 bytes.
 const FOLD_INTERVAL: Duration = Duration::from_secs(2);
+const BUILD_INFO: Family =
+    Family { name: "hallpass_build_info", help: "Always 1; the label says which version runs." };
 const METADATA: Metadata<'_> = Metadata::new(module_path!(), Level::INFO, None);
 
 /// The name of a metric, and what it says.
@@ -46,7 +48,9 @@ impl Default for Metrics {
         // It refuses an empty list, which ours is not.
         let builder = builder.set_buckets(&BUCKETS).unwrap_or_default();
         let recorder = builder.build_recorder();
-        Self { handle: recorder.handle(), recorder: Arc::new(recorder) }
+        let metrics = Self { handle: recorder.handle(), recorder: Arc::new(recorder) };
+        metrics.gauge(BUILD_INFO, &[("version", env!("CARGO_PKG_VERSION"))]).set(1.0);
+        metrics
     }
 }
 

@@ -5,20 +5,28 @@ use crate::audit;
 use crate::decide::{Kind, Refusal};
 use crate::error::Error;
 use crate::principal::Origin;
-use crate::store::{TokenRecord, TokenRevoked};
+use crate::store::{Standing, TokenRecord, TokenRevoked};
 
 /// Why such a token ended, as `revokedReason` says it.
 const BY_HOLDER: &str = "revoked_by_holder";
 
 impl Tokens {
-    /// Revokes the token. What is no good token is no error: it does not work either way.
+    /// Revokes the token. What is no good token is no error: it does not work either way. Nothing is written for it, and
+    /// one address does it only so often.
     pub async fn revoke_by_holder(&self, token: &str, origin: &Origin) -> Result<(), Error> {
         let held = match self.decider.find_to_end(token).await {
             Ok(held) => held,
-            Err(Refusal::Because(_)) => return Ok(()),
+            Err(Refusal::Because(_)) => return self.throttle.revocation(origin.address),
             Err(failed) => return Err(failed.into()),
         };
         let Kind::Pat(pat) = &held.kind else { return Ok(()) };
+        let standing = self.store.get_standing(pat.id).await?;
+        if matches!(
+            standing.at(self.clock.now()),
+            Standing::Unknown | Standing::Revoked | Standing::Spent | Standing::OwnerDisabled
+        ) {
+            return self.throttle.revocation(origin.address);
+        }
         let caller = held.principal();
         let event = |record: &TokenRecord| {
             self.event(audit::Action::TokenRevoked, record, &caller, origin).because(BY_HOLDER)

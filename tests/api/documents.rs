@@ -91,6 +91,32 @@ fn every_reference_of_the_document_leads_somewhere_and_every_schema_is_used() {
     assert!(security.is_array() && document["components"]["securitySchemes"]["bearer"].is_object());
 }
 
+#[test]
+fn the_document_says_what_lists_take() {
+    let document = serde_json::to_value(hallpass::http::document()).unwrap();
+    let mut lists = 0;
+    for (path, item) in document["paths"].as_object().unwrap() {
+        let parameters = item["get"]["parameters"].as_array().into_iter().flatten();
+        for parameter in parameters {
+            let schema = &parameter["schema"];
+            match parameter["name"].as_str().unwrap() {
+                "limit" => {
+                    assert_eq!((&schema["minimum"], &schema["maximum"]), (&1.into(), &100.into()));
+                    assert_eq!(schema["default"], 10, "{path}");
+                    lists += 1;
+                }
+                "offset" => assert_eq!(schema["minimum"], 0, "{path}"),
+                "direction" => assert_eq!(schema["enum"], serde_json::json!(["asc", "desc"])),
+                "sort" => assert!(schema.to_string().contains("\"createdAt\""), "{path}: {schema}"),
+                _ => {}
+            }
+        }
+    }
+    assert!(lists >= 5, "{lists}");
+    let name = &document["components"]["schemas"]["CreateToken"]["properties"]["name"];
+    assert_eq!(name["pattern"], r"^\s*[A-Za-z0-9.-]{1,64}\s*$");
+}
+
 #[tokio::test]
 async fn the_docs_are_served_from_within_and_ask_nobody_else() {
     let server = TestServer::start().await;

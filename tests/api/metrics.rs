@@ -139,12 +139,22 @@ async fn nothing_that_a_caller_writes_is_in_the_metrics() {
     for written in [token, id, &person.id, &person.username, &realm.name, "ZEBRA", "zebra"] {
         assert!(!metrics.text.contains(written), "{written}: {}", metrics.text);
     }
-    let labels = ["action", "le", "method", "outcome", "resource", "result", "route", "status"];
+    let labels = [
+        "action", "le", "method", "outcome", "reason", "resource", "result", "right", "route",
+        "status", "version",
+    ];
     assert_eq!(metrics.labels(), BTreeSet::from(labels));
     let document = serde_json::to_value(hallpass::http::document()).unwrap();
     let mut routes: BTreeSet<_> =
         document["paths"].as_object().unwrap().keys().map(String::as_str).collect();
-    routes.extend(["/openapi.json", "/docs/{*rest}", "/problems/{code}", "unmatched"]);
+    routes.extend([
+        "/openapi.json",
+        "/",
+        "/docs/",
+        "/docs/{file}",
+        "/problems/{code}",
+        "unmatched",
+    ]);
     let unknown: Vec<_> = metrics.values_of("route").difference(&routes).copied().collect();
     assert!(unknown.is_empty(), "{unknown:?}");
     assert!(metrics.values_of("route").contains("unmatched"));

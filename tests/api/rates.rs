@@ -5,7 +5,7 @@ use std::time::Duration;
 use reqwest::Method;
 use serde_json::json;
 
-use crate::support::{Answer, Api, Database, Fault, FaultProxy, TestRealm, TestServer};
+use crate::support::{Answer, Api, Database, Fault, FaultProxy, TestRealm, TestServer, unique};
 
 const TOKENS: &str = "/api/pat/v1/tokens";
 const CLIENTS: &str = "/api/clients/v1/clients";
@@ -104,6 +104,91 @@ async fn failed_authentication_is_limited_for_each_address_and_a_good_credential
     // Each refusal of before is one of after, when time has passed.
     server.clock.advance(Duration::from_mins(1));
     from(&bad, "192.0.2.1").await.expect_problem(401, "unauthenticated");
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn changes_and_reads_of_secrets_are_limited_for_each_caller() {
+    let realm = TestRealm::shared().await;
+    let server = TestServer::start_with(realm.clone(), Database::sqlite, &[]).await;
+    let account = unique("account");
+    let attributes = json!({"attributes": {"account_id": [account]}});
+    let person = realm.person_with(&unique("member"), attributes.clone()).await;
+    let colleague = realm.person_with(&unique("member"), attributes).await;
+    for person in [&person, &colleague] {
+        realm.give_roles(person, "hallpass", &["create-api-clients"]).await;
+    }
+    let (user, other) = (server.user(&person).await, server.user(&colleague).await);
+    let id = format!("{account}_limited");
+    user.post(CLIENTS, &json!({"clientId": id, "capabilities": ["script"]})).await.expect(201);
+    let (path, secret) = (format!("{CLIENTS}/{id}"), format!("{CLIENTS}/{id}/secret"));
+    let allowed = until_refused(async || user.get(&secret).await).await;
+    assert!((BURST..BURST + 60).contains(&allowed), "{allowed}");
+    // One bucket for all of it; what is only looked at is not limited, and others are not.
+    until_refused(async || user.patch(&path, &json!({"description": "x"})).await).await;
+    until_refused(async || user.post_empty(&secret).await).await;
+    until_refused(async || user.post(&format!("{path}/transfer"), &json!({"ownerId": "x"})).await)
+        .await;
+    until_refused(async || user.delete(&path).await).await;
+    user.get(&path).await.expect(200);
+    other.get(&secret).await.expect(200);
+    server.clock.advance(Duration::from_secs(5));
+    user.get(&secret).await.expect(200);
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn revoking_what_is_dead_is_limited_for_each_address_and_a_leaked_token_can_always_be_ended()
+{
+    let realm = TestRealm::shared().await;
+    let server = TestServer::start_with(realm.clone(), Database::sqlite, &[]).await;
+    let (user, anyone) = (server.user(&realm.person().await).await, server.anonymous());
+    let [dead, leaked] = [user.mint("dead").await, user.mint("leaked").await];
+    let text = |minted: &serde_json::Value| minted["token"].as_str().unwrap().to_owned();
+    let revoke = async |token: &str| {
+        let request = anyone.request(Method::POST, "/oauth2/revoke").form(&[("token", token)]);
+        anyone.send(request).await
+    };
+    assert_eq!(revoke(&text(&dead)).await.status, 200);
+    let tokens = [text(&dead), "rubbish".to_owned()];
+    let mut turn = tokens.iter().cycle();
+    let mut allowed = 0;
+    while revoke(turn.next().unwrap()).await.status != 429 {
+        allowed += 1;
+        assert!(allowed < 10 * BURST);
+    }
+    assert!(allowed >= BURST, "{allowed}");
+    assert_eq!(revoke(&text(&leaked)).await.status, 200);
+    let list = user.get(&format!("{TOKENS}?status=revoked")).await.expect(200);
+    assert_eq!(list["pagination"]["total"], 2);
+    server.stop().await;
+}
+
+/// A writer holds the database: whatever had to write would fail or wait.
+#[tokio::test]
+async fn what_is_dead_is_not_written_again() {
+    use sqlx::Connection as _;
+    let server = TestServer::that_follows_nothing().await;
+    let user = server.user(&server.realm.person().await).await;
+    let minted = user.mint("dead").await;
+    let id = minted["patId"].as_str().unwrap();
+    let invalidate = format!("{TOKENS}/{id}/invalidate");
+    let revoked = user.post_empty(&invalidate).await.expect(200);
+    sqlx::any::install_default_drivers();
+    let mut writer = sqlx::AnyConnection::connect(&server.database.url_text()).await.unwrap();
+    sqlx::query("BEGIN IMMEDIATE").execute(&mut writer).await.unwrap();
+    assert_eq!(user.post_empty(&invalidate).await.expect(200)["revokedAt"], revoked["revokedAt"]);
+    let anyone = server.anonymous();
+    let form = [("token", minted["token"].as_str().unwrap())];
+    let again = anyone.send(anyone.request(Method::POST, "/oauth2/revoke").form(&form)).await;
+    assert_eq!(again.status, 200);
+    let bulk = user.post(&format!("{TOKENS}/invalidate/bulk"), &json!({"patIds": [id, "x"]})).await;
+    assert_eq!(bulk.expect(200)["results"][0]["outcome"], "already_revoked");
+    let nobodys = format!("{TOKENS}/018f0000-0000-7000-8000-000000000000");
+    user.delete(&nobodys).await.expect_problem(404, "not-found");
+    sqlx::query("ROLLBACK").execute(&mut writer).await.unwrap();
+    writer.close().await.unwrap();
+    user.delete(&format!("{TOKENS}/{id}")).await.expect(204);
     server.stop().await;
 }
 

@@ -38,6 +38,98 @@ async fn every_wrong_field_is_named_in_one_answer() {
 }
 
 #[tokio::test]
+async fn a_name_that_is_nearly_right_is_answered_with_the_right_one() {
+    let server = TestServer::start().await;
+    let user = user(&server).await;
+    let said = async |answer: Answer| answer.expect_problem(400, "invalid")["detail"].to_string();
+    for (body, meant) in [
+        (json!({"name": "x", "Description": "y"}), "`description`"),
+        (json!({"name": "x", "expires_at": "y"}), "`expiresAt`"),
+        (json!({"name": "x", "role": []}), "`roles`"),
+        (json!({"name": "x", "allowed_cidrs": []}), "`allowedCidrs`"),
+    ] {
+        let said = said(user.post(TOKENS, &body).await).await;
+        assert!(said.contains(&format!("did you mean {meant}?")), "{said}");
+    }
+    for (query, meant) in
+        [("state=active", "`status`"), ("Limit=5", "`limit`"), ("of_set=1", "`offset`")]
+    {
+        let said = said(user.get(&format!("{TOKENS}?{query}")).await).await;
+        assert!(said.contains(&format!("did you mean {meant}?")), "{said}");
+    }
+    let said = said(server.anonymous().get("/forward-auth?roles=x").await).await;
+    assert!(said.contains("did you mean `role`?"), "{said}");
+    let unlike = said_of_unlike(&user).await;
+    assert!(!unlike.contains("did you mean"), "{unlike}");
+    server.stop().await;
+}
+
+async fn said_of_unlike(user: &Api) -> String {
+    let problem = user.get(&format!("{TOKENS}?colour=red")).await.expect_problem(400, "invalid");
+    problem["detail"].to_string()
+}
+
+#[tokio::test]
+async fn a_lifetime_is_said_as_a_person_counts_and_a_date_without_a_time_by_what_it_lacks() {
+    let extra = [("HALLPASS_TOKENS__MAX_LIFETIME", "90d")];
+    let realm = TestRealm::shared().await;
+    let server = TestServer::start_with(realm, Database::sqlite, &extra).await;
+    let user = user(&server).await;
+    for (body, said) in [
+        (
+            json!({"name": "x", "expiresIn": 59}),
+            "from 60 to 7776000 seconds from now (a minute to 90 days)",
+        ),
+        (json!({"name": "x", "expiresAt": "2100-01-01"}), "write `2100-01-01T00:00:00Z`"),
+        (json!({"name": "x", "expiresAt": "2100-01-01T00:00:00"}), "no time zone"),
+    ] {
+        let problem = user.post(TOKENS, &body).await.expect_problem(400, "invalid");
+        assert!(problem["detail"].as_str().unwrap().contains(said), "{problem}");
+    }
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn who_says_by_what_a_list_is_ordered_begins_with_the_smallest() {
+    let server = TestServer::start().await;
+    let user = user(&server).await;
+    for name in ["b", "c", "a"] {
+        user.mint(name).await;
+    }
+    let names = async |query: &str| {
+        let list = user.get(&format!("{TOKENS}{query}")).await.expect(200);
+        let tokens = list["tokens"].as_array().unwrap().iter();
+        tokens.map(|token| token["name"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(names("?sort=name").await, ["a", "b", "c"]);
+    assert_eq!(names("?sort=name&direction=desc").await, ["c", "b", "a"]);
+    assert_eq!(names("?direction=asc&sort=createdAt").await.len(), 3);
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn a_credential_that_has_expired_is_called_so_and_a_forged_one_is_not() {
+    let server = TestServer::start().await;
+    let person = server.realm.person().await;
+    let token = server.realm.access_token(&person).await;
+    let body = json!({"name": "short", "expiresIn": 60});
+    let minted = server.with_token(&token).post(TOKENS, &body).await.expect(201);
+    server.clock.advance(std::time::Duration::from_hours(48));
+    let detail = async |token: &str, path: &str| {
+        let problem =
+            server.with_token(token).get(path).await.expect_problem(401, "unauthenticated");
+        problem["detail"].as_str().unwrap().to_owned()
+    };
+    let expired = "The credential has expired; get a new one.";
+    assert_eq!(detail(&token, TOKENS).await, expired);
+    assert_eq!(detail(minted["token"].as_str().unwrap(), SELF).await, expired);
+    assert_eq!(detail(minted["token"].as_str().unwrap(), "/forward-auth").await, expired);
+    let forged = crate::support::forged(&token);
+    assert_eq!(detail(&forged, TOKENS).await, "The credential is not valid.");
+    server.stop().await;
+}
+
+#[tokio::test]
 async fn a_body_that_is_no_json_object_is_refused_without_its_content() {
     let server = TestServer::start().await;
     let user = user(&server).await;
@@ -185,7 +277,7 @@ async fn an_unknown_path_is_a_problem_like_any_other() {
     let realm = TestRealm::shared().await;
     let server = TestServer::start_with(realm, Database::sqlite, &extra).await;
     for path in
-        ["/", "/api", "/api/pat/v1", "/api/pat/v1/tokens/", "/api/pat/v2/tokens", "/%00", "/..%2f"]
+        ["/api", "/api/pat/v1", "/api/pat/v1/tokens/", "/api/pat/v2/tokens", "/%00", "/..%2f"]
     {
         let answer = server.anonymous().get(path).await;
         assert_eq!(answer.headers["cache-control"], "no-store");

@@ -32,7 +32,7 @@ const FLOORS: [&[&str]; 26] = [
     &["seal"],
     &["error"],
     &["id"],
-    &["clock"],
+    &["clock", "spelling"],
     &["metrics"],
     // A package of its own: nothing of ours.
     &["verify"],

@@ -169,7 +169,7 @@ async fn a_filter_for_log_lines_that_is_garbage_stops_nothing() {
     let database = store(&realm, &folder).await;
     let garbage = [("RUST_LOG", "=,,!!=[nonsense"), ("HALLPASS_TELEMETRY__LOG_FORMAT", "json")];
     let process = Process::serve(&realm, &database, folder.path(), &garbage).await;
-    process.api(None).get("/livez").await;
+    process.api(None).get("/openapi.json").await;
     let written = process.stop().await;
     assert!(written.contains("hallpass::request"), "{written}");
 }

@@ -102,7 +102,8 @@ async fn readyz_says_degraded_while_keycloak_is_away_and_ok_when_it_is_back() {
         json!({"status": "ok", "store": "ok", "signingKey": "ok", "jwks": "ok", "keycloak": "ok"});
     assert_eq!(health("ok").await, all_ok);
     proxy.down().await;
-    let away = json!({"status": "degraded", "store": "ok", "signingKey": "ok", "jwks": "ok", "keycloak": "failed"});
+    let away = json!({"status": "degraded", "store": "ok", "signingKey": "ok", "jwks": "ok", "keycloak": "failed",
+        "reason": "Keycloak does not answer."});
     assert_eq!(health("degraded").await, away);
     proxy.up();
     assert_eq!(health("ok").await, all_ok);

@@ -202,6 +202,42 @@ async fn a_secret_is_asked_about_once_by_however_many_and_remembered() {
 }
 
 #[tokio::test]
+async fn guesses_from_the_same_address_do_not_lock_out_a_caller_whose_secret_was_good() {
+    let proxy = FaultProxy::start();
+    let settings = [("HALLPASS_KEYCLOAK__URL", proxy.url())];
+    let realm = TestRealm::shared().await;
+    let server = TestServer::start_with(realm.clone(), Database::sqlite, &settings).await;
+    let (service, anyone) = (realm.introspector().await, server.anonymous());
+    answered(&by_basic(&anyone, &service.id, &service.secret).await);
+    let mut guesses = 0;
+    while by_basic(&anyone, &service.id, &format!("guess-{guesses}")).await.status != 429 {
+        guesses += 1;
+        assert!(guesses < 1_000);
+    }
+    // Something happens to the client, so its secret is checked again: at the first try, and by Keycloak.
+    let before = proxy.count(CHECKS);
+    let path = format!("/{}/clients/{}", realm.name, service.uuid);
+    Admin::log_in().await.put(&path, &json!({"description": "changed"})).await;
+    let begun = Instant::now();
+    loop {
+        answered(&by_basic(&anyone, &service.id, &service.secret).await);
+        if proxy.count(CHECKS) > before {
+            break;
+        }
+        assert!(begun.elapsed() < Duration::from_secs(30), "it is never checked again");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    // A secret that is good no more is a guess like any other.
+    Admin::log_in().await.put(&path, &json!({"secret": "another-secret-of-a-service"})).await;
+    let begun = Instant::now();
+    while by_basic(&anyone, &service.id, &service.secret).await.status == 200 {
+        assert!(begun.elapsed() < Duration::from_secs(30), "the old secret is good");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    server.stop().await;
+}
+
+#[tokio::test]
 async fn something_else_in_keycloaks_place_lets_nobody_in() {
     let (server, proxy, service) = behind().await;
     let anyone = server.anonymous();

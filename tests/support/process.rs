@@ -63,6 +63,25 @@ impl Process {
     ) -> Self {
         let mut command = hallpass(folder, &["serve"]);
         command.envs(realm.environment(database, extra));
+        Self::spawn(command).await
+    }
+
+    /// The same with at most so many open files.
+    pub async fn serve_with_open_files(
+        most: u32,
+        realm: &TestRealm,
+        database: &Database,
+        folder: &Path,
+    ) -> Self {
+        let mut command = Command::new("sh");
+        let script = format!("ulimit -n {most}; exec \"$0\" serve");
+        command.args(["-c", &script, env!("CARGO_BIN_EXE_hallpass")]);
+        command.env_clear().current_dir(folder).kill_on_drop(true).stdin(Stdio::null());
+        command.envs(realm.environment(database, &[]));
+        Self::spawn(command).await
+    }
+
+    async fn spawn(mut command: Command) -> Self {
         command.stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
         let written = Arc::<Mutex<String>>::default();
@@ -88,6 +107,14 @@ impl Process {
 
     pub async fn user(&self, realm: &TestRealm, person: &Person) -> Api {
         self.api(Some(&realm.access_token(person).await))
+    }
+
+    /// How much processor time it has taken, in hundredths of a second (fields 14 and 15 of its `stat`).
+    pub fn processor_time(&self) -> u64 {
+        let id = self.child.id().expect("it runs");
+        let text = std::fs::read_to_string(format!("/proc/{id}/stat")).unwrap();
+        let (_, fields) = text.rsplit_once(')').unwrap();
+        fields.split_whitespace().skip(11).take(2).map(|time| time.parse::<u64>().unwrap()).sum()
     }
 
     /// Everything on standard output and standard error until now.

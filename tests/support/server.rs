@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use hallpass::clock::Clock;
-use hallpass::serve::Server;
+use hallpass::serve::{Limits, Server};
 use hallpass::store::Store;
 
 use super::{Api, Database, Person, TestRealm};
@@ -72,11 +72,32 @@ impl TestServer {
         clock: Clock,
         extra: &[(&str, &str)],
     ) -> Self {
+        Self::within(Limits::default(), realm, database, folder, clock, extra).await
+    }
+
+    /// A server in the shared realm with other limits of connections than usual.
+    pub async fn with_limits(limits: Limits, extra: &[(&str, &str)]) -> Self {
+        let (realm, folder) = (TestRealm::shared().await, tempfile::tempdir().unwrap());
+        let database = Database::sqlite(&folder);
+        let store = Store::open(&database.url()).await.unwrap();
+        realm.put_signing_key(&store).await;
+        store.close().await;
+        Self::within(limits, realm, database, folder, Clock::system(), extra).await
+    }
+
+    async fn within(
+        limits: Limits,
+        realm: TestRealm,
+        database: Database,
+        folder: tempfile::TempDir,
+        clock: Clock,
+        extra: &[(&str, &str)],
+    ) -> Self {
         // Shown where the test fails.
         let log = tracing_subscriber::fmt().with_max_level(tracing::Level::WARN);
         let _ = log.with_test_writer().with_ansi(false).try_init();
         let settings = realm.settings(&database, extra);
-        let server = Server::start(settings, clock.clone()).await.unwrap();
+        let server = Server::start_within(settings, clock.clone(), limits).await.unwrap();
         let base = format!("http://{}", server.address());
         Self { realm, clock, database, folder, server: Some(server), base }
     }

@@ -43,6 +43,7 @@ const fn code(kind: Kind) -> &'static str {
         | Kind::NotFound
         | Kind::MethodNotAllowed
         | Kind::Conflict
+        | Kind::TooSlow
         | Kind::TooLarge
         | Kind::UnsupportedMediaType => "invalid_request",
         Kind::Unauthenticated => "invalid_client",

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use axum::body::{Body, to_bytes};
+use axum::body::Body;
 use axum::http::HeaderMap;
 use axum::http::header::CONTENT_TYPE;
 use bytes::Bytes;
@@ -10,7 +10,7 @@ use memchr::{memchr, memchr2};
 
 use crate::error::{Code, Error};
 use crate::http::MAX_BODY;
-use crate::http::extract::is_any_of;
+use crate::http::extract::{self, is_any_of, refuse_encoded};
 
 /// The body of a request that is a form.
 pub(super) async fn read(headers: &HeaderMap, body: Body) -> Result<Bytes, Error> {
@@ -19,9 +19,8 @@ pub(super) async fn read(headers: &HeaderMap, body: Body) -> Result<Bytes, Error
         let detail = "Send the body as application/x-www-form-urlencoded.";
         return Err(Error::new(Code::Invalid, detail));
     }
-    to_bytes(body, MAX_BODY).await.map_err(|error| {
-        Error::new(Code::BodyTooLarge, "The body is over 64 KiB, or was cut off.").because(error)
-    })
+    refuse_encoded(headers)?;
+    extract::read(body, MAX_BODY).await
 }
 
 /// The values of these parameters, in their order. All others are passed over.

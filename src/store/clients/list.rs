@@ -1,6 +1,7 @@
 //! Finding records. The statements of lists are joined from static fragments, here and nowhere else.
 
 use sqlx::{AssertSqlSafe, Row as _};
+use utoipa::ToSchema;
 
 use super::{ClientRecord, client_record, select_clients};
 use crate::clock::Timestamp;
@@ -51,7 +52,8 @@ impl Visible {
 }
 
 /// By what a list of clients is ordered.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ToSchema)]
+#[schema(rename_all = "camelCase")]
 pub enum ClientSort {
     /// The `client_id`.
     ClientId,

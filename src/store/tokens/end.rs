@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use sqlx::any::AnyArguments;
 use sqlx::query::Query;
-use sqlx::{Any, AssertSqlSafe, Row as _, Transaction};
+use sqlx::{Any, AnyConnection, AssertSqlSafe, Row as _, Transaction};
 
 use super::{COLUMNS, TokenRecord, pat_id, token_record};
 use crate::audit::Event;
@@ -51,7 +51,8 @@ const GRACE_IS_OVER: i64 = (24 * 3600 + 1) * 1000;
 const PART: usize = 250;
 
 impl Store {
-    /// Revokes these tokens, of this owner where one is named: all of them, or none when the store fails.
+    /// Revokes these tokens, of this owner where one is named: all of them, or none when the store fails. Where all are
+    /// revoked already, nothing is locked or written.
     pub async fn revoke_tokens(
         &self,
         owner: Option<&UserId>,
@@ -59,6 +60,15 @@ impl Store {
         event: &EventOf<'_>,
     ) -> Result<Vec<TokenRevoked>, StoreError> {
         within(async {
+            let found = find_all(&mut *self.pool.acquire().await?, owner, ids).await?;
+            let is_dead = |token: &TokenRecord| token.revocation(event(token).at).is_some();
+            if found.values().all(is_dead) {
+                let outcomes = ids.iter().map(|id| {
+                    let known = found.contains_key(id);
+                    if known { TokenRevoked::AlreadyRevoked } else { TokenRevoked::NotFound }
+                });
+                return Ok(outcomes.collect());
+            }
             let mut tx = self.begin().await?;
             changes::lock(&mut tx).await?;
             let found = find_all(&mut tx, owner, ids).await?;
@@ -78,7 +88,7 @@ impl Store {
     }
 
     /// Deletes these tokens with all their metadata, of this owner where one is named: all, or none when the store
-    /// fails.
+    /// fails. Where there are none, nothing is locked or written.
     pub async fn delete_tokens(
         &self,
         owner: Option<&UserId>,
@@ -86,6 +96,9 @@ impl Store {
         event: &EventOf<'_>,
     ) -> Result<Vec<TokenDeleted>, StoreError> {
         within(async {
+            if find_all(&mut *self.pool.acquire().await?, owner, ids).await?.is_empty() {
+                return Ok(ids.iter().map(|_| TokenDeleted::NotFound).collect());
+            }
             let mut tx = self.begin().await?;
             changes::lock(&mut tx).await?;
             let found = find_all(&mut tx, owner, ids).await?;
@@ -164,7 +177,7 @@ impl Store {
 
 /// The tokens of these ids, of this owner where one is named.
 async fn find_all(
-    tx: &mut Transaction<'static, Any>,
+    connection: &mut AnyConnection,
     owner: Option<&UserId>,
     ids: &[PatId],
 ) -> Result<BTreeMap<PatId, TokenRecord>, StoreError> {
@@ -173,7 +186,7 @@ async fn find_all(
         let ids = placeholders(1, part.len());
         let sql = format!("SELECT {COLUMNS} FROM tokens WHERE pat_id IN ({ids})");
         let query = bind_ids(sqlx::query(AssertSqlSafe(sql)), part);
-        for row in query.fetch_all(&mut **tx).await? {
+        for row in query.fetch_all(&mut *connection).await? {
             let token = token_record(&row)?;
             if owner.is_none_or(|owner| token.user_id == *owner) {
                 found.insert(token.pat_id, token);

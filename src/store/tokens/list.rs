@@ -6,6 +6,7 @@
 use sqlx::any::{AnyArguments, AnyRow};
 use sqlx::query::Query;
 use sqlx::{Any, AssertSqlSafe, Row as _};
+use utoipa::ToSchema;
 
 use super::{COLUMNS, TokenRecord, TokenStatus, status, token_record};
 use crate::clock::Timestamp;
@@ -14,7 +15,8 @@ use crate::page::{Direction, Page, PageRequest};
 use crate::store::{Dialect, Store, StoreError, within};
 
 /// By what a list of tokens is ordered.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ToSchema)]
+#[schema(rename_all = "camelCase")]
 pub enum TokenSort {
     /// The token's name.
     Name,

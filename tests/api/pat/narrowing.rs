@@ -295,7 +295,7 @@ async fn every_wrong_field_and_entry_is_named_before_keycloak_is_asked() {
             "audience: must not be empty; leave it out instead",
             "allowedCidrs: \"10.1.2.3/8\" has bits behind its prefix; `10.0.0.0/8` is the network",
             "allowedCidrs: \"everywhere\" is no address and no network",
-            "allowedCIDRs: is not a field of this request",
+            "allowedCIDRs: is not a field of this request; did you mean `allowedCidrs`?",
         ]
     );
     assert!(refused[0].starts_with("name: ") && refused[1].starts_with("expiresIn: "));

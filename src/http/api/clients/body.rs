@@ -10,10 +10,10 @@ use crate::app::App;
 use crate::client::{self, CAPABILITIES, Capability, MEMBERS, READ_ONLY};
 use crate::clock::Timestamp;
 use crate::error::{Error, FieldError};
-use crate::http::extract::{Members, Query};
+use crate::http::extract::{Members, Query, unknown};
 use crate::http::problem::Problem;
 use crate::id::{AccountId, UserId};
-use crate::page::{Direction, Pagination};
+use crate::page::Pagination;
 use crate::store::{ClientFilter, ClientSort};
 
 /// A new API client. The body is read as a map, where `null` and left out differ; this says its shape.
@@ -76,9 +76,9 @@ struct ClientFields {
 pub(super) fn refused_in_creation(members: &Members) -> Vec<FieldError> {
     refused(members, |name| match name {
         "clientId" => None,
-        "blocked" => Some("is for an API client that there is"),
-        name if READ_ONLY.contains(&name) => Some("is read-only"),
-        _ => Some(UNKNOWN),
+        "blocked" => Some("is for an API client that there is".to_owned()),
+        name if READ_ONLY.contains(&name) => Some("is read-only".to_owned()),
+        _ => Some(unknown_field(name, "clientId")),
     })
 }
 
@@ -87,23 +87,25 @@ pub(super) fn refused_in_change(members: &Members) -> Vec<FieldError> {
     refused(members, |name| match name {
         "blocked" => None,
         name if READ_ONLY.contains(&name) => None,
-        _ => Some(UNKNOWN),
+        _ => Some(unknown_field(name, "blocked")),
     })
 }
 
-const UNKNOWN: &str = "is not a field of this request";
+/// What a name says that is none of a client's fields, nor `also`.
+fn unknown_field(name: &str, also: &'static str) -> String {
+    let known: Vec<_> = MEMBERS.into_iter().chain([also]).collect();
+    unknown("field", name, &known)
+}
 
 /// `other`: what is wrong with a name that is not of a client's fields.
-fn refused(members: &Members, other: impl Fn(&str) -> Option<&'static str>) -> Vec<FieldError> {
+fn refused(members: &Members, other: impl Fn(&str) -> Option<String>) -> Vec<FieldError> {
     let message = |name: &str| match name {
-        name if members.repeated.contains(name) => Some("is given more than once"),
+        name if members.repeated.contains(name) => Some("is given more than once".to_owned()),
         name if MEMBERS.contains(&name) => None,
         name => other(name),
     };
     let refused = members.values.keys().filter_map(|name| Some((name, message(name)?)));
-    refused
-        .map(|(name, message)| FieldError { field: name.clone(), message: message.to_owned() })
-        .collect()
+    refused.map(|(name, message)| FieldError { field: name.clone(), message }).collect()
 }
 
 /// An API client. Its secret is not part of it.
@@ -265,17 +267,15 @@ impl FromRequestParts<App> for ClientFilter {
 
     async fn from_request_parts(parts: &mut Parts, _: &App) -> Result<Self, Problem> {
         let mut query = Query::parse(parts);
-        let sort = query.choice("sort", &SORTS);
-        // An order that is asked for begins with the first; the usual one with the newest.
-        let usual = if sort.is_some() { Direction::Ascending } else { Direction::Descending };
+        let (sort, direction) = query.order(&SORTS, ClientSort::CreatedAt);
         let filter = Self {
             search: query.search(),
             status: query.choice("status", &STATUSES),
             owner: query.text("owner"),
             capability: query.choice("capability", &CAPABILITIES.map(|name| (name, name))),
             scope: query.text("scope"),
-            sort: sort.unwrap_or(ClientSort::CreatedAt),
-            direction: query.direction().unwrap_or(usual),
+            sort,
+            direction,
             page: query.page(),
         };
         query.finish()?;

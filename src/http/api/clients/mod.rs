@@ -22,7 +22,7 @@ use crate::http::problem::Problem;
 use crate::id::UserId;
 use crate::page::Pagination;
 use crate::principal::Action;
-use crate::store::ClientFilter;
+use crate::store::{ClientFilter, ClientSort};
 use body::{
     ApiClient, ClientAndSecret, ClientInPath, ClientList, ClientSecret, CreateClient, UpdateClient,
 };
@@ -38,8 +38,8 @@ use body::{
         ("owner" = Option<String>, Query, description = "Only those of this owner: an id in Keycloak, or a user name"),
         ("capability" = Option<String>, Query, description = "Only those with this capability: `web_app`, `backchannel` or `script`"),
         ("scope" = Option<String>, Query, description = "Only those with this scope"),
-        ("sort" = Option<String>, Query, description = "`clientId`, `displayName`, `accountId`, `owner`, `createdAt` (default) or `status`"),
-        ("direction" = Option<String>, Query, description = "`asc` (default with `sort`) or `desc` (default without)"),
+        ("sort" = inline(Option<ClientSort>), Query, description = "The default is `createdAt`"),
+        ("direction" = Option<String>, Query, description = "The default is `asc` with `sort`, else `desc`: the newest first"),
         ("offset" = Option<u32>, Query, description = "How many to skip; 0 where nothing is said"),
         ("limit" = Option<u32>, Query, description = "How many to answer, 1 to 100; 10 where nothing is said"),
     ),

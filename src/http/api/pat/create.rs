@@ -16,7 +16,9 @@ use crate::app::App;
 use crate::clock::{Clock, Timestamp};
 use crate::config::{MIN_LIFETIME, Tokens};
 use crate::error::Error;
-use crate::http::extract::{Caller, Check, JsonObject, NO_STORE, NoQuery, NoStore, text};
+use crate::http::extract::{
+    Caller, Check, JsonObject, NO_STORE, NoQuery, NoStore, moment, spelled, text,
+};
 use crate::http::openapi::{ApiErrors, TAG_PAT};
 use crate::http::problem::Problem;
 use crate::token::{Description, End, IssuedToken, Narrowing, NewToken, TokenName, Wanted};
@@ -26,7 +28,7 @@ use crate::token::{Description, End, IssuedToken, Narrowing, NewToken, TokenName
 #[serde(rename_all = "camelCase")]
 pub(in crate::http) struct CreateToken {
     /// Unique among the owner's tokens. It is trimmed and lower-cased.
-    #[schema(value_type = String, pattern = "^[a-z0-9.-]{1,64}$", example = "ci-deploy")]
+    #[schema(value_type = String, pattern = r"^\s*[A-Za-z0-9.-]{1,64}\s*$", example = "ci-deploy")]
     name: Option<Value>,
     /// What it is for.
     #[schema(value_type = Option<String>, max_length = 255)]
@@ -74,11 +76,12 @@ impl CreateToken {
             within(Duration::from_secs(seconds), max).map(End::After)
         });
         let expires_at = check.optional("expiresAt", self.expires_at, |value| {
-            let end = Timestamp::parse(text(value)?).map_err(|_| "must be an RFC 3339 time")?;
+            let end = moment(text(value)?)?;
             let left = end.seconds().saturating_sub(clock.now().seconds());
             within(Duration::from_secs(u64::try_from(left).unwrap_or(0)), max)?;
             Ok(End::At(end))
         });
+        check.knows(&["scopes", "roles", "audience", "allowedCidrs"]);
         let narrowing = check.several(Narrowing::read(Wanted {
             scopes: self.scopes.as_ref(),
             roles: self.roles.as_ref(),
@@ -102,7 +105,9 @@ pub(super) fn within(lifetime: Duration, max: Duration) -> Result<Duration, Stri
     if (MIN_LIFETIME..=max).contains(&lifetime) {
         return Ok(lifetime);
     }
-    Err(format!("must be from {} to {} seconds from now", MIN_LIFETIME.as_secs(), max.as_secs()))
+    let (least, most) = (MIN_LIFETIME.as_secs(), max.as_secs());
+    let spelled = format!("({} to {})", spelled(MIN_LIFETIME), spelled(max));
+    Err(format!("must be from {least} to {most} seconds from now {spelled}"))
 }
 
 /// A new token with the JWT: shown this once.

@@ -20,7 +20,7 @@ use crate::http::extract::{Caller, NoQuery, PatIdInPath, Query};
 use crate::http::openapi::{ApiErrors, TAG_PAT};
 use crate::http::problem::Problem;
 use crate::id::{PatId, UserId};
-use crate::page::{Direction, Page, Pagination};
+use crate::page::{Page, Pagination};
 use crate::store::{TokenFilter, TokenRecord, TokenSort, TokenStatus};
 use crate::token::Whose;
 
@@ -142,9 +142,10 @@ pub(in crate::http) struct TokenListQuery {
     search: Option<String>,
     /// Only tokens of this status.
     status: Option<TokenStatus>,
-    /// `name`, `username`, `createdAt` (where nothing is said), `expiresAt`, `lastUsedAt` or `status`.
-    sort: Option<String>,
-    /// `asc` or `desc` (where nothing is said).
+    /// By what they are ordered; the default is `createdAt`.
+    #[param(inline)]
+    sort: Option<TokenSort>,
+    /// The default is `asc` with `sort`, else `desc`: the newest first.
     direction: Option<String>,
     /// How many to skip; 0 where nothing is said.
     offset: Option<u32>,
@@ -158,12 +159,13 @@ impl FromRequestParts<App> for TokenFilter {
     async fn from_request_parts(parts: &mut Parts, _: &App) -> Result<Self, Problem> {
         let mut query = Query::parse(parts);
         let statuses = TokenStatus::ALL.map(|status| (status.name(), status));
+        let (sort, direction) = query.order(&SORTS, TokenSort::CreatedAt);
         let filter = Self {
             search: query.search(),
             search_usernames: true,
             status: query.choice("status", &statuses),
-            sort: query.choice("sort", &SORTS).unwrap_or(TokenSort::CreatedAt),
-            direction: query.direction().unwrap_or(Direction::Descending),
+            sort,
+            direction,
             page: query.page(),
         };
         query.finish()?;

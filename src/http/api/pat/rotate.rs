@@ -61,9 +61,11 @@ impl Rotate {
         });
         let grace = check.optional("graceSeconds", self.grace_seconds, |value| {
             let seconds = value.as_u64().filter(|seconds| *seconds <= MAX_GRACE.as_secs());
-            let seconds = seconds.ok_or("must be a whole number of seconds from 0 to 86400")?;
+            let seconds =
+                seconds.ok_or("must be a whole number of seconds from 0 to 86400 (a day)")?;
             Ok(Duration::from_secs(seconds))
         });
+        check.knows(&["scopes", "roles", "audience", "allowedCidrs"]);
         let narrowing = check.several(Narrowing::read(Wanted {
             scopes: self.scopes.as_ref(),
             roles: self.roles.as_ref(),
