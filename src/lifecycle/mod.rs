@@ -9,9 +9,12 @@ mod fingerprint;
 mod gauges;
 mod many;
 mod owners;
+mod position;
+mod retries;
 mod round;
 mod seen;
 mod turn;
+mod unreadable;
 mod watch;
 
 pub use decision::{Decisions, Released};
