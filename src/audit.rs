@@ -39,7 +39,7 @@ actions! {
     TokenRevoked = "token_revoked";
     /// Its description was changed.
     TokenDescribed = "token_described";
-    /// It is refused for now: its owner seems to be disabled or gone.
+    /// It is refused for now: its owner seems to be disabled or gone, or cannot be read.
     TokenSuspended = "token_suspended";
     /// It is suspended no more.
     TokenReleased = "token_released";
@@ -89,6 +89,9 @@ pub const OWNER_DISABLED: &str = "owner_disabled";
 pub const OWNER_DELETED: &str = "owner_deleted";
 /// Their owner was locked out for good, by wrong passwords.
 pub const OWNER_LOCKED_OUT: &str = "owner_locked_out";
+
+/// Keycloak does not answer about their owner, while it answers for others.
+pub const OWNER_UNREADABLE: &str = "owner_unreadable";
 
 /// One line of the audit log.
 #[derive(Clone, Debug, PartialEq, Eq)]

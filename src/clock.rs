@@ -55,6 +55,12 @@ impl Timestamp {
         Self(self.0.saturating_add(i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)))
     }
 
+    /// This long before; saturates.
+    #[must_use]
+    pub fn minus(self, duration: Duration) -> Self {
+        Self(self.0.saturating_sub(i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)))
+    }
+
     /// Parses RFC 3339 text, with any offset.
     pub fn parse(text: &str) -> Result<Self, time::error::Parse> {
         let moment = OffsetDateTime::parse(text, &Rfc3339)?;

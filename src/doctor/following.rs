@@ -54,6 +54,19 @@ pub(super) async fn brake(examination: &Examination) -> Checked {
     }
 }
 
+pub(super) async fn readable_owners(examination: &Examination) -> Checked {
+    match left(&examination.store)?.inspect_unreadable_owners().await? {
+        Some(unreadable @ 1..) => Ok(Verdict::fail(
+            format!(
+                "the tokens of {unreadable} owners are suspended: Keycloak answers, but not about these owners"
+            ),
+            "look for `owner_unreadable` in the log of `hallpass serve`: it names the owners, and why they cannot be read; \
+             their tokens are good again as soon as they can",
+        )),
+        _ => Ok(Verdict::ok("nobody is suspended because they cannot be read")),
+    }
+}
+
 fn age(at: Timestamp, now: Timestamp) -> Duration {
     Duration::from_millis(now.millis().saturating_sub(at.millis()).try_into().unwrap_or_default())
 }

@@ -67,7 +67,7 @@ macro_rules! check {
 }
 
 /// All checks but that of the settings.
-const CHECKS: [Check; 27] = [
+const CHECKS: [Check; 28] = [
     check!("store-files", store::files, needs[SETTINGS]),
     check!("store", store::opens, needs[SETTINGS]),
     check!("store-realm", store::realm, needs["store"]),
@@ -92,6 +92,7 @@ const CHECKS: [Check; 27] = [
     check!("events", realm::events, needs["view-events"]),
     check!("following", following::follows, needs["store-realm"]),
     check!("brake", following::brake, needs["store-realm"]),
+    check!("readable-owners", following::readable_owners, needs["store-realm"]),
     check!("published-key", signing_key::published, needs ["keycloak", "encryption-key"]),
     check!("passive-key", signing_key::passive, needs ["login", "encryption-key"]),
     check!("minting", tokens::minting,

@@ -4,7 +4,7 @@ use reqwest::StatusCode;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::transport::{read, send_once};
+use super::answer::{read, send_once};
 use super::{ClientId, Keycloak, KeycloakError};
 
 /// What Keycloak says of a client's secret.

@@ -16,8 +16,9 @@ const DURATION: Family = Family {
 
 const METHODS: [&str; 4] = ["GET", "POST", "PUT", "DELETE"];
 /// The first segments of the paths that we call, and `token`, the login.
-const RESOURCES: [&str; 12] = [
+const RESOURCES: [&str; 13] = [
     "admin-events",
+    "attack-detection",
     "client-scopes",
     "clients",
     "components",

@@ -62,6 +62,12 @@ impl KeycloakError {
         }
     }
 
+    /// Whether a call that only reads may do what it is meant to when it is made again at once: a connection that Keycloak
+    /// closed while idle fails on first use.
+    pub(super) const fn may_be_over(&self) -> bool {
+        matches!(self, Self::Unavailable(_) | Self::Failed(_))
+    }
+
     pub(super) fn from_transport(call: &str, error: reqwest::Error) -> Self {
         let error = error.without_url();
         let mut text = format!("{call}: {error}");
@@ -77,22 +83,25 @@ impl KeycloakError {
 
 /// What Keycloak says of a realm that it does not have, whatever was looked for in it.
 pub(super) const REALM_NOT_FOUND: &str = "Realm not found.";
-/// The same outside of the admin API, and what it says of a path that it does not serve.
-const NOT_SERVED: [&str; 3] = [
-    "Realm does not exist",
-    "HTTP 404 Not Found",
-    "Unable to find matching target resource method",
+/// What it says of a thing that it does not have begins so, or is one of these.
+const NOT_FOUND: &str = "Could not find ";
+const NOT_FOUND_EITHER: [&str; 6] = [
+    "User not found",
+    "No user found",
+    "Client not found",
+    "Client scope not found",
+    "Group not found",
+    "Role not found",
 ];
 const NO_REASON: &str = "no reason given";
 
-/// Only Keycloak's word that this very thing is missing says so. A wrong path, a proxy's page or a missing
+/// Only Keycloak's word that this very thing is missing says so. A wrong path, a gateway's page or JSON, or a missing
 /// realm must never pass for a user who is gone.
 fn not_found(call: String, reason: String) -> KeycloakError {
-    let others = [NO_REASON, REALM_NOT_FOUND].into_iter().chain(NOT_SERVED);
-    if others.into_iter().any(|other| reason == other) {
-        return KeycloakError::Protocol { call, reason };
+    if reason.starts_with(NOT_FOUND) || NOT_FOUND_EITHER.contains(&&*reason) {
+        return KeycloakError::NotFound(call);
     }
-    KeycloakError::NotFound(call)
+    KeycloakError::Protocol { call, reason }
 }
 
 /// Keycloak's own words, where it says them in one of its JSON forms; never a whole page.

@@ -1,23 +1,36 @@
 //! The realm's events, of administrators and of users: hints that something changed.
 
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
-use super::{Keycloak, KeycloakError};
+use super::EventId;
 use crate::clock::Timestamp;
 use crate::id::UserId;
 
 /// An event of either kind.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RealmEvent {
-    /// Its id.
-    pub id: String,
+    /// What it is known by.
+    pub id: EventId,
     /// When it happened, in milliseconds since the epoch, by Keycloak's clock; stamped before the commit.
     pub time: i64,
     /// What it is about, as far as anybody here asks.
     pub subjects: Vec<Subject>,
     /// The internal id of the client by which an administrator acted.
     pub by_client: Option<String>,
+}
+
+impl RealmEvent {
+    /// Stands for an event that cannot be read, whoever it concerns, by where it is in its list.
+    #[must_use]
+    pub fn unread(from: Timestamp, first: usize) -> Self {
+        let id = EventId::digest(format!("{} {first}", from.millis()).as_bytes());
+        Self::concerning_everybody(id, from.millis())
+    }
+
+    pub(super) fn concerning_everybody(id: EventId, time: i64) -> Self {
+        Self { id, time, subjects: vec![Subject::Owners(Wide::Everybody)], by_client: None }
+    }
 }
 
 /// What an event is about.
@@ -69,6 +82,13 @@ pub enum UserChange {
 }
 
 impl UserChange {
+    /// What is known after another change: the last word of whether the user left counts, and what says nothing of it takes
+    /// nothing back.
+    #[must_use]
+    pub const fn then(self, later: Self) -> Self {
+        if matches!(later, Self::Changed) { self } else { later }
+    }
+
     /// Whether it says, or may say, that the user was disabled or deleted.
     #[must_use]
     pub const fn may_be_a_departure(self) -> bool {
@@ -92,9 +112,10 @@ struct AdminEvent {
     time: i64,
     #[serde(default)]
     operation_type: String,
-    #[serde(default)]
+    /// Absent is one thing, left out for its length another: that is an event that cannot be read.
+    #[serde(default, deserialize_with = "text")]
     resource_path: Option<String>,
-    /// What the administrator sent, as JSON; absent where the realm does not record it.
+    /// What the administrator sent, as JSON; absent where the realm does not record it, or where it is too long.
     #[serde(default)]
     representation: Option<String>,
     #[serde(default)]
@@ -119,8 +140,12 @@ struct UserEvent {
     user_id: Option<String>,
 }
 
-const DELETE_ACCOUNT: &str = "DELETE_ACCOUNT";
-const LOCKED_OUT: &str = "USER_DISABLED_BY_PERMANENT_LOCKOUT";
+fn text<'de, D: Deserializer<'de>>(text: D) -> Result<Option<String>, D::Error> {
+    String::deserialize(text).map(Some)
+}
+
+pub(super) const DELETE_ACCOUNT: &str = "DELETE_ACCOUNT";
+pub(super) const LOCKED_OUT: &str = "USER_DISABLED_BY_PERMANENT_LOCKOUT";
 
 impl AdminEvent {
     /// Read from the path: a client's mappers, scopes and secret have resource types of their own.
@@ -128,6 +153,9 @@ impl AdminEvent {
         let path: Vec<_> = self.resource_path.iter().flat_map(|path| path.split('/')).collect();
         let (made, gone) = (self.operation_type == "CREATE", self.operation_type == "DELETE");
         match *path {
+            ["users", id, ref below @ ..] if !is_plain(id, below) => {
+                vec![Subject::Owners(Wide::Everybody)]
+            }
             ["users", id] => vec![Subject::User(UserId::new(id), self.user_change())],
             ["users", id, ..] => vec![Subject::User(UserId::new(id), UserChange::Changed)],
             // Nobody has a new role, is in a new group or organization.
@@ -199,6 +227,15 @@ impl AdminEvent {
     }
 }
 
+/// Whether the id of a user in a path is the user's, as it stands. Those from elsewhere may have any characters, slashes
+/// too, and are written in more than one way.
+fn is_plain(id: &str, below: &[&str]) -> bool {
+    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | ':');
+    let is_cut = id.starts_with("f:")
+        && below.first().is_some_and(|first| !matches!(*first, "role-mappings" | "groups"));
+    id.chars().all(plain) && !is_cut
+}
+
 fn of_group(id: &str) -> Vec<Subject> {
     vec![Subject::Owners(Wide::Group(id.to_owned()))]
 }
@@ -226,47 +263,21 @@ impl UserEvent {
     }
 }
 
-impl From<AdminEvent> for RealmEvent {
-    fn from(event: AdminEvent) -> Self {
-        let by_client = event.auth_details.client_id.clone();
-        Self { subjects: event.subjects(), id: event.id, time: event.time, by_client }
-    }
+/// An event as its list has it; `Err`: it cannot be read, and this is what it is known by.
+pub(super) type Listed = Result<RealmEvent, EventId>;
+
+pub(super) fn read_admin_event(element: &[u8]) -> Listed {
+    let event: AdminEvent =
+        serde_json::from_slice(element).map_err(|_| EventId::digest(element))?;
+    let subjects = event.subjects();
+    let AdminEvent { id, time, auth_details: AuthDetails { client_id: by_client }, .. } = event;
+    Ok(RealmEvent { id: EventId::digest(id.as_bytes()), time, subjects, by_client })
 }
 
-impl From<UserEvent> for RealmEvent {
-    fn from(event: UserEvent) -> Self {
-        Self { subjects: event.subjects(), id: event.id, time: event.time, by_client: None }
-    }
-}
-
-impl Keycloak {
-    /// Events from a moment on, oldest first; `first` and `max` page through them.
-    pub async fn list_events(
-        &self,
-        kind: EventKind,
-        from: Timestamp,
-        first: usize,
-        max: usize,
-    ) -> Result<Vec<RealmEvent>, KeycloakError> {
-        let (from, first, max) = (from.millis().to_string(), first.to_string(), max.to_string());
-        let mut query = vec![
-            ("dateFrom", from.as_str()),
-            ("direction", "asc"),
-            ("first", first.as_str()),
-            ("max", max.as_str()),
-        ];
-        match kind {
-            EventKind::Admin => {
-                let events: Vec<AdminEvent> = self.get("/admin-events", &query).await?;
-                Ok(events.into_iter().map(RealmEvent::from).collect())
-            }
-            EventKind::User => {
-                query.extend([("type", DELETE_ACCOUNT), ("type", LOCKED_OUT)]);
-                let events: Vec<UserEvent> = self.get("/events", &query).await?;
-                Ok(events.into_iter().map(RealmEvent::from).collect())
-            }
-        }
-    }
+pub(super) fn read_user_event(element: &[u8]) -> Listed {
+    let event: UserEvent = serde_json::from_slice(element).map_err(|_| EventId::digest(element))?;
+    let (id, subjects) = (EventId::digest(event.id.as_bytes()), event.subjects());
+    Ok(RealmEvent { id, time: event.time, subjects, by_client: None })
 }
 
 #[cfg(test)]
@@ -313,6 +324,10 @@ mod tests {
         ] {
             assert_eq!(admin(operation, "users/u1", sent), user("u1", change), "{sent:?}");
         }
+        for path in ["users/f:1:a b", "users/f:1:a%20b", "users/f:1:a/b", "users/f:1:a/logout"] {
+            assert_eq!(admin("DELETE", path, None), [Subject::Owners(Wide::Everybody)], "{path}");
+        }
+        assert_eq!(admin("CREATE", "users/f:1:a/groups/g1", None), user("f:1:a", Changed));
         for path in ["users/u1/role-mappings/realm", "users/u1/groups/g1", "users/u1/logout"] {
             assert_eq!(admin("DELETE", path, Some(r#"{"enabled":false}"#)), user("u1", Changed));
         }

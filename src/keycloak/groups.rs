@@ -7,6 +7,8 @@ use crate::id::UserId;
 
 /// How many members or groups one call answers.
 const PAGE: usize = 500;
+/// Of so many members or groups it is not asked who they are.
+const MOST: usize = 20_000;
 
 #[derive(Deserialize)]
 struct Id {
@@ -14,13 +16,17 @@ struct Id {
 }
 
 impl Keycloak {
-    /// The members of a group and of all groups below it. `None`: there is no such group.
+    /// The members of a group and of all groups below it. `None`: there is no such group, or there are very many of them.
     pub async fn list_members_below(
         &self,
         group: &str,
     ) -> Result<Option<Vec<UserId>>, KeycloakError> {
-        let (mut groups, mut members) = (vec![group.to_owned()], Vec::new());
+        let (mut groups, mut members, mut count) = (vec![group.to_owned()], Vec::new(), 0);
         while let Some(group) = groups.pop() {
+            count += 1;
+            if members.len() + groups.len() + count > MOST {
+                return Ok(None);
+            }
             if !group.chars().all(|c| c.is_ascii_alphanumeric() || c == '-') {
                 return Ok(None);
             }
@@ -51,6 +57,9 @@ impl Keycloak {
             // A page may lack some that Keycloak left out after it was read.
             if page.is_empty() {
                 return Ok(Some(ids));
+            }
+            if first > MOST {
+                return Ok(None);
             }
             ids.extend(page.into_iter().map(|found| found.id));
             first += PAGE;

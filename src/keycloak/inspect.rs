@@ -10,7 +10,7 @@ use serde::Deserialize;
 use serde::de::{DeserializeOwned, IgnoredAny};
 use serde_json::Value;
 
-use super::transport::{decode, send_once};
+use super::answer::{decode, send_once};
 use super::{Keycloak, KeycloakError};
 use crate::clock::Timestamp;
 use crate::id::UserId;
@@ -199,6 +199,12 @@ impl Keycloak {
         }
         decode(&call, answer).await.map(Some)
     }
+}
+
+/// When the realm issued this access token, by its own clock, in whole seconds.
+pub(super) fn issued_at(token: &SecretString) -> Result<Timestamp, KeycloakError> {
+    let claims: Claims = token_part(token.expose_secret().split('.').nth(1))?;
+    Ok(Timestamp::from_seconds(claims.iat))
 }
 
 fn token_part<T: DeserializeOwned>(part: Option<&str>) -> Result<T, KeycloakError> {

@@ -4,7 +4,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::KeycloakError;
-use super::transport::{decode, read, send_once};
+use super::answer::{decode, read, send_once};
 use crate::config::Realm;
 
 #[derive(Deserialize)]

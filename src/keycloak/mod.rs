@@ -5,11 +5,15 @@
 //! 3. What Keycloak answers becomes a small struct with what we need and nothing else (a client's
 //!    representation carries its secret), or a [`KeycloakError`] by kind.
 
+mod answer;
 mod callers;
 mod calls;
 mod clients;
 mod directory;
+mod elements;
 mod error;
+mod event_id;
+mod event_list;
 mod events;
 mod groups;
 mod inspect;
@@ -23,6 +27,7 @@ pub use calls::Calls;
 pub use clients::{ClientDocument, ClientWithSecret, GRANTABLE, ScopeDetails, ScopeKind};
 pub use directory::ClientDirectory;
 pub use error::KeycloakError;
+pub use event_id::EventId;
 pub use events::{EventKind, RealmEvent, RoleRef, Subject, UserChange, Wide};
 pub use inspect::{AudienceMapper, Discovery, Login, MappedRoles, RealmPage};
 pub use jwks::fetch_jwks;

@@ -13,8 +13,10 @@ use tokio::sync::Mutex;
 use tokio::time::{Instant, timeout};
 
 use super::KeycloakError;
+use super::answer::{decode, read, send_once, split};
 use super::calls::Calls;
-use super::inspect::Login;
+use super::inspect::{Login, issued_at};
+use crate::clock::Timestamp;
 use crate::config::Realm;
 
 /// The login, among the calls.
@@ -26,8 +28,6 @@ const CALL_TIMEOUT: Duration = Duration::from_secs(5);
 const RENEW_EARLY: Duration = Duration::from_secs(10);
 /// A token is not used for longer, whatever Keycloak says.
 const LONGEST_LIFE: Duration = Duration::from_hours(1);
-/// Nothing that we ask for is larger; a realm with everything in it is a few hundred kilobytes.
-const MAX_ANSWER: usize = 8 * 1024 * 1024;
 
 /// How to log in.
 #[derive(Clone, Debug)]
@@ -69,6 +69,7 @@ pub struct Keycloak {
 pub(super) struct ServiceToken {
     pub(super) value: SecretString,
     renew_at: Instant,
+    received_at: Instant,
 }
 
 #[derive(Deserialize)]
@@ -120,8 +121,27 @@ impl Keycloak {
         let once = async || decode(&call, self.send(&call, &request).await?).await;
         self.in_time(&call, async {
             match once().await {
-                // A connection that Keycloak closed while idle fails on first use; a read is safe to repeat.
-                Err(KeycloakError::Unavailable(_) | KeycloakError::Failed(_)) => once().await,
+                Err(error) if error.may_be_over() => once().await,
+                other => other,
+            }
+        })
+        .await
+    }
+
+    /// GET of a list whose elements may be large: each is read on its own, as it comes in.
+    pub(crate) async fn get_each<T>(
+        &self,
+        path: &str,
+        query: &[(&str, &str)],
+        read: impl Fn(&[u8]) -> T + Sync,
+    ) -> Result<Vec<T>, KeycloakError> {
+        let request =
+            |token: &str| self.http.get(self.admin_url(path)).query(query).bearer_auth(token);
+        let call = format!("GET {path}");
+        let once = async || split(&call, self.send(&call, &request).await?, &read).await;
+        self.in_time(&call, async {
+            match once().await {
+                Err(error) if error.may_be_over() => once().await,
                 other => other,
             }
         })
@@ -245,18 +265,31 @@ impl Keycloak {
         &self,
         refused: Option<&SecretString>,
     ) -> Result<SecretString, KeycloakError> {
+        Ok(self.current_token(refused).await?.value)
+    }
+
+    async fn current_token(
+        &self,
+        refused: Option<&SecretString>,
+    ) -> Result<ServiceToken, KeycloakError> {
         let mut token = self.token.lock().await;
         if let Some(known) = token.as_ref() {
             let is_refused =
                 refused.is_some_and(|value| value.expose_secret() == known.value.expose_secret());
             if !is_refused && Instant::now() < known.renew_at {
-                return Ok(known.value.clone());
+                return Ok(known.clone());
             }
         }
-        let fresh = self.log_in().await?;
-        let value = fresh.value.clone();
-        *token = Some(fresh);
-        Ok(value)
+        Ok(token.insert(self.log_in().await?).clone())
+    }
+
+    /// The time by Keycloak's own clock, or a few seconds before it: from when it issued the service token.
+    pub async fn now(&self) -> Result<Timestamp, KeycloakError> {
+        let token = timeout(CALL_TIMEOUT, self.current_token(None));
+        let token = token.await.unwrap_or_else(|_| {
+            Err(KeycloakError::Unavailable(format!("{LOGIN}: not done within {CALL_TIMEOUT:?}")))
+        })?;
+        Ok(issued_at(&token.value)?.plus(token.received_at.elapsed()))
     }
 
     pub(super) async fn log_in(&self) -> Result<ServiceToken, KeycloakError> {
@@ -320,7 +353,8 @@ impl Keycloak {
         let token: TokenAnswer = decode(LOGIN, answer).await?;
         let life =
             Duration::from_secs(token.expires_in).min(LONGEST_LIFE).saturating_sub(RENEW_EARLY);
-        Ok(ServiceToken { value: token.access_token, renew_at: asked_at + life })
+        let received_at = Instant::now();
+        Ok(ServiceToken { value: token.access_token, renew_at: asked_at + life, received_at })
     }
 
     /// Ends what takes too long, also what only waits for its turn behind others who wait; and counts it.
@@ -336,39 +370,4 @@ impl Keycloak {
         self.calls.count(call, outcome.as_ref().err(), begun.elapsed());
         outcome
     }
-}
-
-pub(super) async fn send_once(
-    call: &str,
-    request: RequestBuilder,
-) -> Result<Response, KeycloakError> {
-    request.send().await.map_err(|error| KeycloakError::from_transport(call, error))
-}
-
-pub(super) async fn decode<T: DeserializeOwned>(
-    call: &str,
-    answer: Response,
-) -> Result<T, KeycloakError> {
-    let body = read(call, answer).await?;
-    serde_json::from_slice(&body).map_err(|error| KeycloakError::Protocol {
-        call: call.to_owned(),
-        // The position, not the text: what Keycloak answers may hold a secret.
-        reason: format!("not the expected JSON at column {}", error.column()),
-    })
-}
-
-pub(super) async fn read(call: &str, mut answer: Response) -> Result<Vec<u8>, KeycloakError> {
-    let mut body = Vec::new();
-    while let Some(chunk) =
-        answer.chunk().await.map_err(|error| KeycloakError::from_transport(call, error))?
-    {
-        if body.len() + chunk.len() > MAX_ANSWER {
-            return Err(KeycloakError::Protocol {
-                call: call.to_owned(),
-                reason: format!("more than {MAX_ANSWER} bytes"),
-            });
-        }
-        body.extend_from_slice(&chunk);
-    }
-    Ok(body)
 }

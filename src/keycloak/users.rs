@@ -1,5 +1,6 @@
 //! Users, and the claims that Keycloak's mappers would give them.
 
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::{Map, Value};
@@ -11,22 +12,13 @@ use crate::id::UserId;
 #[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct User {
+    id: String,
     /// The name at login.
     pub username: String,
     /// False when disabled, when locked out for good, or when the user's LDAP is away.
     pub enabled: bool,
     #[serde(default)]
     federation_link: Option<String>,
-    #[serde(default)]
-    attributes: Attributes,
-}
-
-/// Those attributes that Keycloak itself sets, and that users cannot edit.
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Attributes {
-    #[serde(default)]
-    disabled_reason: Vec<String>,
 }
 
 /// A user's own attributes, whatever they are.
@@ -56,26 +48,61 @@ impl User {
     pub const fn is_federated(&self) -> bool {
         self.federation_link.is_some()
     }
-
-    /// Whether Keycloak itself disabled the user, for too many wrong passwords.
-    #[must_use]
-    pub fn is_locked_out(&self) -> bool {
-        !self.enabled && self.attributes.disabled_reason.iter().any(|reason| reason == LOCKED_OUT)
-    }
 }
 
+/// What Keycloak remembers of a user's failed logins.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct FailedLogins {
+    /// Seconds since the epoch.
+    failed_login_not_before: i64,
+}
+
+/// The attribute by which Keycloak says why it disabled a user; users cannot edit it.
+const DISABLED_REASON: &str = "disabledReason";
 const LOCKED_OUT: &str = "permanentLockout";
+/// The end of a lockout that has none.
+const FOR_GOOD: i64 = i64::MAX;
 
 impl Keycloak {
-    /// The user of this id.
+    /// The user of this id. Attributes are not read: users can make them as large as they like.
     pub async fn find_user(&self, id: &UserId) -> Result<Option<User>, KeycloakError> {
-        let Some(path) = user_path(id) else { return Ok(None) };
-        self.find(&path, &[("userProfileMetadata", "false")]).await
+        let path = user_path(id)?;
+        // Keycloak takes what white space separates for several ids.
+        if !id.as_str().contains(char::is_whitespace) {
+            let search = format!("id:{id}");
+            let query = [("search", search.as_str()), ("briefRepresentation", "true")];
+            let found: Vec<User> = Box::pin(self.get("/users", &query)).await?;
+            if let Some(user) = found.into_iter().find(|user| user.id == id.as_str()) {
+                return Ok(Some(user));
+            }
+        }
+        // An empty list may be anybody's: that there is no such user has to be said of this very one. Boxed, as
+        // above, so that who waits for a user does not grow with what is known of them.
+        Box::pin(self.find(&path, &[("userProfileMetadata", "false")])).await
+    }
+
+    /// Whether Keycloak itself disabled a user who is disabled, for too many wrong passwords. `None`: there is no such user.
+    pub async fn is_locked_out(&self, id: &UserId) -> Result<Option<bool>, KeycloakError> {
+        let path = user_path(id)?;
+        let query = [("userProfileMetadata", "false")];
+        match self.find::<WithAttributes>(&path, &query).await {
+            Ok(found) => Ok(found.map(|user| {
+                user.values(DISABLED_REASON).iter().any(|reason| reason == LOCKED_OUT)
+            })),
+            // With so many attributes that they cannot be read. While the realm counts failed logins, this says the same.
+            Err(KeycloakError::Protocol { .. } | KeycloakError::Unavailable(_)) => {
+                let path = format!("/attack-detection/brute-force{path}");
+                let logins: FailedLogins = self.get(&path, &[]).await?;
+                Ok(Some(logins.failed_login_not_before == FOR_GOOD))
+            }
+            Err(error) => Err(error),
+        }
     }
 
     /// Whether the user is linked with an account at an identity provider.
     pub async fn has_federated_identity(&self, id: &UserId) -> Result<bool, KeycloakError> {
-        let Some(path) = user_path(id) else { return Ok(false) };
+        let path = user_path(id)?;
         let found: Vec<IgnoredAny> = self.get(&format!("{path}/federated-identity"), &[]).await?;
         Ok(!found.is_empty())
     }
@@ -87,7 +114,7 @@ impl Keycloak {
         id: &UserId,
         name: &str,
     ) -> Result<Option<Vec<String>>, KeycloakError> {
-        let Some(path) = user_path(id) else { return Ok(None) };
+        let path = user_path(id)?;
         let found: Option<WithAttributes> =
             self.find(&path, &[("userProfileMetadata", "false")]).await?;
         Ok(found.map(|user| user.values(name)))
@@ -139,12 +166,39 @@ impl Keycloak {
 
 /// The length of Keycloak's columns of ids.
 const MAX_ID: usize = 255;
+/// What stands in a path as it is.
+const PLAIN: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b':');
 
-/// `None` for what cannot be an id: it must not reach into another path, nor be longer than a request line.
-fn user_path(id: &UserId) -> Option<String> {
-    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | ':' | '.');
+/// An error for what cannot be an id: it must not reach into another path, nor be longer than a request line.
+fn user_path(id: &UserId) -> Result<String, KeycloakError> {
     let text = id.as_str();
-    let fits =
-        (1..=MAX_ID).contains(&text.len()) && text.chars().all(plain) && !text.starts_with('.');
-    fits.then(|| format!("/users/{text}"))
+    // Also encoded, dots alone are another path.
+    if text.is_empty() || text.chars().count() > MAX_ID || text.chars().all(|c| c == '.') {
+        let reason = "no user can have this id".to_owned();
+        return Err(KeycloakError::Protocol { call: "GET /users".to_owned(), reason });
+    }
+    Ok(format!("/users/{}", utf8_percent_encode(text, PLAIN)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_id_is_one_segment_of_a_path_or_an_error() {
+        for (id, path) in [
+            ("4f0c-1", Some("/users/4f0c-1")),
+            ("f:1:jane_doe.x", Some("/users/f:1:jane_doe.x")),
+            ("f:1:a b/../c?d#e;%", Some("/users/f:1:a%20b%2F..%2Fc%3Fd%23e%3B%25")),
+            ("f:1:\u{e9}", Some("/users/f:1:%C3%A9")),
+            (".x", Some("/users/.x")),
+            ("", None),
+            (".", None),
+            ("..", None),
+        ] {
+            assert_eq!(user_path(&UserId::new(id)).ok().as_deref(), path, "{id}");
+        }
+        assert!(user_path(&UserId::new("x".repeat(255))).is_ok());
+        assert!(user_path(&UserId::new("x".repeat(256))).is_err());
+    }
 }

@@ -24,6 +24,10 @@ const PENDING: Family = Family {
     name: "hallpass_wide_changes_pending",
     help: "Changes that concern many owners and are not dealt with yet, by this process.",
 };
+const UNREADABLE_OWNERS: Family = Family {
+    name: "hallpass_unreadable_owners",
+    help: "Owners whose tokens are suspended because Keycloak does not answer about them.",
+};
 const OWNERS_CHECKED: Family = Family {
     name: "hallpass_owners_checked_total",
     help: "Looks at owners of tokens, by this process.",
@@ -42,6 +46,7 @@ pub struct Gauges {
     event_lag: Gauge,
     sweep_age: Gauge,
     held_owners: Gauge,
+    unreadable_owners: Gauge,
     pending: Gauge,
     watch: Watch,
 }
@@ -55,9 +60,9 @@ impl Gauges {
             gauge.set(f64::NAN);
             gauge
         };
-        let [event_lag, sweep_age, held_owners, pending] =
-            [EVENT_LAG, SWEEP_AGE, HELD_OWNERS, PENDING].map(gauge);
-        Self { store, clock, event_lag, sweep_age, held_owners, pending, watch }
+        let [event_lag, sweep_age, held_owners, unreadable_owners, pending] =
+            [EVENT_LAG, SWEEP_AGE, HELD_OWNERS, UNREADABLE_OWNERS, PENDING].map(gauge);
+        Self { store, clock, event_lag, sweep_age, held_owners, unreadable_owners, pending, watch }
     }
 
     /// Asks the store; NaN where it does not say.
@@ -70,9 +75,14 @@ impl Gauges {
         };
         self.event_lag.set(age(progress.and_then(|progress| progress.polled_at)));
         self.sweep_age.set(age(progress.and_then(|progress| progress.swept_at)));
-        let held = progress.map(|progress| u32::try_from(progress.held_owners).unwrap_or(u32::MAX));
-        self.held_owners.set(held.map_or(f64::NAN, f64::from));
+        let unreadable = self.store.count_unreadable_owners().await.ok();
+        self.held_owners.set(count(progress.map(|progress| progress.held_owners)));
+        self.unreadable_owners.set(count(unreadable));
     }
+}
+
+fn count(owners: Option<u64>) -> f64 {
+    owners.map_or(f64::NAN, |owners| f64::from(u32::try_from(owners).unwrap_or(u32::MAX)))
 }
 
 fn seconds(millis: i64) -> f64 {

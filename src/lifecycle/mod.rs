@@ -9,10 +9,13 @@ mod fingerprint;
 mod gauges;
 mod many;
 mod owners;
+mod position;
+mod retries;
 mod rights;
 mod round;
 mod seen;
 mod turn;
+mod unreadable;
 mod watch;
 
 pub use decision::{Decisions, Released};

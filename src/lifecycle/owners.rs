@@ -16,6 +16,7 @@ use tokio::sync::{Mutex, Semaphore};
 
 use super::acts::Acts;
 use super::agenda::{Agenda, Asker};
+use super::retries::Retries;
 use super::seen::{Comparison, Seen};
 use crate::audit::{
     Actor, CLAIMS_CHANGED, OWNER_DELETED, OWNER_DISABLED, OWNER_LOCKED_OUT, ROLES_CHANGED, Teller,
@@ -103,6 +104,8 @@ pub struct TokenOwners {
     turns: Arc<[Mutex<()>]>,
     /// What may be the cause of what a look finds.
     pub(super) agenda: Agenda,
+    /// Who could not be looked at.
+    pub(super) unreadable: Retries<UserId, UserChange>,
     asker: Asker,
     pub(super) checked: Counter,
 }
@@ -120,7 +123,8 @@ impl TokenOwners {
         let turns = std::iter::repeat_with(Mutex::default).take(TURNS).collect();
         let acts = Acts::new(store.clone(), clock.clone(), teller);
         let (agenda, asker, checked) = (Agenda::default(), Asker::Beside, Counter::noop());
-        Self { store, owners, clock, settings, acts, turns, agenda, asker, checked }
+        let unreadable = Retries::default();
+        Self { store, owners, clock, settings, acts, turns, agenda, unreadable, asker, checked }
     }
 
     /// The same, counting whom it looks at.
@@ -150,7 +154,8 @@ impl TokenOwners {
     }
 
     /// Looks at an owner, and does to their tokens what follows; Keycloak is asked with a permit. See the module's steps.
-    pub(super) async fn look_with(
+    /// [`Self::look_with`] notes besides whether that can be done.
+    pub(super) async fn look_unnoted(
         &self,
         owner: &UserId,
         hint: Hint,

@@ -216,6 +216,7 @@ impl TokenOwners {
     /// is with the next sweep.
     pub async fn sweep(&self) -> Result<(), Error> {
         let begun = self.clock.now();
+        self.recall_unreadable().await?;
         let mut round = Round::new(self, Hint::Sweep(begun), Pace::Gentle);
         round.pass(&Whose::Everybody).await?;
         round.end().await?;

@@ -1,14 +1,14 @@
 //! Following the realm: one process of those that serve from one store does.
 //!
-//! 1. Events of administrators and users are read every `lifecycle.poll_interval`, with an overlap, since they are
-//!    stamped before their commit; those that were seen are passed over. What an event is about is read anew and compared,
-//!    and once more a moment later: Keycloak forgets what it remembers of users and roles only after the commit.
-//!    How far they are dealt with is in the store, so that a restart, or another process, goes on from there.
+//! 1. Events of administrators and users are read every `lifecycle.poll_interval`. What an event is about is read anew and
+//!    compared, once more with the next events, and a last time ten seconds later: Keycloak forgets what it remembers of
+//!    users and roles only after the commit, and its other nodes forget it later still.
+//!    How far events are dealt with is in the store, so that a restart, or another process, goes on from there.
 //! 2. Everything is looked at when a process begins to follow, and every `lifecycle.sweep_interval`.
 //! 3. Interrupted operations are brought to an end at start and every few seconds, by each process.
 //!
-//! Each of them fails on its own, is said once, and is tried again. One client or user that cannot be looked at does not
-//! keep the others; it is looked at again with the next events.
+//! Each of them fails on its own, is said once, and is tried again. One client or user that cannot be looked at keeps
+//! nobody else: it is set apart, and looked at again on its own.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -19,9 +19,11 @@ use tokio::sync::Mutex;
 use tokio::time::{MissedTickBehavior, interval, sleep};
 
 use super::agenda::Agenda;
-use super::feed::Feed;
+use super::feed::{Feed, Source};
 use super::many::Many;
 use super::owners::{Force, Found, Hint, TokenOwners};
+use super::position::{Position, note};
+use super::retries::Retries;
 use super::round::Looked;
 use super::turn::Turn;
 use crate::client::Clients;
@@ -35,6 +37,10 @@ use crate::store::{DeletedClient, StoreError};
 const RECONCILE_INTERVAL: Duration = Duration::from_secs(5);
 /// A sweep that failed is tried again this much later, or after the interval where that is shorter.
 const RETRY: Duration = Duration::from_secs(30);
+/// How often those are thought of that could not be looked at.
+const AGAIN_INTERVAL: Duration = Duration::from_millis(500);
+/// Clients that are looked at again at a time.
+const MOST_CLIENTS: usize = 16;
 
 /// Follows the realm. Clones share the position.
 #[derive(Clone)]
@@ -48,6 +54,8 @@ pub struct Watch {
     /// Owners of whom one event concerns several.
     many: Many,
     agenda: Agenda,
+    /// Clients, by Keycloak's ids, that could not be looked at.
+    unreadable_clients: Retries<String, ()>,
     polled: Polled,
 }
 
@@ -67,6 +75,8 @@ struct News {
     feeds: [Feed; 2],
     /// What happened while nobody followed was read.
     caught_up: bool,
+    /// Nothing more was there to be read.
+    is_whole: bool,
     clients: BTreeSet<String>,
     users: BTreeMap<UserId, UserChange>,
     /// Clients that Hallpass deleted, and for which looks were asked.
@@ -79,6 +89,7 @@ impl News {
         Self {
             feeds: [Feed::new(EventKind::Admin), Feed::new(EventKind::User)],
             caught_up: false,
+            is_whole: false,
             clients: BTreeSet::new(),
             users: BTreeMap::new(),
             deleted: BTreeSet::new(),
@@ -88,15 +99,6 @@ impl News {
     fn are_dealt_with(&self) -> bool {
         self.clients.is_empty() && self.users.is_empty()
     }
-}
-
-/// What of the news could not be dealt with yet.
-#[derive(Default)]
-struct Position {
-    clients: BTreeSet<String>,
-    users: BTreeMap<UserId, UserChange>,
-    /// Looked at once: again with the next events.
-    again: BTreeMap<UserId, UserChange>,
 }
 
 impl Watch {
@@ -112,6 +114,7 @@ impl Watch {
             token_owners,
             news: Arc::new(Mutex::new(News::noted())),
             position: Arc::default(),
+            unreadable_clients: Retries::default(),
             polled: Polled::default(),
         }
     }
@@ -149,7 +152,9 @@ impl Watch {
         let retry = RETRY.min(sweep_interval);
         let sweep_clients = || self.clients.sweep();
         let sweep_owners = || self.token_owners.sweep();
+        let look_again = || self.look_again();
         tokio::join!(
+            repeat("what cannot be looked at stays so", AGAIN_INTERVAL, AGAIN_INTERVAL, look_again),
             repeat("events cannot be followed", poll_interval, poll_interval, || self.poll()),
             repeat("API clients cannot be swept", sweep_interval, retry, sweep_clients),
             repeat("owners of tokens cannot be swept", sweep_interval, retry, sweep_owners),
@@ -162,21 +167,15 @@ impl Watch {
     pub async fn poll(&self) -> Result<(), Error> {
         let position = &mut *self.position.lock().await;
         let begun = self.clients.clock.now();
-        let (unread, fresh) = {
+        let (unread, is_whole, clients, fresh) = {
             let news = &mut *self.news.lock().await;
             let unread = self.read(news).await.err();
-            position.clients.append(&mut news.clients);
-            (unread, std::mem::take(&mut news.users))
+            let (clients, users) = (&mut news.clients, &mut news.users);
+            (unread, news.is_whole, std::mem::take(clients), std::mem::take(users))
         };
-        for (user, change) in std::mem::take(&mut position.again) {
-            position.users.entry(user).or_insert(change);
-        }
-        for (user, change) in &fresh {
-            note(&mut position.users, user.clone(), *change);
-        }
-        position.again = fresh;
-        let unsettled = self.settle(&mut position.clients, &mut position.users).await;
-        if let Some(error) = unread.or(unsettled) {
+        self.look_at_clients(clients).await;
+        self.look_at_users(position.take(fresh)).await;
+        if let Some(error) = unread {
             return Err(error);
         }
         // What concerns many is not kept anywhere else: who goes on from here reads it again.
@@ -189,7 +188,9 @@ impl Watch {
                 self.clients.store.forget_deleted_client(&client).await?;
             }
         }
-        self.polled.0.store(begun.millis(), Ordering::Relaxed);
+        if is_whole {
+            self.polled.0.store(begun.millis(), Ordering::Relaxed);
+        }
         Ok(())
     }
 
@@ -214,27 +215,28 @@ impl Watch {
         // Without it our own acts are followed as anybody's.
         let own_client = self.token_owners.owners.get_own_client().await.ok();
         let own_client = own_client.as_ref().map(ClientId::uuid);
+        let source = Source { keycloak: &self.keycloak, own_client };
         let (mut unread, mut fresh) = (None, BTreeMap::new());
+        news.is_whole = true;
         self.ask_for_deleted_clients(&mut news.deleted).await?;
         for feed in &mut news.feeds {
-            let (store, now) = (&self.clients.store, self.clients.clock.now());
-            match feed.read(&self.keycloak, store, own_client, now).await {
-                Ok(subjects) => {
-                    for subject in subjects {
-                        match subject {
-                            Subject::Client(uuid) => drop(news.clients.insert(uuid)),
-                            Subject::User(user, change) => note(&mut fresh, user, change),
-                            Subject::Owners(wide) => self.agenda.ask(wide),
-                        }
-                    }
+            let reading = feed.read(source, &self.clients.store).await;
+            for subject in reading.subjects {
+                match subject {
+                    Subject::Client(uuid) => drop(news.clients.insert(uuid)),
+                    Subject::User(user, change) => note(&mut fresh, user, change),
+                    Subject::Owners(wide) => self.agenda.ask(wide),
                 }
+            }
+            match reading.is_whole {
+                Ok(whole) => news.is_whole &= whole,
                 Err(error) => unread = Some(error),
             }
         }
         if !news.caught_up {
             let missed = fresh.extract_if(.., |_, change| !change.may_be_a_departure());
             self.agenda.ask_for_missed(missed.map(|(user, _)| user));
-            news.caught_up = unread.is_none();
+            news.caught_up = news.is_whole && unread.is_none();
         }
         for (user, change) in fresh {
             note(&mut news.users, user, change);
@@ -255,58 +257,63 @@ impl Watch {
         Ok(())
     }
 
-    /// Looks at these; what cannot be looked at stays. Answers the last failure.
-    async fn settle(
-        &self,
-        clients: &mut BTreeSet<String>,
-        users: &mut BTreeMap<UserId, UserChange>,
-    ) -> Option<Error> {
-        let mut failure = None;
-        for uuid in std::mem::take(clients) {
-            if let Err(error) = self.clients.observe_keycloak_client(&uuid).await {
-                failure = Some(error);
-                clients.insert(uuid);
-            }
-        }
-        let noted = std::mem::take(users);
-        let force = Force::EndFew;
-        let hints =
-            noted.iter().map(|(user, change)| (user.clone(), Hint::Event(*change))).collect();
-        for Looked { owner, outcome } in self.token_owners.look_at_each(hints, force).await {
-            let error = match outcome {
-                Ok(found) => {
-                    if found == Found::Deferred {
-                        self.agenda.defer(vec![owner]);
-                    }
-                    continue;
+    /// Looks at these. What cannot be looked at is looked at again, apart from all others.
+    async fn look_at_clients(&self, clients: impl IntoIterator<Item = String>) {
+        for uuid in clients {
+            match self.clients.observe_keycloak_client(&uuid).await {
+                Ok(()) => drop(self.unreadable_clients.end(&uuid)),
+                Err(error) => {
+                    tracing::warn!(uuid, cause = error.chain(), "a client cannot be looked at");
+                    self.unreadable_clients.note(
+                        &uuid,
+                        (),
+                        self.clients.clock.passed(),
+                        |(), ()| {},
+                    );
                 }
-                Err(error) => error,
-            };
-            tracing::debug!(user_id = %owner, cause = error.chain(), "an owner cannot be looked at");
-            failure = Some(error);
-            users.extend(noted.get(&owner).map(|change| (owner.clone(), *change)));
-        }
-        for (user, change) in noted {
-            if let Err(error) = self.clients.observe_owner(&user).await {
-                failure = Some(error);
-                users.insert(user, change);
             }
         }
-        failure
+    }
+
+    async fn look_at_users(&self, users: BTreeMap<UserId, UserChange>) {
+        let apart =
+            |(user, change): &(UserId, UserChange)| !self.token_owners.is_unreadable(user, *change);
+        let users: BTreeMap<_, _> = users.into_iter().filter(apart).collect();
+        let hints = users.iter().map(|(user, change)| (user.clone(), Hint::Event(*change)));
+        let mut looked = BTreeSet::new();
+        for Looked { owner, outcome } in
+            self.token_owners.look_at_each(hints.collect(), Force::EndFew).await
+        {
+            if matches!(outcome, Ok(Found::Deferred)) {
+                self.agenda.defer(vec![owner.clone()]);
+            }
+            looked.insert(owner);
+        }
+        for (user, change) in users {
+            let observed = self.clients.observe_owner(&user).await;
+            // Who is not there was forgotten by a look that panicked.
+            if observed.is_err() || !looked.contains(&user) {
+                self.token_owners.note_unreadable(&user, Hint::Event(change));
+            }
+        }
+    }
+
+    /// Looks again at what could not be looked at.
+    async fn look_again(&self) -> Result<(), Error> {
+        let clients = self.unreadable_clients.due(self.clients.clock.passed(), MOST_CLIENTS);
+        self.look_at_clients(clients.into_iter().map(|(uuid, ())| uuid)).await;
+        for user in self.token_owners.look_again().await? {
+            if self.clients.observe_owner(&user).await.is_err() {
+                self.token_owners.note_unreadable(&user, Hint::Event(UserChange::Changed));
+            }
+        }
+        Ok(())
     }
 
     async fn reconcile(&self) {
         let reconcile = || self.clients.reconcile();
         let interval = RECONCILE_INTERVAL;
         repeat("operations cannot be ended", interval, interval, reconcile).await;
-    }
-}
-
-/// The last word of whether a user left counts; what says nothing of it takes nothing back.
-fn note(users: &mut BTreeMap<UserId, UserChange>, user: UserId, change: UserChange) {
-    let noted = users.entry(user).or_insert(change);
-    if change != UserChange::Changed {
-        *noted = change;
     }
 }
 
@@ -334,28 +341,5 @@ async fn repeat<F: Future<Output = Result<(), Error>>>(
             _ => {}
         }
         failing = outcome.is_err();
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_last_word_of_whether_a_user_left_counts() {
-        use UserChange::{Changed, Edited, Enabled, Left};
-        for (changes, noted) in [
-            (&[Changed, Left][..], Left),
-            (&[Left, Changed], Left),
-            (&[Left, Enabled], Enabled),
-            (&[Enabled, Left, Changed, Changed], Left),
-            (&[Left, Edited], Edited),
-        ] {
-            let mut users = BTreeMap::new();
-            for change in changes {
-                note(&mut users, UserId::new("u"), *change);
-            }
-            assert_eq!(users[&UserId::new("u")], noted, "{changes:?}");
-        }
     }
 }

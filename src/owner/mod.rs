@@ -115,10 +115,11 @@ impl Owners {
             }
         }
         let Some(user) = away else { return Ok(Sight::Gone) };
-        if user.is_locked_out() {
-            return Ok(Sight::LockedOut);
-        }
-        Ok(Sight::Disabled { federated: user.is_federated() })
+        Ok(match Box::pin(self.keycloak.is_locked_out(id)).await? {
+            Some(true) => Sight::LockedOut,
+            Some(false) => Sight::Disabled { federated: user.is_federated() },
+            None => Sight::Gone,
+        })
     }
 
     /// The client by which Hallpass itself acts.
@@ -126,11 +127,14 @@ impl Owners {
         self.clients.get(self.authority.client_id()).await
     }
 
-    /// Fails where Keycloak does not answer what it must know: then no owner can be looked at.
+    /// Fails where Keycloak does not even answer about Hallpass's own account: then no owner can be looked at.
     pub async fn check_answers(&self) -> Result<(), Error> {
         self.clients.forget(PROBE_CLIENT).await;
         self.clients.get(PROBE_CLIENT).await?;
-        Ok(())
+        let own = self.get_own_client().await?;
+        let account = self.keycloak.find_service_account(&own).await?;
+        let account = account.ok_or_else(|| protocol("the client has no service account"))?;
+        self.look_at(&UserId::new(account.id)).await.map(drop)
     }
 
     /// Whether the owner logs in by way of an identity provider: a member of an organization can.

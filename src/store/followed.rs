@@ -17,6 +17,26 @@ impl Store {
         .await
     }
 
+    /// Follows the events of this source from then on, whatever was noted.
+    pub async fn begin_to_follow(
+        &self,
+        source: &str,
+        position: Timestamp,
+    ) -> Result<(), StoreError> {
+        within(async {
+            sqlx::query(
+                "INSERT INTO followed_events (source, position) VALUES ($1, $2) \
+                 ON CONFLICT (source) DO UPDATE SET position = excluded.position",
+            )
+            .bind(source)
+            .bind(position.millis())
+            .execute(&self.pool)
+            .await?;
+            Ok(())
+        })
+        .await
+    }
+
     /// Notes that the events of this source are dealt with up to then. It never goes back: another process may be
     /// ahead.
     pub async fn note_followed(&self, source: &str, position: Timestamp) -> Result<(), StoreError> {

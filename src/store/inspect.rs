@@ -41,6 +41,14 @@ impl Store {
         self.find_progress().await.map(Some)
     }
 
+    /// How many owners cannot be read; `None`: the tables are not that far.
+    pub async fn inspect_unreadable_owners(&self) -> Result<Option<u64>, StoreError> {
+        if !self.has_table("unreadable_owners").await? {
+            return Ok(None);
+        }
+        self.count_unreadable_owners().await.map(Some)
+    }
+
     /// How far the tables are. Those of a newer version do not count.
     pub async fn inspect_migrations(&self) -> Result<Migrations, StoreError> {
         if !self.has_table("_sqlx_migrations").await? {

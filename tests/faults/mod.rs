@@ -63,11 +63,11 @@ const fn call(pattern: &'static str, nth: usize, committed: bool) -> Call {
 
 const KEYS: Call = call("GET */certs", 1, false);
 const LOGIN: Call = call("POST */token", 1, false);
-const OWNER: Call = call("GET */users/*", 1, false);
+const OWNER: Call = call("GET */users?*", 1, false);
 const PROBE_CLIENT: Call = call("GET */clients?clientId=hallpass-probe", 1, false);
 const ROLES: Call = call("GET */generate-example-access-token", 1, false);
 const CLAIMS: Call = call("GET */generate-example-access-token", 2, false);
-const OWNER_AGAIN: Call = call("GET */users/*", 2, true);
+const OWNER_AGAIN: Call = call("GET */users?*", 2, true);
 const ROLES_AGAIN: Call = call("GET */generate-example-access-token", 3, true);
 const CALLS: [Call; 8] =
     [KEYS, LOGIN, OWNER, PROBE_CLIENT, ROLES, CLAIMS, OWNER_AGAIN, ROLES_AGAIN];

@@ -6,7 +6,7 @@ use super::{audited, quiet_server_behind, recorded, server_behind};
 use crate::support::{Admin, Answer, Fault, FaultProxy, Person, TestRealm, TestServer};
 
 const FIRST_ROLES: (usize, &str) = (1, "GET */generate-example-access-token");
-const OWNER_AGAIN: (usize, &str) = (2, "GET */users/*");
+const OWNER_AGAIN: (usize, &str) = (2, "GET */users?*");
 /// Between the two the claims are asked for in the same way.
 const ROLES_AGAIN: (usize, &str) = (3, "GET */generate-example-access-token");
 

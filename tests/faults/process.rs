@@ -35,7 +35,7 @@ async fn start(extra: &[(&str, &str)]) -> Started {
 async fn sigterm_lets_a_request_finish_and_refuses_new_ones() {
     let Started { realm, proxy, database, process, folder } = start(&[]).await;
     let user = process.user(&realm, &realm.person().await).await;
-    let rule = proxy.on_nth(2, "GET */users/*", Fault::HoldRequest);
+    let rule = proxy.on_nth(2, "GET */users?*", Fault::HoldRequest);
     let base = process.base().to_owned();
     let body = json!({"name": "under-way"});
     let (answer, ()) = tokio::join!(user.post("/api/pat/v1/tokens", &body), async {
@@ -159,7 +159,7 @@ async fn do_everything(user: &Api, started: &Started) -> Vec<String> {
     user.send(twice).await.expect_problem(401, "unauthenticated");
     for fault in [Fault::CutAnswer, Fault::Garbage, Fault::status(401), Fault::status(500)] {
         proxy.clear();
-        proxy.on("GET */users/*", fault);
+        proxy.on("GET */users?*", fault);
         assert_eq!(user.post(list, &json!({"name": "fails"})).await.status, 503);
     }
     proxy.clear();

@@ -39,7 +39,7 @@ async fn a_token_that_is_refused_again_and_again_is_renewed_once_a_call() {
     let (realm, proxy) = (TestRealm::shared().await, FaultProxy::start());
     let server = server_behind(&proxy, &realm).await;
     let user = server.user(&realm.person().await).await;
-    let refused = proxy.on("GET */users/*", Fault::status(401));
+    let refused = proxy.on("GET */users?*", Fault::status(401));
     user.post("/api/pat/v1/tokens", &json!({"name": "refused"}))
         .await
         .expect_problem(503, "keycloak-refused");

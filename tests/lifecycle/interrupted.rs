@@ -74,9 +74,11 @@ async fn an_owner_who_cannot_be_looked_at_keeps_their_tokens_until_they_can_and_
     let proxy = FaultProxy::start();
     let scene = scene_behind(&proxy).await;
     let faults = [
-        ("GET */users/", Fault::status(500)),
-        ("GET */users/", Fault::Answer(200, "{}".to_owned())),
-        ("GET */users/", Fault::Answer(404, "<html>no such page</html>".to_owned())),
+        ("GET */users*", Fault::status(500)),
+        ("GET */users*", Fault::Answer(200, "{}".to_owned())),
+        // As a gateway before Keycloak says that it knows no way.
+        ("GET */users*", Fault::Answer(404, "<html>no such page</html>".to_owned())),
+        ("GET */users*", Fault::Answer(404, r#"{"error":"Not Found"}"#.to_owned())),
         ("GET *userId=", Fault::Answer(200, "{}".to_owned())),
         (
             "GET *userId=",
@@ -97,6 +99,18 @@ async fn an_owner_who_cannot_be_looked_at_keeps_their_tokens_until_they_can_and_
         proxy.clear();
         scene.assert_revoked(&failing, "roles_changed", "added hallpass:read-audit").await;
     }
+    scene.server.stop().await;
+}
+
+#[tokio::test]
+async fn nobody_is_gone_because_a_list_of_users_is_empty() {
+    let proxy = FaultProxy::start();
+    let scene = scene_behind(&proxy).await;
+    let holder = scene.holder().await;
+    let pattern = format!("GET */users?*{}*", holder.person.id);
+    proxy.on(&pattern, Fault::Answer(200, "[]".to_owned()));
+    scene.realm.give_roles(&holder.person, "hallpass", &["read-audit"]).await;
+    scene.assert_revoked(&holder, "roles_changed", "added hallpass:read-audit").await;
     scene.server.stop().await;
 }
 
@@ -154,6 +168,7 @@ async fn an_event_that_is_told_again_changes_nothing() {
     scene.wait_until_followed().await;
     let again = scene.holder_of(holder.person.clone()).await;
     // As if nothing had ever been read: all events come once more.
+    scene.server.halt().await;
     for source in ["admin_events", "user_events"] {
         let sql = format!("UPDATE followed_events SET position = 0 WHERE source = '{source}'");
         assert_eq!(scene.server.execute(sql).await, 1);

@@ -131,9 +131,9 @@ fn calls_about([changed, disabled, deleted]: &Leavers) -> Vec<String> {
     vec![
         "GET */admin-events".to_owned(),
         "GET */events".to_owned(),
-        format!("GET */users/{}", changed.person.id),
+        format!("GET */users?search=id%3A{}*", changed.person.id),
         format!("GET *userId={}*", changed.person.id),
-        format!("GET */users/{}", disabled.person.id),
+        format!("GET */users?search=id%3A{}*", disabled.person.id),
         format!("GET */users/{}", deleted.person.id),
     ]
 }
@@ -282,8 +282,9 @@ async fn one_that_was_frozen_while_another_took_over_does_nothing_twice() {
     let frozen = scene.become_calm_process(&proxy, &EVENTS_ONLY).await;
     proxy.down().await;
     scene.change(&leavers).await;
-    let hold =
-        |holder: &Holder| proxy.on(&format!("GET */users/{}", holder.person.id), Fault::HoldAnswer);
+    let hold = |holder: &Holder| {
+        proxy.on(&format!("GET */users?search=id%3A{}*", holder.person.id), Fault::HoldAnswer)
+    };
     let rules: Vec<_> = leavers.iter().map(hold).collect();
     proxy.up();
     for rule in &rules {

@@ -1,12 +1,14 @@
 //! Tokens follow their owners: what changes in the realm, whichever way, and what becomes of the tokens.
 
 mod brake;
+mod bulk;
 mod claims;
 mod coincidence;
 mod departures;
 mod doubts;
 mod interrupted;
 mod killed;
+mod large;
 mod memberships;
 mod organizations;
 mod races;
@@ -14,6 +16,7 @@ mod replicas;
 mod roles;
 mod soak;
 mod unchanged;
+mod unreadable;
 mod workflows;
 
 use std::time::{Duration, Instant};

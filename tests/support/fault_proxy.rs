@@ -213,6 +213,12 @@ impl FaultProxy {
 
     /// The requests that reached Keycloak, as `METHOD /path`, in their order.
     pub fn passed(&self) -> Vec<String> {
+        let whole = self.passed_whole().into_iter();
+        whole.map(|request| request.split('?').next().unwrap_or_default().to_owned()).collect()
+    }
+
+    /// The same with their queries.
+    pub fn passed_whole(&self) -> Vec<String> {
         self.shared.passed.lock().unwrap().clone()
     }
 
@@ -283,7 +289,7 @@ async fn serve(mut sender: TcpStream, shared: Arc<Shared>) {
         }
         _ => {}
     }
-    shared.passed.lock().unwrap().push(request.line.clone());
+    shared.passed.lock().unwrap().push(request.whole.clone());
     let Ok(answered) = request.forward(&shared.target).await else { return };
     match (&fault, &rule) {
         (Fault::CutAnswer, _) => {}

@@ -10,6 +10,7 @@ mod restrictions;
 mod rotate;
 mod standing;
 mod status;
+mod unreadable;
 mod uses;
 
 use sqlx::any::AnyRow;
