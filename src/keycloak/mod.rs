@@ -20,7 +20,9 @@ mod users;
 
 pub use callers::{SecretCheck, ServiceAccount};
 pub use calls::Calls;
-pub use clients::{ClientDocument, ClientWithSecret, GRANTABLE, ScopeDetails, ScopeKind};
+pub use clients::{
+    ClientDocument, ClientWithSecret, GRANTABLE, SIGNING_KEYS, ScopeDetails, ScopeKind,
+};
 pub use directory::ClientDirectory;
 pub use error::KeycloakError;
 pub use events::{EventKind, RealmEvent, RoleRef, Subject, UserChange, Wide};

@@ -3,6 +3,7 @@
 //! The private part leaves the process only once, to Keycloak when bootstrap publishes the key.
 
 mod make;
+mod others;
 mod pem;
 mod published;
 mod sign;
@@ -10,6 +11,7 @@ mod sign;
 use std::sync::{Arc, PoisonError, RwLock};
 
 pub use make::{PROVIDER_PREFIX, SigningKey, provider_name};
+pub use others::find_other_keys;
 pub use pem::pem_of_jwk;
 pub use published::{Publication, PublishedKeys};
 pub use sign::Signer;
