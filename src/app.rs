@@ -184,7 +184,7 @@ fn rights(clients: &Clients, settings: &Settings, metrics: &Metrics) -> Rights {
 
 /// What decides about tokens without the service, beside one that runs.
 pub async fn decisions(settings: &Settings, clock: Clock) -> Result<Decisions, StartError> {
-    let store = Store::open(&settings.store.url).await?;
+    let store = Store::open_existing(&settings.store.url).await?;
     store.check_issuer(&settings.keycloak.realm.issuer()).await?;
     let keycloak = connect(http_client()?, settings);
     let clients = ClientDirectory::new(keycloak.clone());

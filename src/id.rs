@@ -13,6 +13,13 @@ use uuid::Uuid;
 
 use crate::clock::Timestamp;
 
+/// An id for a new object in Keycloak: a random UUID that nobody can guess (RFC 9562 §5.4).
+pub fn new_keycloak_id() -> Result<String, Unspecified> {
+    let mut bytes = [0; 16];
+    SystemRandom::new().fill(&mut bytes)?;
+    Ok(uuid::Builder::from_random_bytes(bytes).into_uuid().to_string())
+}
+
 /// A user's id in Keycloak: the `sub` of their tokens.
 // Shared, since it goes along with each request.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, utoipa::ToSchema)]

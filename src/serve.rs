@@ -12,18 +12,21 @@ use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
-use tokio::time::{MissedTickBehavior, interval, timeout};
+use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 
 pub use limits::Limits;
 
 use crate::app::{App, StartError};
 use crate::clock::Clock;
 use crate::config::Settings;
+use crate::keys::find_other_keys;
 use crate::store::ChangeKind;
 use accept::Inbound;
 
 /// How often the store is asked what other processes changed.
 const POLL_INTERVAL: Duration = Duration::from_millis(250);
+/// How long to wait for a Keycloak that did not say what the realm has.
+const LOOK_AGAIN: Duration = Duration::from_secs(10);
 /// How long requests under way have to finish.
 const DRAIN: Duration = Duration::from_secs(8);
 /// How long the store has then to end its statements; one that has fallen silent never would.
@@ -89,6 +92,8 @@ impl Server {
         let writing_uses = tokio::spawn(app.tokens.uses.clone().run(until(stopped.clone())));
         let folding_metrics = tokio::spawn(app.metrics.clone().run(until(stopped.clone())));
         let remembering = tokio::spawn(remember(app.clone(), stopped.clone()));
+        // It ends by itself, and touches nothing that has to be closed.
+        tokio::spawn(look_for_other_stores(app.clone(), stopped.clone()));
         let watching = tokio::spawn(watch_changes(app.clone(), stopped));
         Ok(Self {
             address,
@@ -154,6 +159,29 @@ async fn remember(app: App, stopped: watch::Receiver<bool>) {
             if let Err(error) = outcome {
                 tracing::warn!(error = &error as &dyn std::error::Error, "live tokens are not remembered ahead of their use");
             }
+        }
+    }
+}
+
+/// Says so where the realm shows signing keys of another store: their tokens are good everywhere, and nobody can revoke
+/// them here. Keycloak may be away at first.
+async fn look_for_other_stores(app: App, stopped: watch::Receiver<bool>) {
+    let settings = &app.settings.keycloak;
+    let look = async {
+        loop {
+            let own = app.store.list_kids().await.unwrap_or_default();
+            let keycloak = &app.clients.keycloak;
+            let found = find_other_keys(keycloak, &settings.realm, &settings.client_id, &own);
+            match found.await {
+                Ok(kids) => return kids,
+                Err(_) => sleep(LOOK_AGAIN).await,
+            }
+        }
+    };
+    tokio::select! {
+        () = until(stopped) => {}
+        kids = look => for kid in kids {
+            tracing::error!(kid, "the realm publishes a signing key of another Hallpass store: `hallpass doctor` says what to do");
         }
     }
 }

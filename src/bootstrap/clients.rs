@@ -4,28 +4,15 @@ use reqwest::Method;
 use secrecy::SecretString;
 use serde_json::Value;
 
+use super::adopt::remove_other_scopes;
+use super::claim::{Allowed, Claim};
 use super::compare::{differences, merge};
 use super::desired::{PERSON_SCOPES, ROLES_SCOPE};
 use super::run::{Run, text};
-use super::{BootstrapError, MANAGED, desired};
+use super::{BootstrapError, claim, desired};
 use crate::keycloak::KeycloakError;
 use crate::owner::PROBE_CLIENT;
-
-/// Refuses a realm in which somebody else uses one of our names, before anything is changed.
-pub(super) async fn refuse_foreign(run: &Run<'_>) -> Result<(), BootstrapError> {
-    let mut foreign = Vec::new();
-    for client_id in names(run) {
-        if let Some(client) = run.find_client(&client_id).await?
-            && client["attributes"][MANAGED] != "true"
-        {
-            foreign.push(client_id);
-        }
-    }
-    if foreign.is_empty() {
-        return Ok(());
-    }
-    Err(BootstrapError::ForeignClients(foreign.join(", ")))
-}
+use crate::store::ObjectKind;
 
 /// The ids of all our clients.
 pub(super) fn names(run: &Run<'_>) -> [String; 4] {
@@ -37,34 +24,33 @@ pub(super) fn names(run: &Run<'_>) -> [String; 4] {
     ]
 }
 
-/// All of our clients. Answers Keycloak's id of the service client; `None` where a dry run did not make it.
+/// All of our clients. Answers Keycloak's id of the service client.
 pub(super) async fn prepare(
     run: &mut Run<'_>,
     grantable: &[String],
-) -> Result<Option<String>, BootstrapError> {
+) -> Result<String, BootstrapError> {
     let existing = scope_names(run).await?;
     let missing =
         PERSON_SCOPES.into_iter().chain([ROLES_SCOPE]).find(|name| !existing.contains(*name));
     if let Some(missing) = missing {
         return Err(BootstrapError::MissingScope(missing));
     }
-    let interactive = desired::interactive_mappers(run.settings);
+    let interactive_mappers = desired::interactive_mappers(run.settings);
+    let interactive = Allowed { default_scopes: &PERSON_SCOPES, optional_scopes: &[] };
 
-    let service = client(run, &desired::service(run.settings), &PERSON_SCOPES, &[]).await?;
-    if let Some(service) = &service {
-        mappers(run, service, &interactive, Extra::Keep).await?;
-    }
-    if let Some(cli) = client(run, &desired::command_line(), &PERSON_SCOPES, &[]).await? {
-        mappers(run, &cli, &interactive, Extra::Keep).await?;
-    }
+    // Whatever else these two had in their tokens, Hallpass would believe.
+    let service = client(run, &desired::service(run.settings), &interactive, Extra::Remove).await?;
+    mappers(run, &service, &interactive_mappers, Extra::Remove).await?;
+    let cli = client(run, &desired::command_line(), &interactive, Extra::Remove).await?;
+    mappers(run, &cli, &interactive_mappers, Extra::Remove).await?;
     // The operator shapes the designated client: what it has beside our flags is theirs.
     let scopes = [&PERSON_SCOPES[..], &[ROLES_SCOPE]].concat();
-    client(run, &desired::designated(run.settings), &scopes, grantable).await?;
-    if let Some(probe) = client(run, &desired::probe(), &[], &[]).await? {
-        mappers(run, &probe, &desired::probe_mappers(), Extra::Remove).await?;
-        no_default_scopes(run, &probe).await?;
-    }
-    Ok(service.map(|client| client.uuid))
+    let shaped = Allowed { default_scopes: &scopes, optional_scopes: grantable };
+    client(run, &desired::designated(run.settings), &shaped, Extra::Keep).await?;
+    let nothing = Allowed { default_scopes: &[], optional_scopes: &[] };
+    let probe = client(run, &desired::probe(), &nothing, Extra::Remove).await?;
+    mappers(run, &probe, &desired::probe_mappers(), Extra::Remove).await?;
+    Ok(service.uuid)
 }
 
 /// The secret of the service client, as Keycloak has it.
@@ -78,12 +64,19 @@ pub(super) async fn secret(run: &Run<'_>, service: &str) -> Result<SecretString,
     Ok(SecretString::from(secret))
 }
 
+/// As [`secret`], in a dry run: none where the client is not there, or would get a new one.
+pub(super) async fn find_secret(run: &Run<'_>) -> Result<Option<SecretString>, KeycloakError> {
+    let client = run.find_client(&run.settings.client_id).await?;
+    let secret = client.filter(|_| run.claim != Claim::Adopt);
+    Ok(secret.and_then(|client| client["secret"].as_str().map(SecretString::from)))
+}
+
 struct Client {
     client_id: String,
     uuid: String,
 }
 
-/// Whether mappers that we did not ask for stay.
+/// Whether mappers and client scopes that we did not ask for stay.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Extra {
     Keep,
@@ -93,27 +86,34 @@ enum Extra {
 async fn client(
     run: &mut Run<'_>,
     wanted: &Value,
-    default_scopes: &[&str],
-    optional_scopes: &[String],
-) -> Result<Option<Client>, BootstrapError> {
+    allowed: &Allowed<'_>,
+    extra: Extra,
+) -> Result<Client, BootstrapError> {
     let client_id = text(wanted, "clientId").to_owned();
-    if let Some(found) = run.find_client(&client_id).await? {
-        let uuid = text(&found, "id").to_owned();
-        let differing = differences(wanted, &found);
-        if !differing.is_empty() {
-            let what = format!("change client {client_id}: {}", differing.join(", "));
-            let path = format!("/clients/{uuid}");
-            run.change(&what, Method::PUT, &path, Some(&merge(wanted, &found))).await?;
-        }
-        return Ok(Some(Client { client_id, uuid }));
+    let Some(found) = run.find_client(&client_id).await? else {
+        let uuid = run.inventory.choose(ObjectKind::Client, &client_id).await?;
+        let mut new = wanted.clone();
+        new["id"] = uuid.as_str().into();
+        // Given on creation, these replace the realm's own lists.
+        new["defaultClientScopes"] = allowed.default_scopes.into();
+        new["optionalClientScopes"] = allowed.optional_scopes.into();
+        let what = format!("create client {client_id}");
+        run.change(&what, Method::POST, "/clients", Some(&new)).await?;
+        run.inventory.confirm(&uuid).await?;
+        return Ok(Client { client_id, uuid });
+    };
+    let found = claim::client(run, wanted, found, allowed).await?;
+    let uuid = text(&found, "id").to_owned();
+    let differing = differences(wanted, &found);
+    if !differing.is_empty() {
+        let what = format!("change client {client_id}: {}", differing.join(", "));
+        let path = format!("/clients/{uuid}");
+        run.change(&what, Method::PUT, &path, Some(&merge(wanted, &found))).await?;
     }
-    // Given on creation, these replace the realm's own lists.
-    let mut new = wanted.clone();
-    new["defaultClientScopes"] = default_scopes.into();
-    new["optionalClientScopes"] = optional_scopes.into();
-    run.change(&format!("create client {client_id}"), Method::POST, "/clients", Some(&new)).await?;
-    let made = run.find_client(&client_id).await?;
-    Ok(made.map(|made| Client { client_id, uuid: text(&made, "id").to_owned() }))
+    if extra == Extra::Remove {
+        remove_other_scopes(run, &found, allowed).await?;
+    }
+    Ok(Client { client_id, uuid })
 }
 
 async fn mappers(
@@ -144,17 +144,6 @@ async fn mappers(
         let what =
             format!("remove mapper {} from client {}", text(mapper, "name"), client.client_id);
         let path = format!("{path}/{}", text(mapper, "id"));
-        run.change(&what, Method::DELETE, &path, None).await?;
-    }
-    Ok(())
-}
-
-async fn no_default_scopes(run: &mut Run<'_>, client: &Client) -> Result<(), KeycloakError> {
-    let path = format!("/clients/{}/default-client-scopes", client.uuid);
-    for scope in run.list(&path).await? {
-        let what =
-            format!("remove scope {} from client {}", text(&scope, "name"), client.client_id);
-        let path = format!("{path}/{}", text(&scope, "id"));
         run.change(&what, Method::DELETE, &path, None).await?;
     }
     Ok(())

@@ -18,7 +18,7 @@ pub fn write_config(
     path: &Path,
     settings: &BootstrapSettings,
     client_secret: Option<&SecretString>,
-    encryption_key: &SealingKey,
+    encryption_key: KeyPlace<'_>,
 ) -> Result<bool, BootstrapError> {
     let failed =
         |reason: String| BootstrapError::ConfigFile { path: path.display().to_string(), reason };
@@ -34,14 +34,62 @@ pub fn write_config(
         let table = table
             .as_table_like_mut()
             .ok_or_else(|| failed(format!("`{section}` is not a section")))?;
-        put(table, key, text.expose_secret());
+        let other = other_form(key);
+        match table.get(&other).and_then(Item::as_str) {
+            // The key is to stand in a file now.
+            Some(_) if key.ends_with("_file") => {
+                table.remove(&other);
+                put(table, key, text.expose_secret());
+            }
+            // A secret that stands in a file of its own stays there.
+            Some(file) => {
+                let file = path.parent().unwrap_or(Path::new("")).join(file);
+                write_secret(&file, &text)?;
+            }
+            None => put(table, key, text.expose_secret()),
+        }
     }
     let after = document.to_string();
     if after == before && is_private(path) {
         return Ok(false);
     }
-    replace(path, &after).map_err(|error| failed(error.to_string()))?;
+    replace(path, &after).map_err(|error| failed(in_folder(path, &error)))?;
     Ok(true)
+}
+
+/// Where the encryption key is to stand.
+#[derive(Clone, Copy)]
+pub enum KeyPlace<'a> {
+    /// In the settings file, unless they name a file that has it.
+    Settings(&'a SealingKey),
+    /// In this file, which has it.
+    File(&'a Path),
+}
+
+/// Writes a secret into a file of its own (mode 0600), where the file does not have it yet.
+pub fn write_secret(path: &Path, secret: &SecretString) -> Result<(), BootstrapError> {
+    let text = fs::read_to_string(path).unwrap_or_default();
+    if text.trim_end_matches(['\r', '\n']) == secret.expose_secret() && is_private(path) {
+        return Ok(());
+    }
+    replace(path, &format!("{}\n", secret.expose_secret())).map_err(|error| {
+        BootstrapError::ConfigFile {
+            path: path.display().to_string(),
+            reason: in_folder(path, &error),
+        }
+    })
+}
+
+/// `key_file` for `key`, and the other way round: a secret is given in one of two forms.
+fn other_form(key: &str) -> String {
+    key.strip_suffix("_file").map_or_else(|| format!("{key}_file"), str::to_owned)
+}
+
+/// A file is replaced by a new one beside it, so that it is the folder that may refuse.
+fn in_folder(path: &Path, error: &std::io::Error) -> String {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    let folder = folder.unwrap_or(Path::new(".")).display();
+    format!("{error}; this user must be able to make files in the folder {folder}")
 }
 
 /// Changes a value that differs and leaves the comments around it.
@@ -62,12 +110,20 @@ fn put(table: &mut dyn TableLike, key: &str, text: &str) {
 fn entries(
     settings: &BootstrapSettings,
     client_secret: Option<&SecretString>,
-    encryption_key: &SealingKey,
+    encryption_key: KeyPlace<'_>,
 ) -> Vec<(&'static str, &'static str, SecretString)> {
     let (url, public_url) = settings.realm.base_urls();
+    let absolute = |path: &Path| {
+        let absolute = std::path::absolute(path);
+        absolute.as_deref().unwrap_or(path).display().to_string()
+    };
     let store_url = match &settings.store_url {
-        StoreUrl::Sqlite(path) => SecretString::from(format!("sqlite://{}", path.display())),
+        StoreUrl::Sqlite(path) => SecretString::from(format!("sqlite://{}", absolute(path))),
         StoreUrl::Postgres(url) => url.clone(),
+    };
+    let (key_name, key) = match encryption_key {
+        KeyPlace::Settings(key) => ("encryption_key", key.to_base64()),
+        KeyPlace::File(path) => ("encryption_key_file", absolute(path).into()),
     };
     let mut entries: Vec<(&str, &str, SecretString)> = vec![
         ("server", "public_url", settings.server.public_url.as_str().into()),
@@ -76,7 +132,7 @@ fn entries(
         ("keycloak", "realm", settings.realm.name().into()),
         ("keycloak", "client_id", settings.client_id.as_str().into()),
         ("store", "url", store_url),
-        ("store", "encryption_key", encryption_key.to_base64()),
+        ("store", key_name, key),
         ("tokens", "client_id", settings.tokens.client_id.as_str().into()),
         ("accounts", "claim", settings.account_claim.as_str().into()),
     ];

@@ -9,6 +9,8 @@ use crate::owner::PROBE_CLIENT;
 
 /// What gives a token of a person its `sub`, name and address; every realm has them.
 pub(crate) const PERSON_SCOPES: [&str; 3] = ["basic", "profile", "email"];
+/// What Keycloak itself gives to every client with a service account.
+pub(crate) const SERVICE_ACCOUNT_SCOPE: &str = "service_account";
 /// What gives a token its roles.
 pub(crate) const ROLES_SCOPE: &str = "roles";
 

@@ -89,18 +89,23 @@ fn settings_of(realm: &Value) -> Value {
     settings
 }
 
+/// What to write of the realm: with the whole of it Keycloak would write out defaults that nobody set, for good.
 fn with_settings(realm: &Value, settings: &Value) -> Value {
-    let mut realm = realm.clone();
-    for name in SETTINGS {
-        realm[name] = settings[name].clone();
-    }
     // A realm's attributes are replaced as a whole: what is left out is deleted.
-    if settings[ADMIN_RETENTION].is_null() {
-        realm["attributes"].as_object_mut().map(|attributes| attributes.remove(ADMIN_RETENTION));
-    } else {
-        realm["attributes"][ADMIN_RETENTION] = settings[ADMIN_RETENTION].clone();
+    let mut part = json!({"attributes": realm["attributes"]});
+    for name in SETTINGS {
+        part[name] = settings[name].clone();
     }
-    realm
+    // What is null stays as it is; kept without an end is 0.
+    if part["eventsExpiration"].is_null() {
+        part["eventsExpiration"] = json!(0);
+    }
+    if settings[ADMIN_RETENTION].is_null() {
+        part["attributes"].as_object_mut().map(|attributes| attributes.remove(ADMIN_RETENTION));
+    } else {
+        part["attributes"][ADMIN_RETENTION] = settings[ADMIN_RETENTION].clone();
+    }
+    part
 }
 
 fn wanted(found: &Value) -> Value {

@@ -1,19 +1,29 @@
 //! Preparing a realm, idempotently: each step looks, compares, changes what differs and reports it.
 //!
-//! 1. Nothing is touched before it is certain that the names are free, or ours (`hallpass.managed`), and that the
-//!    store is there and this realm's.
+//! 1. Nothing is changed before it is certain that the administrator may do it all, that the store is there and this
+//!    realm's, and that the names are free, or ours: the store lists what bootstrap made by Keycloak's ids.
 //! 2. Client scopes, user profile, our clients with their roles and mappers, the default role.
 //! 3. What the realm's event settings were is noted on our client; then they are switched on.
 //! 4. The signing key is made, sealed in the store, published as a passive key, and taken into use when the
 //!    realm's JWKS shows it.
 //!
+//! A dry run takes the same steps and lays what it would have changed over what the realm has: it names exactly the
+//! changes of the real run.
+//!
 //! Interrupted anywhere, a second run goes on. [`remove`] takes everything back.
 
+mod adopt;
+mod choices;
+mod claim;
 mod clients;
 mod compare;
 mod config_file;
 pub(crate) mod desired;
 mod events;
+mod inventory;
+mod other_keys;
+mod overlay;
+mod permissions;
 mod profile;
 mod remove;
 mod roles;
@@ -22,12 +32,14 @@ mod scopes;
 mod signing_key;
 
 use secrecy::SecretString;
+use serde_json::Value;
 
 pub(crate) use compare::differences;
-pub use config_file::write_config;
+pub use config_file::{KeyPlace, write_config, write_secret};
 pub(crate) use events::unmet as unmet_event_settings;
+pub use other_keys::remove_key;
 pub(crate) use profile::ACCOUNT_ATTRIBUTE;
-pub use remove::remove;
+pub use remove::{Removal, Removed, remove};
 pub(crate) use roles::{RUN_TIME_ROLES, management_client};
 pub use run::{Mode, Report};
 pub use scopes::{ScopeAudience, ScopeRequest};
@@ -38,9 +50,10 @@ use crate::error::Error;
 use crate::keycloak::{Keycloak, KeycloakError};
 use crate::keys::KeyError;
 use crate::seal::SealError;
-use crate::store::StoreError;
+use crate::store::{Store, StoreError};
+use choices::Choices;
+use inventory::Inventory;
 use run::Run;
-use signing_key::Missing;
 
 /// The attribute on everything that bootstrap made.
 pub const MANAGED: &str = "hallpass.managed";
@@ -48,14 +61,16 @@ pub const MANAGED: &str = "hallpass.managed";
 /// What the operator chose.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// The client scopes that can be granted.
+    /// The client scopes that can be granted; none: those that were chosen before, or the default ones.
     pub scopes: Vec<ScopeRequest>,
-    /// Whether everybody may create tokens: the role is added to the realm's default roles.
-    pub default_role: bool,
-    /// Whether events are switched on.
-    pub events: bool,
+    /// Whether everybody may create tokens: the role is added to the realm's default roles. `None`: as chosen before.
+    pub default_role: Option<bool>,
+    /// Whether events are switched on. `None`: as chosen before.
+    pub events: Option<bool>,
     /// Whether the realm `master` may be prepared.
     pub allow_master: bool,
+    /// Whether what others made under our names is taken over.
+    pub adopt: bool,
     /// Do it, or only say what would be done.
     pub mode: Mode,
 }
@@ -65,8 +80,10 @@ pub struct Options {
 pub struct Outcome {
     /// How many things were changed, or would be.
     pub changes: usize,
-    /// The secret of Hallpass's own client; `None` only in a dry run.
+    /// The secret of Hallpass's own client; `None` only in a dry run that would make it.
     pub client_secret: Option<SecretString>,
+    /// What a person should know, and is no change.
+    pub notes: Vec<String>,
 }
 
 /// Why a realm could not be prepared.
@@ -77,20 +94,63 @@ pub enum BootstrapError {
         "the realm `master` administers every other realm: use another one, or `--allow-master`"
     )]
     Master,
-    /// Names that somebody else uses.
+    /// Objects of our names that this store did not make.
     #[error(
-        "the realm has clients of these names that Hallpass did not make: {0}; rename them, or choose \
-         other names in the settings"
+        "the realm has what this store did not make: {names}; if another store made it, name that store with \
+         `--config` or `--store-url`; if nobody needs it, remove it; `--adopt` takes it over, with a new secret and \
+         without any mapper, flow and scope that is not Hallpass's{keys}"
     )]
-    ForeignClients(String),
+    Foreign {
+        /// Their kinds and names.
+        names: String,
+        /// What is known of signing keys of other stores.
+        keys: String,
+    },
+    /// A scope that every realm has.
+    #[error("the client scope {0} is one of Keycloak's own: choose another name for `--scope`")]
+    StockScope(String),
+    /// What the administrator may not do.
+    #[error(
+        "the administrator lacks permissions in the realm: {0} (roles of its client `realm-management`); nothing was \
+         changed"
+    )]
+    MissingPermissions(String),
+    /// There is no store, in which the signing keys would have to be retired.
+    #[error(
+        "there is no store at {0}: the signing keys in it would stay, and be published again; name it with `--config` \
+         or `--store-url`, or take the realm's part back alone with `--without-store`"
+    )]
+    NoStore(String),
+    /// The store has no list, and what is in the realm cannot be proven to be its own.
+    #[error(
+        "this store does not know what was made in the realm, since an earlier version did: run `hallpass bootstrap` \
+         once, with the settings of `serve`, and then remove"
+    )]
+    NotListed,
+    /// No key of another store has this id.
+    #[error("{id} is no key provider of another Hallpass store{known}")]
+    NotAnotherKey {
+        /// What was asked for.
+        id: String,
+        /// Those that there are.
+        known: String,
+    },
     /// The realm lacks what every new realm has.
     #[error(
         "the realm has no client scope `{0}`, which Keycloak makes in every realm: restore it first"
     )]
     MissingScope(&'static str),
     /// There is no such realm, or the administrator may not see it.
-    #[error("there is no realm of this name, or the administrator cannot see it")]
-    NoRealm,
+    #[error(
+        "there is no realm `{name}` at {url}, or the administrator cannot see it: correct `--realm` or \
+         `--keycloak-url`"
+    )]
+    NoRealm {
+        /// Its name.
+        name: String,
+        /// Keycloak.
+        url: String,
+    },
     /// Keycloak refused or failed.
     #[error(transparent)]
     Keycloak(#[from] KeycloakError),
@@ -134,30 +194,96 @@ pub async fn bootstrap(
     options: &Options,
     report: Report,
 ) -> Result<Outcome, BootstrapError> {
-    if settings.realm.name() == "master" && !options.allow_master {
-        return Err(BootstrapError::Master);
-    }
-    let mut run = Run::new(keycloak, settings, options.mode, report);
-    let realm = keycloak.find_realm().await?.ok_or(BootstrapError::NoRealm)?;
-    clients::refuse_foreign(&run).await?;
-    let store = signing_key::open_store(&run, Missing::Make).await?;
+    let looked = Looked::look((keycloak, settings), clock, options, report).await?;
+    looked.prepare(encryption_key).await
+}
 
-    let scopes = scopes::prepare(&mut run, &options.scopes).await?;
-    profile::prepare(&mut run).await?;
-    let service = clients::prepare(&mut run, &scopes).await?;
-    if let Some(service) = &service {
-        roles::prepare(&mut run, service).await?;
-        if options.default_role {
-            roles::prepare_default_role(&mut run, service, &realm).await?;
+/// A realm that can be prepared. Nothing is changed yet.
+pub struct Looked<'a> {
+    run: Run<'a>,
+    choices: Choices,
+    mode: Mode,
+    clock: &'a Clock,
+}
+
+impl<'a> Looked<'a> {
+    /// Looks whether the realm can be prepared.
+    pub async fn look(
+        (keycloak, settings): (&'a Keycloak, &'a BootstrapSettings),
+        clock: &'a Clock,
+        options: &Options,
+        report: Report,
+    ) -> Result<Self, BootstrapError> {
+        if settings.realm.name() == "master" && !options.allow_master {
+            return Err(BootstrapError::Master);
         }
-        if options.events {
-            events::prepare(&mut run, service).await?;
-        }
+        let mut run = begin((keycloak, settings), clock, options.mode, report).await?;
+        let choices = Choices::make(&mut run, options).await?;
+        claim::examine(&mut run, &choices.scopes, options.adopt).await?;
+        Ok(Self { run, choices, mode: options.mode, clock })
     }
-    signing_key::prepare(&mut run, store, encryption_key, clock).await?;
-    let client_secret = match &service {
-        Some(service) => Some(clients::secret(&run, service).await?),
-        None => None,
+
+    /// Prepares it. `encryption_key` seals the signing key.
+    pub async fn prepare(self, encryption_key: &SealingKey) -> Result<Outcome, BootstrapError> {
+        let Self { mut run, choices, mode, clock } = self;
+        if mode == Mode::Apply {
+            open_store(&mut run).await?;
+            choices.keep(&run).await?;
+        }
+        let scopes = scopes::prepare(&mut run, &choices.scopes).await?;
+        profile::prepare(&mut run).await?;
+        let service = clients::prepare(&mut run, &scopes).await?;
+        claim::complete(&mut run).await?;
+        roles::prepare(&mut run, &service).await?;
+        if choices.default_role {
+            roles::prepare_default_role(&mut run, &service).await?;
+        }
+        if choices.events {
+            events::prepare(&mut run, &service).await?;
+        }
+        signing_key::prepare(&mut run, &service, encryption_key, clock).await?;
+        let client_secret = match mode {
+            Mode::Apply => Some(clients::secret(&run, &service).await?),
+            Mode::DryRun => clients::find_secret(&run).await?,
+        };
+        run.inventory.close().await;
+        Ok(Outcome { changes: run.changes(), client_secret, notes: run.notes })
+    }
+}
+
+/// A run in a realm that is there, by an administrator who may do it all, with what the store knows. Nothing is made.
+async fn begin<'a>(
+    (keycloak, settings): (&'a Keycloak, &'a BootstrapSettings),
+    clock: &Clock,
+    mode: Mode,
+    report: Report,
+) -> Result<Run<'a>, BootstrapError> {
+    let realm = match keycloak.find_realm().await {
+        Ok(Some(realm)) => realm,
+        Ok(None) => {
+            let name = settings.realm.name().to_owned();
+            let url = settings.realm.base_urls().0.to_owned();
+            return Err(BootstrapError::NoRealm { name, url });
+        }
+        // Without any permission not even the realm can be read.
+        Err(KeycloakError::Forbidden(_)) => Value::Null,
+        Err(error) => return Err(error.into()),
     };
-    Ok(Outcome { changes: run.changes(), client_secret })
+    // Boxed: five calls at once are large, and are over soon.
+    Box::pin(permissions::require(keycloak)).await?;
+    let store = Store::open_unchanged(&settings.store_url).await?;
+    if let Some(store) = &store {
+        store.check_issuer(&settings.realm.issuer()).await?;
+    }
+    let inventory = Inventory::read(store, clock).await?;
+    Ok(Run::new((keycloak, settings), (realm, inventory), mode, report))
+}
+
+/// Opens the store to write to it; makes it where it is missing.
+async fn open_store(run: &mut Run<'_>) -> Result<(), BootstrapError> {
+    run.inventory.close().await;
+    let store = Store::open(&run.settings.store_url).await?;
+    store.claim_issuer(&run.settings.realm.issuer()).await?;
+    run.inventory.write_to(store);
+    Ok(())
 }

@@ -3,22 +3,26 @@
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use super::MANAGED;
 use super::run::Run;
+use super::{BootstrapError, MANAGED};
 use crate::keycloak::KeycloakError;
 pub(crate) use crate::owner::ACCOUNT_ATTRIBUTE;
+use crate::store::Note;
 
 /// Where the permissions of an attribute that was there before us are noted.
 const EDIT_BEFORE: &str = "hallpass.edit-before";
 const PATH: &str = "/users/profile";
+/// Where Keycloak stores a profile that is not its default.
+const COMPONENTS: &str = "/components?type=org.keycloak.userprofile.UserProfileProvider";
 
 /// Declares the attribute; takes the users' permission to edit it where they have one, since whoever
 /// can change their account can act for another one.
-pub(super) async fn prepare(run: &mut Run<'_>) -> Result<(), KeycloakError> {
+pub(super) async fn prepare(run: &mut Run<'_>) -> Result<(), BootstrapError> {
     let mut profile = run.get(PATH).await?;
+    let before = profile.clone();
     let Some(attributes) = profile["attributes"].as_array_mut() else {
         let reason = "there are no attributes".to_owned();
-        return Err(KeycloakError::Protocol { call: format!("GET {PATH}"), reason });
+        return Err(KeycloakError::Protocol { call: format!("GET {PATH}"), reason }.into());
     };
     let what = match attributes.iter_mut().find(|found| found["name"] == ACCOUNT_ATTRIBUTE) {
         None => {
@@ -33,11 +37,17 @@ pub(super) async fn prepare(run: &mut Run<'_>) -> Result<(), KeycloakError> {
             "let only administrators edit the user attribute account_id"
         }
     };
-    run.change(what, Method::PUT, PATH, Some(&profile)).await
+    // Where the realm has Keycloak's default profile, it stores none: so it is to be again.
+    if run.list(COMPONENTS).await?.is_empty()
+        && let Some(store) = run.inventory.writable()
+    {
+        store.keep_note(Note::ProfileBefore, &before.to_string()).await?;
+    }
+    Ok(run.change(what, Method::PUT, PATH, Some(&profile)).await?)
 }
 
 /// Takes the declaration back, or gives back the permissions that were there.
-pub(super) async fn remove(run: &mut Run<'_>) -> Result<(), KeycloakError> {
+pub(super) async fn remove(run: &mut Run<'_>) -> Result<(), BootstrapError> {
     let mut profile = run.get(PATH).await?;
     let Some(attributes) = profile["attributes"].as_array_mut() else { return Ok(()) };
     let Some(index) = attributes.iter().position(|found| found["name"] == ACCOUNT_ATTRIBUTE) else {
@@ -53,7 +63,18 @@ pub(super) async fn remove(run: &mut Run<'_>) -> Result<(), KeycloakError> {
     } else {
         return Ok(());
     };
-    run.change(what, Method::PUT, PATH, Some(&profile)).await
+    let before = match run.inventory.store() {
+        Some(store) => store.find_note(Note::ProfileBefore).await?,
+        None => None,
+    };
+    let before = before.and_then(|before| serde_json::from_str::<Value>(&before).ok());
+    // Nobody changed anything else since: null makes it Keycloak's default, of whatever version.
+    let profile = if before.as_ref() == Some(&profile) { Value::Null } else { profile };
+    run.change(what, Method::PUT, PATH, Some(&profile)).await?;
+    if let Some(store) = run.inventory.writable() {
+        store.forget_note(Note::ProfileBefore).await?;
+    }
+    Ok(())
 }
 
 fn take_note(attribute: &mut Value) -> Option<Value> {

@@ -41,13 +41,50 @@ pub(super) async fn prepare(run: &mut Run<'_>, service: &str) -> Result<(), Keyc
     prepare_service_account(run, service).await
 }
 
+/// The names of all client roles on the service client.
+pub(super) fn names() -> impl Iterator<Item = &'static str> {
+    Role::ALL.map(Role::name).into_iter().chain([ADMINISTRATOR])
+}
+
+/// Whether the client has a service account with everything that Hallpass needs at run time: only who may give roles in
+/// the realm can have given it that.
+pub(super) async fn holds_run_time_roles(
+    run: &Run<'_>,
+    service: &str,
+) -> Result<bool, KeycloakError> {
+    let path = format!("/clients/{service}/service-account-user");
+    let account = match run.find(&path).await {
+        Ok(Some(account)) => account,
+        Ok(None) | Err(KeycloakError::Rejected { .. }) => return Ok(false),
+        Err(error) => return Err(error),
+    };
+    let management = realm_management(run).await?;
+    let path = format!("/users/{}/role-mappings/clients/{management}", text(&account, "id"));
+    let held = run.list(&path).await?;
+    Ok(RUN_TIME_ROLES.iter().all(|name| held.iter().any(|role| role["name"] == *name)))
+}
+
+/// Whether everybody may create tokens; `None`: the client has no such role.
+pub(super) async fn find_default_role(
+    run: &Run<'_>,
+    service: &str,
+) -> Result<Option<bool>, KeycloakError> {
+    let wanted = service_roles(run, service, &[Role::CreateTokens.name()]).await?;
+    if wanted.is_empty() {
+        return Ok(None);
+    }
+    let default_role = text(&run.realm["defaultRole"], "id");
+    let path = format!("/roles-by-id/{default_role}/composites/clients/{service}");
+    Ok(Some(without(&wanted, &run.list(&path).await?).is_empty()))
+}
+
 /// Adds `create-tokens` to the realm's default roles: everybody has it.
 pub(super) async fn prepare_default_role(
     run: &mut Run<'_>,
     service: &str,
-    realm: &Value,
 ) -> Result<(), KeycloakError> {
-    let path = format!("/roles-by-id/{}/composites", text(&realm["defaultRole"], "id"));
+    let default_role = &run.realm["defaultRole"];
+    let path = format!("/roles-by-id/{}/composites", text(default_role, "id"));
     let what = "add create-tokens to the realm's default roles";
     let wanted = service_roles(run, service, &[Role::CreateTokens.name()]).await?;
     let there = run.list(&format!("{path}/clients/{service}")).await?;
@@ -85,8 +122,8 @@ async fn prepare_service_account(run: &mut Run<'_>, service: &str) -> Result<(),
 
     let scope = format!("/clients/{service}/scope-mappings/clients/{management}");
     exactly(run, "the scope of client hallpass", &scope, &wanted).await?;
-    let account = run.get(&format!("/clients/{service}/service-account-user")).await?;
-    let mappings = format!("/users/{}/role-mappings", text(&account, "id"));
+    let account = run.service_account(service).await?;
+    let mappings = format!("/users/{account}/role-mappings");
     exactly(run, "the service account", &format!("{mappings}/clients/{management}"), &wanted)
         .await?;
     // Every user gets the realm's default roles; a service needs none of them.
@@ -139,12 +176,12 @@ async fn exactly(
     let there = run.list(path).await?;
     let missing = without(wanted, &there);
     if !missing.is_empty() {
-        let what = format!("give {} to {whose}", names(&missing));
+        let what = format!("give {} to {whose}", listed(&missing));
         run.map_roles(&what, Method::POST, path, &missing.into()).await?;
     }
     let extra = without(&there, wanted);
     if !extra.is_empty() {
-        let what = format!("take {} from {whose}", names(&extra));
+        let what = format!("take {} from {whose}", listed(&extra));
         run.map_roles(&what, Method::DELETE, path, &extra.into()).await?;
     }
     Ok(())
@@ -155,6 +192,6 @@ fn without(roles: &[Value], others: &[Value]) -> Vec<Value> {
     roles.iter().filter(|role| !known(role)).cloned().collect()
 }
 
-fn names(roles: &[Value]) -> String {
+fn listed(roles: &[Value]) -> String {
     roles.iter().map(|role| text(role, "name")).collect::<Vec<_>>().join(", ")
 }

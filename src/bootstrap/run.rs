@@ -5,6 +5,9 @@ use std::time::Duration;
 use reqwest::Method;
 use serde_json::Value;
 
+use super::claim::Claim;
+use super::inventory::Inventory;
+use super::overlay::Overlay;
 use crate::config::BootstrapSettings;
 use crate::keycloak::{Keycloak, KeycloakError};
 
@@ -31,20 +34,40 @@ pub type Report = Box<dyn FnMut(&str) + Send>;
 
 pub(super) struct Run<'a> {
     pub(super) settings: &'a BootstrapSettings,
+    /// The realm's own settings, as they were at the beginning.
+    pub(super) realm: Value,
+    /// What the store knows that we made.
+    pub(super) inventory: Inventory,
+    /// What may become ours that the store does not know.
+    pub(super) claim: Claim,
+    /// What a person should know, and is no change.
+    pub(super) notes: Vec<String>,
     keycloak: &'a Keycloak,
     mode: Mode,
     report: Report,
     changes: usize,
+    overlay: Overlay,
 }
 
 impl<'a> Run<'a> {
     pub(super) fn new(
-        keycloak: &'a Keycloak,
-        settings: &'a BootstrapSettings,
+        (keycloak, settings): (&'a Keycloak, &'a BootstrapSettings),
+        (realm, inventory): (Value, Inventory),
         mode: Mode,
         report: Report,
     ) -> Self {
-        Self { settings, keycloak, mode, report, changes: 0 }
+        Self {
+            settings,
+            realm,
+            inventory,
+            claim: Claim::Nothing,
+            notes: Vec::new(),
+            keycloak,
+            mode,
+            report,
+            changes: 0,
+            overlay: Overlay::default(),
+        }
     }
 
     pub(super) fn is_dry(&self) -> bool {
@@ -59,17 +82,29 @@ impl<'a> Run<'a> {
         self.keycloak
     }
 
-    /// The resource at `path` below the realm.
+    /// The resource at `path` below the realm. In a dry run also what it would have made.
     pub(super) async fn get(&self, path: &str) -> Result<Value, KeycloakError> {
-        self.keycloak.get(path, &[]).await
+        let found = self.find(path).await?;
+        found.ok_or_else(|| KeycloakError::NotFound(format!("GET {path}")))
     }
 
-    /// The list at `path` below the realm.
+    /// The list at `path` below the realm, as a dry run would have changed it.
     pub(super) async fn list(&self, path: &str) -> Result<Vec<Value>, KeycloakError> {
-        self.keycloak.get(path, &[]).await
+        let found = if self.overlay.covers(path) {
+            Vec::new()
+        } else {
+            self.keycloak.get(path, &[]).await?
+        };
+        Ok(self.overlay.members(path, found))
     }
 
     pub(super) async fn find(&self, path: &str) -> Result<Option<Value>, KeycloakError> {
+        if let Some(planned) = self.overlay.object(path) {
+            return Ok(Some(planned.clone()));
+        }
+        if self.overlay.covers(path) {
+            return Ok(None);
+        }
         self.keycloak.find(path, &[]).await
     }
 
@@ -79,7 +114,23 @@ impl<'a> Run<'a> {
         client_id: &str,
     ) -> Result<Option<Value>, KeycloakError> {
         let found: Vec<Value> = self.keycloak.get("/clients", &[("clientId", client_id)]).await?;
+        let found = self.overlay.members("/clients", found);
         Ok(found.into_iter().find(|client| client["clientId"] == client_id))
+    }
+
+    /// The id of the user behind a client's service account. A dry run may not have made it yet: then it is a new user,
+    /// who has what the realm gives to every new user.
+    pub(super) async fn service_account(&mut self, client: &str) -> Result<String, KeycloakError> {
+        let path = format!("/clients/{client}/service-account-user");
+        match self.find(&path).await {
+            Ok(Some(user)) => Ok(text(&user, "id").to_owned()),
+            // Keycloak's word for a client without one.
+            Ok(None) | Err(KeycloakError::Rejected { .. }) if self.is_dry() => {
+                Ok(self.overlay.add_user(vec![self.realm["defaultRole"].clone()]))
+            }
+            Ok(None) => Err(KeycloakError::NotFound(format!("GET {path}"))),
+            Err(error) => Err(error),
+        }
     }
 
     /// Says that something is changed, and counts it. False in a dry run: then leave it alone.
@@ -102,6 +153,8 @@ impl<'a> Run<'a> {
     ) -> Result<(), KeycloakError> {
         if self.announce(what) {
             self.keycloak.change(method, path, body).await?;
+        } else {
+            self.overlay.note(&method, path, body);
         }
         Ok(())
     }
@@ -116,6 +169,7 @@ impl<'a> Run<'a> {
         roles: &Value,
     ) -> Result<(), KeycloakError> {
         if !self.announce(what) {
+            self.overlay.note(&method, path, Some(roles));
             return Ok(());
         }
         let once = || self.keycloak.change(method.clone(), path, Some(roles));

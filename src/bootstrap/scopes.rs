@@ -3,12 +3,14 @@
 use std::str::FromStr;
 
 use reqwest::Method;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::MANAGED;
 use super::compare::{differences, merge};
 use super::run::{Run, text};
+use super::{BootstrapError, MANAGED, claim};
 use crate::keycloak::{GRANTABLE, KeycloakError};
+use crate::store::ObjectKind;
 
 /// The mapper by which a scope names whom its tokens are for.
 pub(super) const AUDIENCE_MAPPER: &str = "hallpass-audience";
@@ -16,7 +18,7 @@ pub(super) const AUDIENCE_MAPPER: &str = "hallpass-audience";
 const MAX_AUDIENCE: usize = 255;
 
 /// A client scope to make, as `NAME=DESCRIPTION`.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Deserialize, PartialEq, Eq, Serialize)]
 pub struct ScopeRequest {
     name: String,
     description: String,
@@ -29,6 +31,14 @@ pub struct ScopeRequest {
 pub struct ScopeAudience {
     scope: String,
     audience: String,
+}
+
+impl ScopeAudience {
+    /// The scope's name.
+    #[must_use]
+    pub fn scope(&self) -> &str {
+        &self.scope
+    }
 }
 
 impl FromStr for ScopeAudience {
@@ -45,13 +55,23 @@ impl FromStr for ScopeAudience {
 }
 
 impl ScopeRequest {
+    /// A scope that is there already, whatever its name.
+    pub(super) fn new(name: &str, description: &str) -> Self {
+        Self { name: name.to_owned(), description: description.to_owned(), audience: None }
+    }
+
+    /// The scope's name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
     /// The scopes where none are asked for.
     #[must_use]
     pub fn defaults() -> Vec<Self> {
         let scope = |name: &str, description: &str| Self {
-            name: name.to_owned(),
-            description: description.to_owned(),
             audience: Some(name.to_owned()),
+            ..Self::new(name, description)
         };
         vec![
             scope("datahub-api", "Query the API"),
@@ -111,13 +131,15 @@ impl FromStr for ScopeRequest {
 pub(super) async fn prepare(
     run: &mut Run<'_>,
     wanted: &[ScopeRequest],
-) -> Result<Vec<String>, KeycloakError> {
+) -> Result<Vec<String>, BootstrapError> {
     let found = run.list("/client-scopes").await?;
     for scope in wanted {
         let mark = json!({"attributes": {GRANTABLE: "true"}});
         match found.iter().find(|found| found["name"] == scope.name.as_str()) {
             None => {
+                let id = run.inventory.choose(ObjectKind::ClientScope, &scope.name).await?;
                 let new = json!({
+                    "id": id,
                     "name": scope.name,
                     "description": scope.description,
                     "protocol": "openid-connect",
@@ -132,8 +154,10 @@ pub(super) async fn prepare(
                 });
                 let what = format!("create client scope {}", scope.name);
                 run.change(&what, Method::POST, "/client-scopes", Some(&new)).await?;
+                run.inventory.confirm(&id).await?;
             }
             Some(found) => {
+                let found = &claim::scope(run, found).await?;
                 if !differences(&mark, found).is_empty() {
                     let what = format!("mark client scope {} as grantable", scope.name);
                     let path = format!("/client-scopes/{}", text(found, "id"));

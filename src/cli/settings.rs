@@ -7,7 +7,7 @@ use clap::Args;
 use crate::config::Sources;
 
 /// Where the settings come from. Flags win over the environment, and that over the file.
-#[derive(Args, Debug)]
+#[derive(Args, Clone, Debug)]
 pub(super) struct SettingsArgs {
     /// The settings file; `hallpass.toml` where it exists and nothing is said.
     #[arg(long, value_name = "FILE")]

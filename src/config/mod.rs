@@ -67,6 +67,8 @@ pub struct BootstrapSettings {
     pub realm: Realm,
     /// The `client_id` of Hallpass's own client.
     pub client_id: String,
+    /// Its secret as the settings have it, if they have one. Keycloak's own is the truth.
+    pub client_secret: Option<SecretString>,
     /// The database.
     pub store_url: StoreUrl,
     /// The key that seals, where there is one.
@@ -135,7 +137,6 @@ impl BootstrapSettings {
         let server = Server::read(reader);
         let realm = Realm::read(reader);
         let client_id = keycloak::read_client_id(reader);
-        // Read for its problems only: Keycloak's own copy is the truth about the secret.
         let client_secret = keycloak::read_client_secret(reader, reader::Need::Optional);
         let store_url = StoreUrl::read(reader);
         let keys = store::read_keys(reader, reader::Need::Optional);
@@ -146,13 +147,13 @@ impl BootstrapSettings {
         let account_claim = keycloak::read_account_claim(reader);
         let log_format = read_log_format(reader);
         check_clients(reader, client_id.as_ref(), tokens.as_ref());
-        let _: (Option<SecretString>, Clients) = (client_secret?, clients?);
-        let _: (Lifecycle, ForwardAuth) = (lifecycle?, forward_auth?);
+        let _: (Clients, Lifecycle, ForwardAuth) = (clients?, lifecycle?, forward_auth?);
         let (encryption_key, encryption_key_previous) = keys?;
         Some(Self {
             server: server?,
             realm: realm?,
             client_id: client_id?,
+            client_secret: client_secret?,
             store_url: store_url?,
             encryption_key,
             encryption_key_previous,

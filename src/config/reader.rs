@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::{self, Read as _};
+use std::path::{Path, PathBuf};
 
 use secrecy::SecretString;
 
@@ -45,6 +46,7 @@ pub(super) type Tables<'a, T> = BTreeMap<String, BTreeMap<&'a str, Vec<T>>>;
 
 pub(super) struct Reader {
     layers: Vec<Layer>,
+    folder: PathBuf,
     whole: bool,
     problems: Vec<Problem>,
     asked: Vec<Asked>,
@@ -53,8 +55,9 @@ pub(super) struct Reader {
 
 impl Reader {
     pub(super) fn new(sources: &Sources) -> Self {
-        let Layers { rising, problems, whole } = sources.layers();
-        Self { layers: rising, whole, problems, asked: Vec::new(), known: BTreeSet::new() }
+        let Layers { rising, problems, whole, folder } = sources.layers();
+        let (asked, known) = (Vec::new(), BTreeSet::new());
+        Self { layers: rising, folder, whole, problems, asked, known }
     }
 
     /// One value, parsed; `None` after a problem.
@@ -219,7 +222,7 @@ impl Reader {
             return Ok(Some((text.clone(), raw.origin.clone())));
         }
         // The path is not repeated: it may be the secret itself, given under the wrong key.
-        let text = read_secret(text).map_err(|error| {
+        let text = read_secret(&self.path(name, text)).map_err(|error| {
             Problem::new(name, Some(&raw.origin), format!("the file cannot be read: {error}"))
         })?;
         Ok(Some((text, format!("the file of {}", raw.origin))))
@@ -260,6 +263,13 @@ impl Reader {
             self.known.insert(file_key(asked.key.name));
         }
         self.asked.push(asked);
+    }
+
+    /// A path that the setting `name` has: in the settings file it is relative to that file, as it is where nobody gave
+    /// it; elsewhere to the working folder, as paths on a command line are.
+    pub(super) fn path(&self, name: &str, path: impl AsRef<Path>) -> PathBuf {
+        let above = self.layers.iter().skip(1).any(|layer| layer.contains_key(name));
+        if above { path.as_ref().to_owned() } else { self.folder.join(path) }
     }
 
     fn find(&self, name: &str) -> Option<&Raw> {
@@ -322,7 +332,7 @@ fn is_empty_section(key: &str, raw: &Raw, known: &BTreeSet<String>) -> bool {
     matches!(raw.value, RawValue::Nested) && super::unknown::is_section(key, known)
 }
 
-fn read_secret(path: &str) -> io::Result<String> {
+fn read_secret(path: &Path) -> io::Result<String> {
     let mut text = String::new();
     File::open(path)?.take(LONGEST_SECRET + 1).read_to_string(&mut text)?;
     if text.len() as u64 > LONGEST_SECRET {

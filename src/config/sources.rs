@@ -5,7 +5,7 @@ use std::ffi::OsString;
 use std::fmt;
 use std::fs;
 use std::io::ErrorKind;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::Problem;
 
@@ -19,6 +19,8 @@ pub struct Sources {
     pub file: Option<PathBuf>,
     /// The folder of `hallpass.toml`, which is read where it exists and no other file is named.
     pub folder: PathBuf,
+    /// A settings file that is going to be written: until then, what is relative is relative to its folder.
+    pub new_file: Option<PathBuf>,
     /// All variables of the environment.
     pub environment: Vec<(OsString, OsString)>,
     /// Flags: key and value.
@@ -39,7 +41,8 @@ impl Sources {
     /// The process's own environment and working folder.
     #[must_use]
     pub fn of_process(file: Option<PathBuf>, flags: Vec<(&'static str, String)>) -> Self {
-        Self { file, folder: PathBuf::new(), environment: std::env::vars_os().collect(), flags }
+        let environment = std::env::vars_os().collect();
+        Self { file, folder: PathBuf::new(), new_file: None, environment, flags }
     }
 
     /// The settings file that is read, where there is one.
@@ -47,6 +50,13 @@ impl Sources {
     pub fn settings_file(&self) -> Option<PathBuf> {
         let path = self.file.clone().unwrap_or_else(|| self.folder.join(DEFAULT_FILE));
         path.exists().then_some(path)
+    }
+
+    /// What relative paths in the settings file are relative to, and those that nobody gave.
+    fn settings_folder(&self) -> PathBuf {
+        let file = self.settings_file().or_else(|| self.new_file.clone());
+        let folder = file.and_then(|file| file.parent().map(Path::to_owned));
+        folder.unwrap_or_else(|| self.folder.clone())
     }
 
     pub(super) fn layers(&self) -> Layers {
@@ -59,7 +69,8 @@ impl Sources {
             }
         };
         let environment = self.environment_layer(&mut problems);
-        Layers { rising: vec![file, environment, self.flag_layer()], problems, whole }
+        let rising = vec![file, environment, self.flag_layer()];
+        Layers { rising, problems, whole, folder: self.settings_folder() }
     }
 
     fn file_layer(&self) -> Result<Layer, Problem> {
@@ -125,6 +136,8 @@ pub(super) struct Layers {
     pub(super) problems: Vec<Problem>,
     /// Whether what is not here was really not given.
     pub(super) whole: bool,
+    /// What relative paths of the lowest layer, the file, are relative to.
+    pub(super) folder: PathBuf,
 }
 
 /// One source's values by key.

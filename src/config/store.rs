@@ -10,7 +10,7 @@ use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use secrecy::{ExposeSecret as _, SecretString};
 use zeroize::{Zeroize as _, Zeroizing};
 
-use super::reader::{Key, Need, Reader, Reason};
+use super::reader::{Key, Need, Reader};
 
 /// The database and the sealing keys.
 #[derive(Clone, Debug)]
@@ -54,14 +54,21 @@ pub enum StoreUrl {
 
 impl StoreUrl {
     pub(super) fn read(reader: &mut Reader) -> Option<Self> {
-        reader.secret(STORE_URL, Need::Required, |text| Self::parse(text.expose_secret())).flatten()
+        let parse = |text: SecretString| Self::parse(text.expose_secret());
+        match reader.secret(STORE_URL, Need::Required, parse).flatten()? {
+            // Not where `serve` happens to be started: there it would find another database, or none.
+            Self::Sqlite(path) => Some(Self::Sqlite(reader.path(STORE_URL.name, path))),
+            postgres @ Self::Postgres(_) => Some(postgres),
+        }
     }
 
     /// The database for people: without a user name or a password.
     #[must_use]
     pub fn place(&self) -> String {
         match self {
-            Self::Sqlite(path) => path.display().to_string(),
+            Self::Sqlite(path) => {
+                std::path::absolute(path).as_deref().unwrap_or(path).display().to_string()
+            }
             Self::Postgres(secret) => {
                 let url = url::Url::parse(secret.expose_secret());
                 url.map_or_else(
@@ -103,7 +110,7 @@ const STORE_URL: Key = Key {
     name: "store.url",
     default: Some("sqlite://hallpass.db"),
     allowed: "`sqlite://file.db`, `sqlite:///path/file.db` or `postgres://…`",
-    meaning: "The database.",
+    meaning: "The database. A relative path in the settings file is relative to that file.",
 };
 const ENCRYPTION_KEY: Key = Key {
     name: "store.encryption_key",
@@ -128,7 +135,8 @@ const STANDARD: GeneralPurpose = GeneralPurpose::new(&alphabet::STANDARD, LENIEN
 const URL_SAFE: GeneralPurpose = GeneralPurpose::new(&alphabet::URL_SAFE, LENIENT);
 
 impl SealingKey {
-    fn parse(text: &str) -> Result<Self, Reason> {
+    /// Reads 32 bytes in base64; the reason for a refusal does not repeat them.
+    pub fn parse(text: &str) -> Result<Self, &'static str> {
         let mut bytes = STANDARD
             .decode(text)
             .or_else(|_| URL_SAFE.decode(text))

@@ -2,11 +2,14 @@
 
 use serde_json::Value;
 
-use super::Examination;
 use super::finding::{BOOTSTRAP, Checked, Verdict};
-use crate::bootstrap::desired::{self, CLI_CLIENT, PERSON_SCOPES, ROLES_SCOPE};
+use super::{Examination, left};
+use crate::bootstrap::desired::{
+    self, CLI_CLIENT, PERSON_SCOPES, ROLES_SCOPE, SERVICE_ACCOUNT_SCOPE,
+};
 use crate::bootstrap::differences;
 use crate::keycloak::ClientDocument;
+use crate::store::ObjectKind;
 
 /// What people read, and what other checks look at.
 const APART: [&str; 7] = [
@@ -53,15 +56,47 @@ pub(super) async fn command_line(examination: &Examination) -> Checked {
     Ok(as_made(&wanted))
 }
 
-/// The mappers of both clients by which people log in.
+/// Keycloak's ids are those that the store lists: another client of the same name is somebody else's.
+pub(super) async fn made_by_bootstrap(examination: &Examination) -> Checked {
+    let objects = left(&examination.store)?.list_realm_objects().await?;
+    if objects.is_empty() {
+        return Ok(Verdict::warn("the store has no list of what bootstrap made", BOOTSTRAP));
+    }
+    let mut others = Vec::new();
+    for object in objects.iter().filter(|object| object.kind == ObjectKind::Client) {
+        if let Some(found) = examination.keycloak.find_client(&object.name).await?
+            && found.uuid() != object.id
+        {
+            others.push(object.name.as_str());
+        }
+    }
+    if others.is_empty() {
+        return Ok(Verdict::ok("the clients are those that bootstrap made"));
+    }
+    Ok(Verdict::fail(
+        format!("bootstrap did not make the clients of these names: {}", others.join(", ")),
+        "look who made them and remove them, or take them over with `hallpass bootstrap --adopt`",
+    ))
+}
+
+/// The mappers of both clients by which people log in. Hallpass believes what their tokens say: another mapper, or a
+/// client scope that has one, could make anybody an administrator.
 pub(super) async fn mappers(examination: &Examination) -> Checked {
     let wanted = desired::interactive_mappers(&examination.settings);
     let mut faults = Vec::new();
     for client_id in [examination.settings.keycloak.client_id.as_str(), CLI_CLIENT] {
-        let client = examination.keycloak.find_client_document(client_id).await?;
-        let found = client.map(|client| mappers_of(&client)).unwrap_or_default();
-        let of_client = mapper_faults(&wanted, &found).into_iter();
-        faults.extend(of_client.map(|fault| format!("{fault} on {client_id}")));
+        let Some(client) = examination.keycloak.find_client_document(client_id).await? else {
+            continue;
+        };
+        let found = mappers_of(&client);
+        let mut of_client = mapper_faults(&wanted, &found);
+        of_client.extend(extra_mappers(&wanted, &found));
+        let scopes = default_scopes(&client).into_iter().chain(optional_scopes(&client));
+        let extra = scopes.filter(|scope| {
+            !PERSON_SCOPES.contains(&scope.as_str()) && scope != SERVICE_ACCOUNT_SCOPE
+        });
+        of_client.extend(extra.map(|scope| format!("the client scope {scope} is too much")));
+        faults.extend(of_client.into_iter().map(|fault| format!("{fault} on {client_id}")));
     }
     if faults.is_empty() {
         return Ok(Verdict::ok("audience, roles, account and impersonator are mapped"));
@@ -103,9 +138,7 @@ pub(super) async fn probe(examination: &Examination) -> Checked {
     let client = compare(examination, &wanted, &["name", "description"]).await?;
     let (wanted_mappers, found) = (desired::probe_mappers(), mappers_of(&client));
     let mut faults = mapper_faults(&wanted_mappers, &found);
-    let extra =
-        found.iter().filter(|found| !wanted_mappers.iter().any(|one| one["name"] == found["name"]));
-    faults.extend(extra.map(|mapper| format!("the mapper {} is too much", name_of(mapper))));
+    faults.extend(extra_mappers(&wanted_mappers, &found));
     let scopes = default_scopes(&client);
     faults.extend(scopes.iter().map(|scope| format!("the client scope {scope} is too much")));
     if faults.is_empty() {
@@ -154,8 +187,21 @@ pub(super) fn mappers_of(client: &ClientDocument) -> Vec<Value> {
     client.member("protocolMappers").and_then(Value::as_array).cloned().unwrap_or_default()
 }
 
+fn extra_mappers(wanted: &[Value], found: &[Value]) -> Vec<String> {
+    let extra = found.iter().filter(|found| !wanted.iter().any(|one| one["name"] == found["name"]));
+    extra.map(|mapper| format!("the mapper {} is too much", name_of(mapper))).collect()
+}
+
 pub(super) fn default_scopes(client: &ClientDocument) -> Vec<String> {
-    let scopes = client.member("defaultClientScopes").and_then(Value::as_array);
+    scopes_of(client, "defaultClientScopes")
+}
+
+fn optional_scopes(client: &ClientDocument) -> Vec<String> {
+    scopes_of(client, "optionalClientScopes")
+}
+
+fn scopes_of(client: &ClientDocument, list: &str) -> Vec<String> {
+    let scopes = client.member(list).and_then(Value::as_array);
     scopes.into_iter().flatten().filter_map(|one| one.as_str().map(str::to_owned)).collect()
 }
 

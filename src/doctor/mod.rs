@@ -67,7 +67,7 @@ macro_rules! check {
 }
 
 /// All checks but that of the settings.
-const CHECKS: [Check; 28] = [
+const CHECKS: [Check; 30] = [
     check!("store-files", store::files, needs[SETTINGS]),
     check!("store", store::opens, needs[SETTINGS]),
     check!("store-realm", store::realm, needs["store"]),
@@ -82,6 +82,8 @@ const CHECKS: [Check; 28] = [
     check!("service-client", clients::service, needs["manage-clients"]),
     check!("login-redirect", clients::login_redirect, needs["manage-clients"]),
     check!("command-line-client", clients::command_line, needs["manage-clients"]),
+    check!("made-by-bootstrap", clients::made_by_bootstrap,
+        needs ["store-realm", "manage-clients"]),
     check!("mappers", clients::mappers, needs ["service-client", "command-line-client"]),
     check!("designated-client", clients::designated, needs["manage-clients"]),
     check!("probe-client", clients::probe, needs["manage-clients"]),
@@ -95,6 +97,7 @@ const CHECKS: [Check; 28] = [
     check!("readable-owners", following::readable_owners, needs["store-realm"]),
     check!("published-key", signing_key::published, needs ["keycloak", "encryption-key"]),
     check!("passive-key", signing_key::passive, needs ["login", "encryption-key"]),
+    check!("other-stores", signing_key::other_stores, needs ["store-realm", "manage-clients"]),
     check!("minting", tokens::minting,
         needs ["published-key", "designated-client", "probe-client", "view-users"]),
 ];

@@ -6,7 +6,7 @@ use base64::engine::general_purpose::STANDARD;
 use super::finding::{BOOTSTRAP, Checked, Verdict};
 use super::{Examination, left};
 use crate::keycloak::fetch_jwks;
-use crate::keys::kid_of;
+use crate::keys::{find_other_keys, kid_of};
 
 pub(super) async fn published(examination: &Examination) -> Checked {
     let kid = left(&examination.signer)?.kid();
@@ -40,4 +40,19 @@ pub(super) async fn passive(examination: &Examination) -> Checked {
         ));
     }
     Ok(Verdict::ok("the realm signs with another key"))
+}
+
+/// A key that this store does not know signs tokens that nobody can revoke, and in wrong hands any token of the realm.
+pub(super) async fn other_stores(examination: &Examination) -> Checked {
+    let own = left(&examination.store)?.list_kids().await?;
+    let settings = &examination.settings.keycloak;
+    let (realm, client_id) = (&settings.realm, &settings.client_id);
+    let kids = find_other_keys(&examination.keycloak, realm, client_id, &own).await?;
+    if kids.is_empty() {
+        return Ok(Verdict::ok("the realm shows no signing key of another Hallpass store"));
+    }
+    Ok(Verdict::fail(
+        format!("the realm shows signing keys of another Hallpass store: {}", kids.join(", ")),
+        "use that store; if it is lost, `hallpass bootstrap` says how to remove its keys from the realm",
+    ))
 }

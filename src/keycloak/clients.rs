@@ -96,6 +96,10 @@ pub struct ScopeDetails {
 /// The attribute on client scopes that people may grant to their clients. Bootstrap sets it, and so can an operator.
 pub const GRANTABLE: &str = "hallpass.grantable";
 
+/// The attribute of Hallpass's own client that names the keys that Hallpass published in the realm, for who may not read
+/// the realm's keys.
+pub const SIGNING_KEYS: &str = "hallpass.signing-keys";
+
 impl ScopeDetails {
     /// Whether people may grant it to their clients.
     #[must_use]

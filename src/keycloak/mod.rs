@@ -24,7 +24,9 @@ mod users;
 
 pub use callers::{SecretCheck, ServiceAccount};
 pub use calls::Calls;
-pub use clients::{ClientDocument, ClientWithSecret, GRANTABLE, ScopeDetails, ScopeKind};
+pub use clients::{
+    ClientDocument, ClientWithSecret, GRANTABLE, SIGNING_KEYS, ScopeDetails, ScopeKind,
+};
 pub use directory::ClientDirectory;
 pub use error::KeycloakError;
 pub use event_id::EventId;

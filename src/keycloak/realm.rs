@@ -56,9 +56,14 @@ impl Keycloak {
         Ok(found.into_iter().find(|client| client.name == client_id))
     }
 
-    /// Publishes a passive RSA key: it is in the realm's JWKS, and the realm does not sign with it.
-    pub async fn create_key_provider(&self, key: &NewKeyProvider) -> Result<(), KeycloakError> {
+    /// Publishes a passive RSA key under this id: it is in the realm's JWKS, and the realm does not sign with it.
+    pub async fn create_key_provider(
+        &self,
+        id: &str,
+        key: &NewKeyProvider,
+    ) -> Result<(), KeycloakError> {
         let body: Value = json!({
+            "id": id,
             "name": key.name,
             "providerId": "rsa",
             "providerType": "org.keycloak.keys.KeyProvider",

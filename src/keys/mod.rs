@@ -5,6 +5,7 @@
 mod last_seen;
 mod make;
 mod misuse;
+mod others;
 mod pem;
 mod published;
 mod sign;
@@ -14,6 +15,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 pub use last_seen::LastSeenKeys;
 pub use make::{PROVIDER_PREFIX, SigningKey, provider_name};
 pub use misuse::Misuse;
+pub use others::find_other_keys;
 pub use pem::pem_of_jwk;
 pub use published::{Publication, PublishedKeys};
 pub use sign::Signer;

@@ -43,7 +43,7 @@ const POSTGRES_SETTINGS: &str =
 const SERVING: (&str, &str) = (SQLITE_PRAGMAS, POSTGRES_SETTINGS);
 
 impl Store {
-    /// Opens the database for a maintenance command, which may run beside a `serve`.
+    /// Opens the database beside a `serve` that may run, and makes it where it is missing: only bootstrap does.
     pub async fn open(url: &StoreUrl) -> Result<Self, StoreError> {
         let store = Self::open_wherever(url).await?;
         store.check_place().await?;
@@ -52,6 +52,18 @@ impl Store {
 
     /// The same, also where its rows are being moved, or were.
     pub async fn open_wherever(url: &StoreUrl) -> Result<Self, StoreError> {
+        Self::open_or(url, Missing::Make).await
+    }
+
+    /// Opens a database that bootstrap made, for a command that may run beside a `serve`; makes none.
+    pub async fn open_existing(url: &StoreUrl) -> Result<Self, StoreError> {
+        must_exist(url)?;
+        let store = Self::open_or(url, Missing::Refuse).await?;
+        store.check_place().await?;
+        Ok(store)
+    }
+
+    async fn open_or(url: &StoreUrl, missing: Missing) -> Result<Self, StoreError> {
         // Held until the tables are up to date: PostgreSQL makes those that open it at once wait for each
         // other, SQLite does not.
         let opening = match url {
@@ -62,6 +74,10 @@ impl Store {
             StoreUrl::Postgres(_) => None,
         };
         let store = Self::connect(url, SERVING).await?;
+        if missing == Missing::Refuse && !store.has_table("facts").await? {
+            store.close().await;
+            return Err(StoreError::Missing(format!("{} (it has no tables)", url.place())));
+        }
         MIGRATIONS.run(&store.pool).await?;
         drop(opening);
         Ok(store)
@@ -133,13 +149,30 @@ impl Store {
         .await
     }
 
-    /// Opens the database for `serve`: on a SQLite file, one at a time.
+    /// Opens the database that bootstrap made for `serve`: a SQLite file for one at a time. An empty one, made here,
+    /// would hide that the tokens are in another.
     pub async fn open_to_serve(url: &StoreUrl) -> Result<Self, StoreError> {
+        must_exist(url)?;
         let serve_lock = match url {
             StoreUrl::Sqlite(path) => Some(Arc::new(ServeLock::take(path)?)),
             StoreUrl::Postgres(_) => None,
         };
-        Ok(Self { serve_lock, ..Self::open(url).await? })
+        Ok(Self { serve_lock, ..Self::open_existing(url).await? })
+    }
+}
+
+/// What becomes of tables that are not there.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Missing {
+    Make,
+    Refuse,
+}
+
+/// Before anything is made beside a file that is not there.
+fn must_exist(url: &StoreUrl) -> Result<(), StoreError> {
+    match url {
+        StoreUrl::Sqlite(path) if !path.exists() => Err(StoreError::Missing(url.place())),
+        StoreUrl::Sqlite(_) | StoreUrl::Postgres(_) => Ok(()),
     }
 }
 

@@ -17,6 +17,7 @@ mod followed;
 mod follower;
 mod hearing;
 mod inspect;
+mod realm_objects;
 mod signing_keys;
 mod statuses;
 mod tokens;
@@ -40,6 +41,7 @@ pub use copy::{CopiedTable, CopyError};
 pub use files::ServeLock;
 pub use follower::{Follower, Progress};
 pub use inspect::Migrations;
+pub use realm_objects::{Note, ObjectKind, RealmObject};
 pub use signing_keys::{KnownKey, SealedKey};
 pub use tokens::{
     Accepted, Chain, EventOf, FamilyBurned, HeldOwner, NewToken, OwnedToken, OwnerNote,
@@ -128,6 +130,12 @@ pub enum StoreError {
         /// Its permission bits.
         mode: u32,
     },
+    /// There is no database where one is to be used, not made.
+    #[error(
+        "there is no database {0}: `hallpass bootstrap` makes it; if it is elsewhere, correct `store.url` \
+         (a relative path is relative to the settings file)"
+    )]
+    Missing(String),
     /// The database's files cannot be used.
     #[error("cannot use {path}")]
     File {

@@ -62,7 +62,7 @@ async fn a_scope_that_is_there_gets_an_audience_and_loses_it_with_the_removal() 
         "attributes": {"include.in.token.scope": "true"}});
     ground.admin.post(&ground.path("/client-scopes"), &theirs).await;
     let before = ground.snapshot().await;
-    let done = ground.bootstrap_with(with_reports()).await;
+    let done = ground.bootstrap_with(Options { adopt: true, ..with_reports() }).await;
     let put = "put an audience into tokens with scope reports".to_owned();
     assert!(done.lines.contains(&put), "{:?}", done.lines);
     assert_eq!(ground.bootstrap_with(with_reports()).await.lines, Vec::<String>::new());

@@ -203,7 +203,7 @@ async fn what_cannot_be_done_is_said_with_code_one() {
     };
     let keycloak = service("HALLPASS_TEST_KEYCLOAK_URL");
     let ended = end(&mut dry("no-such-realm", &keycloak)).await;
-    assert_failed(&ended, 1, &["error: there is no realm of this name"]);
+    assert_failed(&ended, 1, &["error: there is no realm `no-such-realm` at http", "--realm"]);
     let ended = end(&mut dry(&desk.realm.name, "http://127.0.0.1:1")).await;
     assert_failed(&ended, 1, &["error: Keycloak is not available"]);
     let ended = end(&mut dry("master", &keycloak)).await;
@@ -221,6 +221,133 @@ async fn what_cannot_be_done_is_said_with_code_one() {
     command.env("HALLPASS_STORE__URL", "mysql://x");
     assert_failed(&end(&mut command).await, 1, &["store.url", "HALLPASS_STORE__URL"]);
     desk.assert_files(&[]);
+}
+
+#[tokio::test]
+async fn what_the_administrator_lacks_is_named_before_anything_is_changed() {
+    let desk = Desk::new().await;
+    let admin = crate::support::Admin::log_in().await;
+    let realm = &desk.realm.name;
+    let client = json!({"clientId": "operator", "secret": "operators-secret", "publicClient": false,
+        "serviceAccountsEnabled": true});
+    admin.post(&format!("/{realm}/clients"), &client).await;
+    let uuid = admin.client_uuid(realm, "operator").await;
+    let account = admin.get(&format!("/{realm}/clients/{uuid}/service-account-user")).await;
+    let management = admin.client_uuid(realm, "realm-management").await;
+    let role = admin.get(&format!("/{realm}/clients/{management}/roles/manage-users")).await;
+    let given = format!(
+        "/{realm}/users/{}/role-mappings/clients/{management}",
+        account["id"].as_str().unwrap()
+    );
+    let run = || {
+        let mut command = desk.program();
+        command
+            .env("HALLPASS_ADMIN_PASSWORD", "operators-secret")
+            .args(["bootstrap", "--realm", realm, "--admin-client", "operator"])
+            .args(["--admin-realm", realm, "--write-config", "hallpass.toml", "--keycloak-url"])
+            .arg(service("HALLPASS_TEST_KEYCLOAK_URL"));
+        command
+    };
+    let all = "manage-realm, manage-clients, manage-users, view-users, view-events";
+    assert_failed(&end(&mut run()).await, 1, &[&format!(": {all} ")]);
+    admin.post(&given, &json!([role])).await;
+    let fewer = ": manage-realm, manage-clients, view-events (";
+    assert_failed(&end(&mut run()).await, 1, &[fewer, "nothing was changed"]);
+    let found = admin.get(&format!("/{realm}/clients?clientId=hallpass")).await;
+    assert_eq!(found, json!([]));
+    desk.assert_files(&[]);
+}
+
+#[tokio::test]
+async fn the_encryption_key_may_stand_in_a_file_of_its_own_from_the_first_day() {
+    let desk = Desk::new().await;
+    fs::create_dir(desk.file("etc")).unwrap();
+    let arguments =
+        ["--write-config", "etc/hallpass.toml", "--encryption-key-file", "hallpass.key"];
+    let first = end(&mut desk.bootstrap(&arguments)).await;
+    assert_eq!(first.code, 0, "{first:?}");
+    let (key, text) = (
+        fs::read_to_string(desk.file("hallpass.key")).unwrap(),
+        fs::read_to_string(desk.file("etc/hallpass.toml")).unwrap(),
+    );
+    assert_eq!(mode(&desk.file("hallpass.key")), 0o600);
+    assert!(!text.contains(key.trim_end()), "{text}");
+    let named = format!("encryption_key_file = \"{}\"", desk.file("hallpass.key").display());
+    assert!(text.contains(&named), "{text}");
+    // The database is beside the settings, and is found from anywhere.
+    assert!(desk.file("etc/hallpass.db").exists());
+    let again = end(&mut desk.bootstrap(&arguments)).await;
+    assert!(again.stdout.starts_with("nothing to change\n"), "{again:?}");
+    assert_eq!(fs::read_to_string(desk.file("hallpass.key")).unwrap(), key);
+
+    // Another key is not put in place of the one that seals.
+    fs::write(desk.file("hallpass.key"), "A".repeat(43)).unwrap();
+    let inline = key.trim_end();
+    let mut other = desk.bootstrap(&["--encryption-key-file", "hallpass.key"]);
+    other.env("HALLPASS_STORE__ENCRYPTION_KEY", inline);
+    assert_failed(&end(&mut other).await, 1, &["another key"]);
+}
+
+#[tokio::test]
+async fn a_secret_that_is_not_the_clients_is_told_with_the_flag_that_writes_the_right_one() {
+    let desk = Desk::new().await;
+    let first = end(&mut desk.bootstrap(&["--write-config", "hallpass.toml"])).await;
+    assert_eq!(first.code, 0, "{first:?}");
+    let admin = crate::support::Admin::log_in().await;
+    let uuid = admin.client_uuid(&desk.realm.name, "hallpass").await;
+    let path = format!("/{}/clients/{uuid}/client-secret", desk.realm.name);
+    admin.call(reqwest::Method::POST, &path, None).await;
+    for arguments in [&[][..], &["--dry-run"]] {
+        let ended = end(&mut desk.bootstrap(arguments)).await;
+        assert_eq!(ended.code, 1, "{ended:?}");
+        assert!(ended.stderr.contains("is not the secret of client hallpass"), "{ended:?}");
+        assert!(ended.stderr.contains("--write-config FILE"), "{ended:?}");
+    }
+    let mended = end(&mut desk.bootstrap(&["--write-config", "hallpass.toml"])).await;
+    assert_eq!(mended.code, 0, "{mended:?}");
+    assert_eq!(end(&mut desk.bootstrap(&[])).await.code, 0);
+    serve_is_ready(&desk).await;
+}
+
+#[tokio::test]
+async fn serve_makes_no_database_and_finds_its_own_from_any_folder() {
+    let desk = Desk::new().await;
+    let first = end(&mut desk.bootstrap(&["--write-config", "hallpass.toml"])).await;
+    assert_eq!(first.code, 0, "{first:?}");
+    let text = fs::read_to_string(desk.file("hallpass.toml")).unwrap();
+    let absolute = format!("url = \"sqlite://{}\"", desk.file("hallpass.db").display());
+    assert!(text.contains(&absolute), "{text}");
+
+    // A relative path is relative to the settings file, whatever the folder.
+    fs::write(desk.file("hallpass.toml"), text.replace(&absolute, "url = \"sqlite://other.db\""))
+        .unwrap();
+    let elsewhere = tempfile::tempdir().unwrap();
+    let settings = desk.file("hallpass.toml");
+    let mut serve = desk.program();
+    serve.current_dir(elsewhere.path()).args(["serve", "--config"]).arg(&settings);
+    let missing = format!("there is no database {}", desk.file("other.db").display());
+    assert_failed(&end(&mut serve).await, 1, &[&missing]);
+    let mut remove = desk.bootstrap(&["--remove", "--config"]);
+    remove.arg(&settings);
+    assert_failed(&end(&mut remove).await, 1, &["there is no store at", "--without-store"]);
+    assert_eq!(fs::read_dir(elsewhere.path()).unwrap().count(), 0);
+    assert!(!desk.file("other.db").exists());
+}
+
+#[tokio::test]
+async fn a_run_that_fails_says_what_it_left() {
+    let desk = Desk::new().await;
+    let proxy = crate::support::FaultProxy::start();
+    proxy.on_nth(1, "POST */clients", crate::support::Fault::status(500));
+    let mut command = desk.program();
+    command
+        .env("HALLPASS_ADMIN_PASSWORD", service("HALLPASS_TEST_KEYCLOAK_ADMIN_PASSWORD"))
+        .args(["bootstrap", "--realm", &desk.realm.name, "--admin-user", "admin"])
+        .args(["--write-config", "hallpass.toml", "--keycloak-url", proxy.url()]);
+    let ended = end(&mut command).await;
+    assert_eq!(ended.code, 1, "{ended:?}");
+    assert!(ended.stderr.contains("this run made hallpass.toml, "), "{ended:?}");
+    assert!(ended.stderr.contains("hallpass.db; the next one goes on"), "{ended:?}");
 }
 
 #[tokio::test]

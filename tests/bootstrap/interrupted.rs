@@ -2,7 +2,7 @@
 
 use std::panic::resume_unwind;
 
-use hallpass::bootstrap::{BootstrapError, Mode, Report, bootstrap, remove};
+use hallpass::bootstrap::{BootstrapError, Mode, Removal, Report, bootstrap, remove};
 use hallpass::clock::Clock;
 use hallpass::keycloak::KeycloakError;
 use tokio::task::{JoinError, LocalSet, spawn_local};
@@ -12,6 +12,7 @@ use super::snapshot::assert_same;
 use crate::support::{Fault, FaultProxy, administrator, bootstrap_settings_by, options};
 
 const INTERRUPTED: &str = "interrupted";
+const REMOVAL: Removal = Removal { mode: Mode::Apply, without_store: false };
 
 /// Lets one change happen and ends the run before the second: as a crash would, without a word.
 fn one_change() -> Report {
@@ -74,10 +75,10 @@ async fn runs_that_end_after_each_single_change_make_the_same_realm_and_take_it_
         let settings = ground.settings.clone();
         let run = run_to_its_end(async move {
             let (keycloak, clock) = (administrator(&settings), Clock::system());
-            remove(&keycloak, &settings, &clock, Mode::Apply, one_change()).await
+            remove(&keycloak, &settings, &clock, REMOVAL, one_change()).await
         });
-        if let Some(changes) = finished(run.await) {
-            assert!(changes <= 1, "{changes}");
+        if let Some(removed) = finished(run.await) {
+            assert!(removed.changes <= 1, "{removed:?}");
             break;
         }
     }
@@ -98,7 +99,8 @@ async fn a_key_that_was_made_but_not_published_is_the_one_that_is_used() {
 async fn a_key_that_was_published_but_not_taken_into_use_is_the_one_that_is_used() {
     let ground = Ground::new().await;
     let key = ground.put_pending_key().await;
-    administrator(&ground.settings).create_key_provider(&key.provider()).await.unwrap();
+    let id = hallpass::id::new_keycloak_id().unwrap();
+    administrator(&ground.settings).create_key_provider(&id, &key.provider()).await.unwrap();
     let done = ground.bootstrap().await;
     assert!(!done.lines.iter().any(|line| line.starts_with("publish")), "{:?}", done.lines);
     assert_eq!(ground.active_kid().await.unwrap(), key.kid());

@@ -115,7 +115,7 @@ async fn the_probe_keeps_its_mappers_only_and_the_designated_client_all_that_it_
 async fn without_events_the_realms_event_settings_are_left_alone() {
     let ground = Ground::new().await;
     let before = ground.admin.get(&ground.path("/events/config")).await;
-    let done = ground.bootstrap_with(Options { events: false, ..options() }).await;
+    let done = ground.bootstrap_with(Options { events: Some(false), ..options() }).await;
     let touched = |line: &&String| line.contains("events") && !line.contains("view-events");
     assert_eq!(done.lines.iter().find(touched), None);
     assert_eq!(ground.admin.get(&ground.path("/events/config")).await, before);

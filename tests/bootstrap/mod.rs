@@ -1,10 +1,13 @@
 //! Bootstrap on real realms: what it makes, that it makes it once, and that it takes everything back.
 
 mod audiences;
+mod choices;
 mod command;
+mod foreign;
 mod interrupted;
 mod login;
 mod mending;
+mod other_stores;
 mod permissions;
 mod refusals;
 mod removal;
@@ -13,7 +16,9 @@ mod snapshot;
 
 use std::sync::{Arc, Mutex};
 
-use hallpass::bootstrap::{BootstrapError, Mode, Options, Outcome, Report, bootstrap, remove};
+use hallpass::bootstrap::{
+    BootstrapError, Mode, Options, Outcome, Removal, Removed, Report, bootstrap, remove,
+};
 use hallpass::clock::Clock;
 use hallpass::config::{BootstrapSettings, SealingKey};
 use hallpass::keys::SigningKey;
@@ -53,10 +58,6 @@ impl Ground {
         let database = database(&folder);
         database.create().await;
         let admin = Admin::log_in().await;
-        // Whatever of a realm is changed first, Keycloak writes its defaults out beside it: done here, so
-        // that what bootstrap changes is all that shows.
-        let path = format!("/{}", realm.name);
-        admin.put(&path, &admin.get(&path).await).await;
         Self {
             settings: bootstrap_settings(&realm.name, &database),
             admin,
@@ -91,15 +92,23 @@ impl Ground {
 
     async fn remove(&self, mode: Mode) -> Vec<String> {
         let (lines, report) = collected();
-        let changes = self.try_remove(mode, report).await.unwrap();
+        let removed = self.try_remove(mode, report).await.unwrap();
         let lines = std::mem::take(&mut *lines.lock().unwrap());
-        assert_eq!(changes, lines.len(), "{lines:?}");
+        assert_eq!(removed.changes, lines.len(), "{lines:?}");
         lines
     }
 
-    async fn try_remove(&self, mode: Mode, report: Report) -> Result<usize, BootstrapError> {
+    async fn try_remove(&self, mode: Mode, report: Report) -> Result<Removed, BootstrapError> {
+        self.try_removal(Removal { mode, without_store: false }, report).await
+    }
+
+    async fn try_removal(
+        &self,
+        removal: Removal,
+        report: Report,
+    ) -> Result<Removed, BootstrapError> {
         let keycloak = administrator(&self.settings);
-        remove(&keycloak, &self.settings, &Clock::system(), mode, report).await
+        remove(&keycloak, &self.settings, &Clock::system(), removal, report).await
     }
 
     async fn snapshot(&self) -> Value {
@@ -108,6 +117,20 @@ impl Ground {
 
     async fn store(&self) -> Store {
         Store::open(&self.database.url()).await.unwrap()
+    }
+
+    /// The store as a version left it that kept no list of what it made.
+    async fn forget_the_list(&self) {
+        use sqlx::Connection as _;
+        let url = self.database.url_text();
+        let mut connection = sqlx::SqliteConnection::connect(&url).await.unwrap();
+        let sql = "DELETE FROM realm_objects; DELETE FROM facts WHERE name <> 'issuer'";
+        sqlx::raw_sql(sql).execute(&mut connection).await.unwrap();
+        connection.close().await.unwrap();
+    }
+
+    fn database_exists(&self) -> bool {
+        std::path::Path::new(&self.database.url_text().replace("sqlite://", "")).exists()
     }
 
     /// A path below this realm's admin resource.

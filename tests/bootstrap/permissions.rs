@@ -116,7 +116,8 @@ async fn the_roles_of_hallpass_are_made_and_everybody_may_create_tokens() {
 #[tokio::test]
 async fn without_the_default_role_nobody_has_it() {
     let ground = Ground::new().await;
-    let options = hallpass::bootstrap::Options { default_role: false, ..crate::support::options() };
+    let options =
+        hallpass::bootstrap::Options { default_role: Some(false), ..crate::support::options() };
     ground.bootstrap_with(options.clone()).await;
     let uuid = ground.admin.client_uuid(&ground.realm.name, "hallpass").await;
     assert_eq!(default_roles(&ground, &uuid).await, Vec::<String>::new());

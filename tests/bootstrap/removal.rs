@@ -1,10 +1,11 @@
 //! `--remove` leaves the realm as it was.
 
-use hallpass::bootstrap::Mode;
+use hallpass::bootstrap::{BootstrapError, Mode, Options, Removal};
 use serde_json::{Value, json};
 
 use super::snapshot::{assert_same, difference};
 use super::{Ground, silent};
+use crate::support::options;
 
 /// Bootstraps, removes, and compares with what was there before.
 async fn there_and_back(ground: &Ground) {
@@ -115,13 +116,13 @@ async fn an_account_attribute_that_only_administrators_edit_is_left_alone() {
 }
 
 #[tokio::test]
-async fn removal_keeps_a_scope_that_was_there_and_takes_its_mark() {
+async fn removal_keeps_a_scope_that_was_taken_over_and_takes_its_mark() {
     let ground = Ground::new().await;
     let scope = json!({"name": "datahub-api", "description": "Theirs", "protocol": "openid-connect",
         "attributes": {"include.in.token.scope": "true", "theirs": "x"}});
     ground.admin.post(&ground.path("/client-scopes"), &scope).await;
     let before = ground.snapshot().await;
-    let done = ground.bootstrap().await;
+    let done = ground.bootstrap_with(Options { adopt: true, ..options() }).await;
     assert!(
         done.lines.contains(&"mark client scope datahub-api as grantable".to_owned()),
         "{:?}",
@@ -147,7 +148,12 @@ async fn a_key_that_was_removed_does_not_come_back() {
 async fn what_bootstrap_left_alone_removal_leaves_alone() {
     let ground = Ground::new().await;
     let before = ground.snapshot().await;
-    // Nothing was bootstrapped: a removal has nothing to do.
-    assert_eq!(ground.try_remove(Mode::Apply, silent()).await.unwrap(), 0);
+    // Nothing was bootstrapped: a removal has nothing to do, and no store in which to retire keys.
+    for mode in [Mode::DryRun, Mode::Apply] {
+        let error = ground.try_remove(mode, silent()).await.unwrap_err();
+        assert!(matches!(error, BootstrapError::NoStore(_)), "{error}");
+    }
+    let without_store = Removal { mode: Mode::Apply, without_store: true };
+    assert_eq!(ground.try_removal(without_store, silent()).await.unwrap().changes, 0);
     assert_same(&before, &ground.snapshot().await);
 }

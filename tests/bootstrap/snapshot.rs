@@ -25,11 +25,6 @@ pub(super) async fn of(admin: &Admin, realm: &str) -> Value {
     ] {
         whole[format!("realm{part}")] = admin.get(&format!("/{realm}{part}")).await;
     }
-    // The user profile is compared as it takes effect: once it was changed, Keycloak stores even its default.
-    let stored = "org.keycloak.userprofile.UserProfileProvider";
-    whole["export"]["components"].as_object_mut().unwrap().remove(stored);
-    let components = whole["realm/components"].as_array_mut().unwrap();
-    components.retain(|component| component["providerType"] != stored);
     // Who holds what is in no export.
     for user in whole["realm/users?max=1000&briefRepresentation=false"].clone().as_array().unwrap()
     {

@@ -79,7 +79,9 @@ async fn a_store_of_another_realm_stops_the_start() {
 #[tokio::test]
 async fn a_store_without_a_key_says_to_run_bootstrap() {
     let (realm, folder) = (TestRealm::shared().await, tempfile::tempdir().unwrap());
-    let said = refused(&realm, &Database::sqlite(&folder), folder.path(), &[]).await;
+    let database = Database::sqlite(&folder);
+    hallpass::store::Store::open(&database.url()).await.unwrap().close().await;
+    let said = refused(&realm, &database, folder.path(), &[]).await;
     let reason = format!("no signing key for {}: run `hallpass bootstrap` first", realm.issuer());
     assert!(said.contains(&reason), "{said}");
 }
@@ -117,7 +119,10 @@ async fn a_database_that_is_not_there_stops_the_start() {
             "because: PostgreSQL's database `none` at 127.0.0.1:1 cannot be opened",
         ),
         ("postgres://nobody:open-sesame@127.0.0.1:1/none", "Connection refused"),
-        ("sqlite:///no/such/folder/hallpass.db", "because: No such file or directory"),
+        (
+            "sqlite:///no/such/folder/hallpass.db",
+            "because: there is no database /no/such/folder/hallpass.db",
+        ),
     ] {
         let extra = [("HALLPASS_STORE__URL", url)];
         let said = refused(&realm, &Database::sqlite(&folder), folder.path(), &extra).await;

@@ -16,6 +16,14 @@ async fn each_change_of_our_clients_is_found_and_mended() {
     let missing = "the mapper `hallpass impersonator` is missing on hallpass-cli";
     case.mended_by_bootstrap("mappers", missing).await;
 
+    let mapper = json!({"name": "theirs", "protocol": "openid-connect",
+        "protocolMapper": "oidc-hardcoded-claim-mapper", "config": {
+            "claim.name": "resource_access.hallpass.roles", "claim.value": "[\"administrator\"]",
+            "jsonType.label": "JSON", "access.token.claim": "true"}});
+    case.admin().await.post(&mappers, &mapper).await;
+    let extra = "the mapper `theirs` is too much on hallpass-cli";
+    case.mended_by_bootstrap("mappers", extra).await;
+
     let service = case.client("hallpass").await;
     let uris =
         json!({"redirectUris": ["http://localhost:8090/auth/callback", "https://x.example/*"]});
@@ -38,6 +46,20 @@ async fn each_change_of_our_clients_is_found_and_mended() {
     case.admin().await.delete(&cli).await;
     case.mended_by_bootstrap("command-line-client", "there is no client hallpass-cli").await;
     case.examine().await.expect_good();
+}
+
+#[tokio::test]
+async fn a_client_of_our_name_that_bootstrap_did_not_make_is_found() {
+    let case = Case::new().await;
+    let probe = case.client("hallpass-probe").await;
+    let document = case.admin().await.get(&probe).await;
+    case.admin().await.delete(&probe).await;
+    let mut planted = document;
+    planted.as_object_mut().unwrap().remove("id");
+    case.admin().await.post(&case.path("/clients"), &planted).await;
+    let report = case.examine().await;
+    report.expect_detail("made-by-bootstrap", "hallpass-probe");
+    assert!(report.named("fail").contains(&"made-by-bootstrap"), "{report:?}");
 }
 
 #[tokio::test]

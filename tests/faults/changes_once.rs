@@ -24,7 +24,7 @@ async fn keycloak(proxy: &FaultProxy) -> Keycloak {
 
 async fn change(keycloak: &Keycloak) -> Result<(), KeycloakError> {
     let provider = NewKeyProvider { name: "once".to_owned(), private_key: String::new().into() };
-    keycloak.create_key_provider(&provider).await
+    keycloak.create_key_provider("00000000-0000-4000-8000-000000000001", &provider).await
 }
 
 #[tokio::test]

@@ -86,6 +86,7 @@ async fn a_killed_process_lets_go_of_the_store() {
 async fn its_files_are_private() {
     let folder = tempfile::tempdir().unwrap();
     let database = Database::sqlite(&folder);
+    Store::open(&database.url()).await.unwrap().close().await;
     let store = Store::open_to_serve(&database.url()).await.unwrap();
     create(&store, &new_token("alice", "ci")).await.unwrap();
     let files: Vec<_> =
@@ -141,6 +142,7 @@ async fn a_path_may_have_any_characters() {
         fs::create_dir(&folder).unwrap();
         let path = folder.join(name);
         let url = StoreUrl::parse(&format!("sqlite://{}", path.display())).unwrap();
+        Store::open(&url).await.unwrap().close().await;
         let store = Store::open_to_serve(&url).await.unwrap();
         let token = new_token("alice", "ci");
         create(&store, &token).await.unwrap();
@@ -155,6 +157,27 @@ async fn a_path_may_have_any_characters() {
         assert!(again.find_token(&token.user_id, token.pat_id).await.unwrap().is_some(), "{name}");
         again.close().await;
     }
+}
+
+#[tokio::test]
+async fn whoever_needs_a_database_that_is_not_there_makes_none() {
+    let folder = tempfile::tempdir().unwrap();
+    let database = Database::sqlite(&folder);
+    for opened in [
+        Store::open_to_serve(&database.url()).await.err(),
+        Store::open_existing(&database.url()).await.err(),
+    ] {
+        let text = opened.expect("there is none").to_string();
+        let path = beside(&database, "");
+        assert!(text.contains(&format!("there is no database {}:", path.display())), "{text}");
+    }
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0, "not even a lock");
+
+    // An empty file is no database of ours either.
+    fs::write(beside(&database, ""), "").unwrap();
+    fs::set_permissions(beside(&database, ""), Permissions::from_mode(0o600)).unwrap();
+    let text = Store::open_to_serve(&database.url()).await.err().unwrap().to_string();
+    assert!(text.contains("(it has no tables)"), "{text}");
 }
 
 #[tokio::test]

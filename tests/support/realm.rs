@@ -4,13 +4,13 @@ use std::sync::OnceLock;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use hallpass::bootstrap::{Mode, Options, ScopeRequest, bootstrap};
+use hallpass::bootstrap::{Mode, Options, bootstrap};
 use hallpass::clock::Clock;
 use hallpass::config::{BootstrapSettings, SealingKey, Settings, Sources};
 use hallpass::keycloak::{Credentials, Keycloak, http_client};
 use hallpass::keys::SigningKey;
 use hallpass::seal::Sealer;
-use hallpass::store::{SealedKey, Store};
+use hallpass::store::{Note, RealmObject, SealedKey, Store};
 use reqwest::Method;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::{Value, json};
@@ -33,6 +33,10 @@ pub struct TestRealm {
     pub client_secret: SecretString,
     encryption_key: SealingKey,
     pub signing_key: SealedKey,
+    /// What bootstrap made, as its store lists it.
+    objects: Vec<RealmObject>,
+    /// What was chosen in that bootstrap.
+    choices: String,
     /// Deletes the realm at its end; the shared one has no end.
     #[expect(dead_code, reason = "held for its drop")]
     guard: std::sync::Arc<RealmGuard>,
@@ -76,6 +80,8 @@ impl TestRealm {
         .unwrap();
         let store = Store::open(&database.url()).await.unwrap();
         let signing_key = store.find_active_key().await.unwrap().unwrap();
+        let objects = store.list_realm_objects().await.unwrap();
+        let choices = store.find_note(Note::Choices).await.unwrap().unwrap();
         store.close().await;
         create_login_client(&name).await;
         Self {
@@ -83,6 +89,8 @@ impl TestRealm {
             client_secret: outcome.client_secret.unwrap(),
             encryption_key,
             signing_key,
+            objects,
+            choices,
             guard,
         }
     }
@@ -120,9 +128,11 @@ impl TestRealm {
         Settings::load(&Sources { environment, ..Sources::default() }).unwrap()
     }
 
-    /// Gives a fresh store this realm's signing key.
+    /// Gives a fresh store this realm's signing key, and the list of what bootstrap made.
     pub async fn put_signing_key(&self, store: &Store) {
         let now = Clock::system().now();
+        store.complete_realm_objects(&self.objects, now).await.unwrap();
+        store.keep_note(Note::Choices, &self.choices).await.unwrap();
         store.claim_issuer(&self.issuer()).await.unwrap();
         store.insert_pending_key(&self.signing_key, now).await.unwrap();
         assert!(store.activate_key(&self.signing_key.kid, now).await.unwrap());
@@ -329,10 +339,11 @@ pub fn administrator(settings: &BootstrapSettings) -> Keycloak {
 /// What an operator gets who chooses nothing.
 pub fn options() -> Options {
     Options {
-        scopes: ScopeRequest::defaults(),
-        default_role: true,
-        events: true,
+        scopes: Vec::new(),
+        default_role: None,
+        events: None,
         allow_master: false,
+        adopt: false,
         mode: Mode::Apply,
     }
 }
