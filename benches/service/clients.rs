@@ -126,7 +126,11 @@ async fn copy(from: &Store, to: &Store) {
                 lease_until: record.created_at.plus(Duration::from_hours(24)),
             };
             to.reserve_client(&new, 10_000).await.unwrap();
-            let seen = Seen { spec, secret_created_at: record.secret_created_at, drifted: false };
+            let seen = Seen {
+                spec,
+                secret_created_at: record.secret_created_at,
+                drifted_fields: Vec::new(),
+            };
             let event = created(&new);
             let reserved = to.find_client_record(&record.record_id).await.unwrap().unwrap();
             to.complete_client(&reserved, &record.keycloak_id.unwrap(), &seen, &event)
