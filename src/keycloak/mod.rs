@@ -24,8 +24,8 @@ pub use clients::{ClientDocument, ClientWithSecret, GRANTABLE, ScopeDetails, Sco
 pub use directory::ClientDirectory;
 pub use error::KeycloakError;
 pub use events::{EventKind, RealmEvent, RoleRef, Subject, UserChange, Wide};
-pub use inspect::{AudienceMapper, Discovery, Login, MappedRoles, RealmPage};
-pub use jwks::fetch_jwks;
-pub use realm::{ClientId, NewKeyProvider};
+pub use inspect::{AudienceMapper, Discovery, Login, MappedRoles, Signature};
+pub use jwks::{can_check, fetch_jwks};
+pub use realm::{Blindness, ClientId, LIGHTWEIGHT, NewKeyProvider};
 pub use transport::{Credentials, Keycloak, http_client};
 pub use users::User;

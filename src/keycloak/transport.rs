@@ -63,6 +63,8 @@ pub struct Keycloak {
 #[derive(Clone)]
 pub(super) struct ServiceToken {
     pub(super) value: SecretString,
+    /// Where OpenID Connect was asked for.
+    pub(super) id_token: Option<SecretString>,
     renew_at: Instant,
 }
 
@@ -70,6 +72,7 @@ pub(super) struct ServiceToken {
 struct TokenAnswer {
     access_token: SecretString,
     expires_in: u64,
+    id_token: Option<SecretString>,
 }
 
 /// The client for all calls to Keycloak: bounded in time, follows no redirect.
@@ -242,21 +245,24 @@ impl Keycloak {
                 return Ok(known.value.clone());
             }
         }
-        let fresh = self.log_in().await?;
+        let fresh = self.log_in(&[]).await?;
         let value = fresh.value.clone();
         *token = Some(fresh);
         Ok(value)
     }
 
-    pub(super) async fn log_in(&self) -> Result<ServiceToken, KeycloakError> {
+    pub(super) async fn log_in(
+        &self,
+        extra: &[(&str, &str)],
+    ) -> Result<ServiceToken, KeycloakError> {
         let begun = Instant::now();
-        let outcome = self.ask_for_token().await;
+        let outcome = self.ask_for_token(extra).await;
         self.calls.count(LOGIN, outcome.as_ref().err(), begun.elapsed());
         outcome
     }
 
-    async fn ask_for_token(&self) -> Result<ServiceToken, KeycloakError> {
-        let (realm, form) = match &*self.credentials {
+    async fn ask_for_token(&self, extra: &[(&str, &str)]) -> Result<ServiceToken, KeycloakError> {
+        let (realm, mut form) = match &*self.credentials {
             Credentials::Client { realm, client_id, client_secret } => (
                 realm,
                 vec![
@@ -275,30 +281,20 @@ impl Keycloak {
                 ],
             ),
         };
+        form.extend(extra);
         let url = format!("{}/protocol/openid-connect/token", self.realm.sibling_url(realm));
         let asked_at = Instant::now();
         let answer = send_once(LOGIN, self.http.post(url).form(&form)).await?;
         let status = answer.status();
         if !status.is_success() {
             let body = read(LOGIN, answer).await.unwrap_or_default();
-            let error = KeycloakError::from_status(
-                LOGIN.to_owned(),
-                status,
-                &String::from_utf8_lossy(&body),
-            );
-            // RFC 6749 §5.2: wrong credentials may be a 400 as well.
-            return Err(match error {
-                KeycloakError::Rejected { reason, .. } => KeycloakError::Unauthorized(reason),
-                // Not what was looked for is missing, but the realm to log in to.
-                KeycloakError::NotFound(call) => {
-                    KeycloakError::Protocol { call, reason: "not found".to_owned() }
-                }
-                other => other,
-            });
+            let body = String::from_utf8_lossy(&body);
+            return Err(KeycloakError::from_login(LOGIN, status, &body));
         }
         let token: TokenAnswer = decode(LOGIN, answer).await?;
         let life = Duration::from_secs(token.expires_in).saturating_sub(RENEW_EARLY);
-        Ok(ServiceToken { value: token.access_token, renew_at: asked_at + life })
+        let (value, id_token) = (token.access_token, token.id_token);
+        Ok(ServiceToken { value, id_token, renew_at: asked_at + life })
     }
 
     /// Ends what takes too long, also what only waits for its turn behind others who wait; and counts it.

@@ -13,7 +13,6 @@ pub use make::{PROVIDER_PREFIX, SigningKey, provider_name};
 pub use pem::pem_of_jwk;
 pub use published::{Publication, PublishedKeys};
 pub use sign::Signer;
-pub(crate) use sign::kid_of;
 
 use crate::error::{Code, Error};
 use crate::seal::{SealError, Sealer};
