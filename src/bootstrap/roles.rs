@@ -5,16 +5,17 @@ use serde_json::{Value, json};
 
 use super::desired::CLI_CLIENT;
 use super::run::{Run, text};
-use crate::config::Realm;
+use crate::config::{Realm, segment};
 use crate::keycloak::KeycloakError;
 use crate::principal::Role;
 
 /// What Hallpass may do in the realm at run time: these three, and nothing else.
 pub(crate) const RUN_TIME_ROLES: [&str; 3] = ["manage-clients", "view-events", "view-users"];
 
-const ADMINISTRATOR: &str = "administrator";
+/// Everything that an administrator of Hallpass may do.
+pub(crate) const ADMINISTRATOR: &str = "administrator";
 /// What an administrator is. Introspection is for machines.
-const ADMINISTRATORS_ROLES: [Role; 6] = [
+pub(crate) const ADMINISTRATORS_ROLES: [Role; 6] = [
     Role::CreateTokens,
     Role::CreateApiClients,
     Role::ManageTokens,
@@ -76,21 +77,79 @@ async fn prepare_command_line_scope(run: &mut Run<'_>, service: &str) -> Result<
         .await
 }
 
-/// The service account has exactly the run-time roles, assigned and in its client's scope.
+/// The service account has exactly the run-time roles, assigned and in its client's scope, and is in no group: Keycloak
+/// gives every new user the realm's default roles and puts them into its default groups; a service needs none of them.
 async fn prepare_service_account(run: &mut Run<'_>, service: &str) -> Result<(), KeycloakError> {
     let management = realm_management(run).await?;
     let roles = run.list(&format!("/clients/{management}/roles")).await?;
     let wanted: Vec<Value> =
         roles.into_iter().filter(|role| RUN_TIME_ROLES.contains(&text(role, "name"))).collect();
 
-    let scope = format!("/clients/{service}/scope-mappings/clients/{management}");
-    exactly(run, "the scope of client hallpass", &scope, &wanted).await?;
+    let scope = format!("/clients/{service}/scope-mappings");
+    exactly(run, "the scope of client hallpass", &scope, (&management, &wanted)).await?;
     let account = run.get(&format!("/clients/{service}/service-account-user")).await?;
-    let mappings = format!("/users/{}/role-mappings", text(&account, "id"));
-    exactly(run, "the service account", &format!("{mappings}/clients/{management}"), &wanted)
-        .await?;
-    // Every user gets the realm's default roles; a service needs none of them.
-    exactly(run, "the service account", &format!("{mappings}/realm"), &[]).await
+    let account = format!("/users/{}", text(&account, "id"));
+    let mappings = format!("{account}/role-mappings");
+    exactly(run, "the service account", &mappings, (&management, &wanted)).await?;
+    for group in run.list(&format!("{account}/groups?max=1000")).await? {
+        let what = format!("take the service account out of group {}", text(&group, "path"));
+        let path = format!("{account}/groups/{}", text(&group, "id"));
+        run.change(&what, Method::DELETE, &path, None).await?;
+    }
+    Ok(())
+}
+
+/// So many people are looked at one by one; of more it is only asked whether there are as many holders of the role.
+const COUNTED_ONE_BY_ONE: usize = 1_000;
+/// How Keycloak names the users of service accounts: they hold the role too, and are no people.
+const SERVICE_ACCOUNT: &str = "service-account-";
+
+/// What to say of people who lack the realm's default role, and so `create-tokens`: those of an import.
+pub(super) async fn without_default_role(
+    run: &Run<'_>,
+    realm: &Value,
+) -> Result<Option<String>, KeycloakError> {
+    let people = run.get("/users/count").await?;
+    let people = people.as_u64().and_then(|count| usize::try_from(count).ok()).unwrap_or_default();
+    if people == 0 {
+        return Ok(None);
+    }
+    let name = text(&realm["defaultRole"], "name");
+    let holders = holders(run, name, people).await?;
+    let lacking = people.saturating_sub(holders);
+    Ok((lacking > 0).then(|| {
+        format!(
+            "of {people} people at least {lacking} lack the realm's default role `{name}`, as an import leaves it out, \
+             and so cannot create tokens: give them that role, or `create-tokens` of client {}",
+            run.settings.client_id
+        )
+    }))
+}
+
+async fn holders(run: &Run<'_>, role: &str, people: usize) -> Result<usize, KeycloakError> {
+    const PAGE: usize = 500;
+    let page = async |first: usize, max: usize| {
+        let query = [
+            ("first", first.to_string()),
+            ("max", max.to_string()),
+            ("briefRepresentation", "true".to_owned()),
+        ];
+        run.list_with(&format!("/roles/{}/users", segment(role)), &query).await
+    };
+    if people > COUNTED_ONE_BY_ONE {
+        let last = page(people - 1, 1).await?;
+        return Ok(if last.is_empty() { people - 1 } else { people });
+    }
+    let (mut holders, mut first) = (0, 0);
+    loop {
+        let found = page(first, PAGE).await?;
+        if found.is_empty() {
+            return Ok(holders);
+        }
+        let person = |user: &&Value| !text(user, "username").starts_with(SERVICE_ACCOUNT);
+        holders += found.iter().filter(person).count();
+        first += PAGE;
+    }
 }
 
 /// The `client_id` of the client that holds the realm's administration roles.
@@ -129,25 +188,47 @@ async fn add_missing(
     run.map_roles(what, Method::POST, path, &missing.into()).await
 }
 
-/// Makes the roles at `path` exactly the wanted ones.
+/// Makes the mappings at `path` exactly the wanted roles of the client `management`: no other client's, none of the realm.
 async fn exactly(
     run: &mut Run<'_>,
     whose: &str,
     path: &str,
-    wanted: &[Value],
+    (management, wanted): (&str, &[Value]),
 ) -> Result<(), KeycloakError> {
-    let there = run.list(path).await?;
-    let missing = without(wanted, &there);
+    let found = run.get(path).await?;
+    let no_clients = serde_json::Map::new();
+    let clients = found["clientMappings"].as_object().unwrap_or(&no_clients);
+    let of_clients =
+        clients.values().map(|client| (text(client, "id"), roles_in(client, "mappings")));
+    let there = of_clients.clone().find(|(id, _)| *id == management);
+    let missing = without(wanted, there.map(|(_, roles)| roles).unwrap_or_default());
     if !missing.is_empty() {
         let what = format!("give {} to {whose}", names(&missing));
-        run.map_roles(&what, Method::POST, path, &missing.into()).await?;
+        let path = format!("{path}/clients/{management}");
+        run.map_roles(&what, Method::POST, &path, &missing.into()).await?;
     }
-    let extra = without(&there, wanted);
-    if !extra.is_empty() {
-        let what = format!("take {} from {whose}", names(&extra));
-        run.map_roles(&what, Method::DELETE, path, &extra.into()).await?;
+    for (client, roles) in of_clients {
+        take(run, whose, &format!("{path}/clients/{client}"), without(roles, wanted)).await?;
     }
-    Ok(())
+    let of_realm = roles_in(&found, "realmMappings").to_vec();
+    take(run, whose, &format!("{path}/realm"), of_realm).await
+}
+
+async fn take(
+    run: &mut Run<'_>,
+    whose: &str,
+    path: &str,
+    roles: Vec<Value>,
+) -> Result<(), KeycloakError> {
+    if roles.is_empty() {
+        return Ok(());
+    }
+    let what = format!("take {} from {whose}", names(&roles));
+    run.map_roles(&what, Method::DELETE, path, &roles.into()).await
+}
+
+fn roles_in<'v>(mappings: &'v Value, member: &str) -> &'v [Value] {
+    mappings[member].as_array().map(Vec::as_slice).unwrap_or_default()
 }
 
 fn without(roles: &[Value], others: &[Value]) -> Vec<Value> {

@@ -69,6 +69,16 @@ impl<'a> Run<'a> {
         self.keycloak.get(path, &[]).await
     }
 
+    /// The same, with a query.
+    pub(super) async fn list_with(
+        &self,
+        path: &str,
+        query: &[(&str, String)],
+    ) -> Result<Vec<Value>, KeycloakError> {
+        let query: Vec<_> = query.iter().map(|(name, value)| (*name, value.as_str())).collect();
+        self.keycloak.get(path, &query).await
+    }
+
     pub(super) async fn find(&self, path: &str) -> Result<Option<Value>, KeycloakError> {
         self.keycloak.find(path, &[]).await
     }

@@ -45,6 +45,11 @@ impl FromStr for ScopeAudience {
 }
 
 impl ScopeRequest {
+    /// The name in `scope`.
+    pub(super) fn name(&self) -> &str {
+        &self.name
+    }
+
     /// The scopes where none are asked for.
     #[must_use]
     pub fn defaults() -> Vec<Self> {
@@ -110,9 +115,9 @@ impl FromStr for ScopeRequest {
 /// Makes the scopes that are missing and marks those that are there. Answers their names.
 pub(super) async fn prepare(
     run: &mut Run<'_>,
+    found: &[Value],
     wanted: &[ScopeRequest],
 ) -> Result<Vec<String>, KeycloakError> {
-    let found = run.list("/client-scopes").await?;
     for scope in wanted {
         let mark = json!({"attributes": {GRANTABLE: "true"}});
         match found.iter().find(|found| found["name"] == scope.name.as_str()) {

@@ -99,6 +99,9 @@ impl Bootstrap {
         if let (Some(path), Some(secret)) = (&self.write_config, &outcome.client_secret) {
             write_config(path, &settings, Some(secret), &key)?;
         }
+        for note in &outcome.notes {
+            println!("note: {note}");
+        }
         summarize(outcome.changes, mode);
         if let (Some(path), Mode::Apply) = (&self.write_config, mode) {
             println!("settings for `hallpass serve --config {0}` are in {0}", path.display());
