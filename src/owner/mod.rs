@@ -17,7 +17,7 @@ pub use roles::{Roles, is_keycloaks_own_client};
 
 use crate::error::{Code, Error};
 use crate::id::{AccountId, UserId};
-use crate::keycloak::{ClientDirectory, ClientId, Keycloak, KeycloakError, User};
+use crate::keycloak::{Blindness, ClientDirectory, ClientId, Keycloak, KeycloakError, User};
 
 /// The client whose evaluation shows effective roles.
 pub const PROBE_CLIENT: &str = "hallpass-probe";
@@ -103,7 +103,12 @@ impl Owners {
         let mut away = user?;
         if let Some(user) = away.take_if(|user| user.enabled) {
             match claims? {
-                Some(claims) => return Ok(Sight::Enabled(owner_of(user, &claims)?)),
+                Some(claims) => {
+                    if shows_less_than_usual(&claims) {
+                        self.check_answers().await?;
+                    }
+                    return Ok(Sight::Enabled(owner_of(user, &claims)?));
+                }
                 None => away = self.find_away(PROBE_CLIENT, id).await?,
             }
         }
@@ -122,7 +127,7 @@ impl Owners {
     /// Fails where Keycloak does not answer what it must know: then no owner can be looked at.
     pub async fn check_answers(&self) -> Result<(), Error> {
         self.clients.forget(PROBE_CLIENT).await;
-        self.clients.get(PROBE_CLIENT).await?;
+        check_sight(&self.clients.get(PROBE_CLIENT).await?)?;
         Ok(())
     }
 
@@ -200,6 +205,13 @@ impl Owners {
         id: &UserId,
     ) -> Result<Option<Map<String, Value>>, KeycloakError> {
         let client = self.clients.get(client_id).await?;
+        if client_id != self.authority.client_id()
+            && let Err(blind) = check_sight(&client)
+        {
+            // Somebody may mend it at any time.
+            self.clients.forget(client_id).await;
+            return Err(blind);
+        }
         self.keycloak.evaluate_claims(&client, id, BASE_SCOPE).await
     }
 
@@ -214,6 +226,29 @@ impl Owners {
             away => Ok(away),
         }
     }
+}
+
+/// Fails for a client whose evaluation shows no roles, or not all of them: what it does not show must never pass for what
+/// nobody has. A token would lack roles, and the loss of a role would not end it.
+fn check_sight(client: &ClientId) -> Result<(), KeycloakError> {
+    let unmapped = || {
+        let unmapped = client.name() == PROBE_CLIENT && !client.maps_roles();
+        unmapped.then_some(Blindness::NoMappers)
+    };
+    match client.blindness().or_else(unmapped) {
+        None => Ok(()),
+        Some(reason) => Err(KeycloakError::Protocol {
+            call: format!("evaluate {}", client.name()),
+            reason: format!(
+                "the client shows no roles, since {reason}: run `hallpass bootstrap` again"
+            ),
+        }),
+    }
+}
+
+/// Nearly everybody has roles of the realm and of clients, and whoever was just blinded shows neither.
+fn shows_less_than_usual(claims: &Map<String, Value>) -> bool {
+    ["realm_access", "resource_access"].iter().any(|access| !claims.contains_key(*access))
 }
 
 fn owner_of(user: User, claims: &Map<String, Value>) -> Result<Owner, KeycloakError> {
