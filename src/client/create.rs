@@ -2,8 +2,8 @@
 
 use serde_json::{Map, Value};
 
-use super::{Client, ClientSpec, ClientWithSecret, Clients, spec, template};
-use super::{identity, in_doubt, is_refusal, names, overtaken, rejection, run};
+use super::{Client, ClientSpec, ClientWithSecret, Clients, Written, spec, template};
+use super::{identity, in_doubt, is_refusal, overtaken, parse, rejection, run};
 use crate::audit::{self, Actor};
 use crate::error::{Code, Error, FieldError};
 use crate::id::{AccountId, ClientId, uuid_at};
@@ -26,13 +26,13 @@ impl Clients {
         let account = &self.own_account(user, named, Action::CreateClient).await?;
         let mut errors = errors;
         let client_id = self.new_client_id(account, members.get("clientId"), &mut errors)?;
-        let grantable = names(&self.grantable().await?);
+        let (grantable, lacking) = self.scopes().await?;
         let base = ClientSpec::new();
         let spec = spec::read(&base, &members, &grantable, &self.settings, errors).await?;
         // Without one there was an error.
         let client_id = client_id.ok_or_else(|| Error::invalid_field("clientId", "is required"))?;
 
-        let record = self.reserve(caller, account, client_id, &spec).await?;
+        let record = self.reserve(caller, account, client_id, self.written(&spec, lacking)).await?;
         let (clients, actor) = (self.clone(), Actor::caller(caller, origin));
         run(async move { clients.make(&record, &spec, &actor).await }).await
     }
@@ -71,12 +71,12 @@ impl Clients {
         caller: &Principal,
         account: &AccountId,
         client_id: ClientId,
-        spec: &ClientSpec,
+        written: Written,
     ) -> Result<ClientRecord, Error> {
         let now = self.clock.now();
-        let mut stored = self.stored(client_id.as_str(), &caller.username, spec);
+        let mut stored = self.stored(client_id.as_str(), &caller.username, &written.spec);
         // The fields as they are written, and as they are seen until Keycloak is.
-        stored.json = serde_json::to_string(&self.written(spec)).map_err(Error::internal)?;
+        stored.json = serde_json::to_string(&written).map_err(Error::internal)?;
         let new = NewClient {
             record_id: uuid_at(now).to_string(),
             client_id,
@@ -125,7 +125,8 @@ impl Clients {
         spec: &ClientSpec,
         actor: &Actor,
     ) -> Result<ClientWithSecret, Failure> {
-        let wanted = template::document(identity(record), spec, self.settings.consent);
+        let Written { lacking, .. } = parse(&record.written).map_err(Failure::Store)?;
+        let wanted = template::document(identity(record), spec, self.settings.consent, &lacking);
         let created = self.keycloak.create_client(&template::creation(&wanted)).await;
         let uuid = created.map_err(Failure::Call)?;
         if let Some(rest) = template::after_creation(&wanted) {

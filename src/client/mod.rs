@@ -99,6 +99,9 @@ struct Written {
     #[serde(flatten)]
     spec: ClientSpec,
     consent: bool,
+    /// Default client scopes that the realm did not have then.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    lacking: BTreeSet<String>,
 }
 
 const fn consent(asked: bool) -> Consent {
@@ -119,14 +122,16 @@ impl Clients {
         self.settings.profile == Profile::Domo
     }
 
-    fn written(&self, spec: &ClientSpec) -> Written {
-        Written { spec: spec.clone(), consent: self.settings.consent == Consent::Always }
+    fn written(&self, spec: &ClientSpec, lacking: BTreeSet<String>) -> Written {
+        Written { spec: spec.clone(), consent: self.settings.consent == Consent::Always, lacking }
     }
 
-    /// What can be granted, now.
-    async fn grantable(&self) -> Result<Vec<ScopeDetails>, KeycloakError> {
+    /// The names of what can be granted, now, and the default client scopes that the realm lacks.
+    async fn scopes(&self) -> Result<(BTreeSet<String>, BTreeSet<String>), KeycloakError> {
         let scopes = self.keycloak.list_scope_details().await?;
-        Ok(scopes.into_iter().filter(ScopeDetails::is_grantable).collect())
+        let lacking = template::lacking(scopes.iter().map(|scope| scope.name.as_str()));
+        let grantable = scopes.into_iter().filter(ScopeDetails::is_grantable);
+        Ok((grantable.map(|scope| scope.name).collect(), lacking))
     }
 
     async fn find_record(&self, record_id: &str) -> Result<Client, Error> {
@@ -148,7 +153,8 @@ impl Clients {
         written: &Written,
         known: &ClientSpec,
     ) -> Seen {
-        let wanted = template::document(identity(record), &written.spec, consent(written.consent));
+        let asked = consent(written.consent);
+        let wanted = template::document(identity(record), &written.spec, asked, &written.lacking);
         let differing = template::differences(&wanted, document);
         if !differing.is_empty() {
             tracing::debug!(client_id = %record.client_id, ?differing, "a client differs in Keycloak");
@@ -208,10 +214,6 @@ fn identity(record: &ClientRecord) -> Identity<'_> {
 
 fn parse<T: serde::de::DeserializeOwned>(json: &str) -> Result<T, Error> {
     serde_json::from_str(json).map_err(|_| StoreError::Corrupt("client").into())
-}
-
-fn names(scopes: &[ScopeDetails]) -> BTreeSet<String> {
-    scopes.iter().map(|scope| scope.name.clone()).collect()
 }
 
 /// Keycloak's refusal of what somebody asked for. Its reason is theirs to read; everything else is ours.
