@@ -1,5 +1,7 @@
 //! The running service: built, listening, watching for changes, ended in order.
 
+mod allowed_clients;
+
 use std::convert::Infallible;
 use std::future::ready;
 use std::net::SocketAddr;
@@ -37,6 +39,7 @@ pub struct Server {
     following_realm: JoinHandle<()>,
     writing_uses: JoinHandle<()>,
     folding_metrics: JoinHandle<()>,
+    warning: JoinHandle<()>,
 }
 
 /// Why the service could not start.
@@ -76,6 +79,7 @@ impl Server {
         let writing_uses = tokio::spawn(app.tokens.uses.clone().run(until(stopped.clone())));
         let folding_metrics = tokio::spawn(app.metrics.clone().run(until(stopped.clone())));
         let remembering = tokio::spawn(remember(app.clone(), stopped.clone()));
+        let warning = tokio::spawn(allowed_clients::warn(app.clone(), stopped.clone()));
         let watching = tokio::spawn(watch_changes(app.clone(), stopped));
         Ok(Self {
             address,
@@ -87,6 +91,7 @@ impl Server {
             following_realm,
             writing_uses,
             folding_metrics,
+            warning,
         })
     }
 
@@ -111,6 +116,7 @@ impl Server {
                 self.following_realm,
                 self.writing_uses,
                 self.folding_metrics,
+                self.warning,
             ] {
                 let _ = task.await;
             }

@@ -98,6 +98,9 @@ pub struct Identity {
     pub token_id: HeaderValue,
 }
 
+/// Claims by which a token says that somebody acts in the user's name: our mapper's, and the actor of RFC 8693 §4.1.
+const IMPERSONATION: [&str; 2] = ["impersonator", "act"];
+
 impl Identity {
     fn new(claims: &Claims, username: &str, roles: &[String], scope: &str) -> Self {
         let mut encoded = Encoded(String::with_capacity(TYPICAL_IDENTITY));
@@ -154,7 +157,7 @@ impl Token {
         let kind = Kind::AccessToken(AccessToken {
             client_id: claims.azp.clone().unwrap_or_default(),
             authority,
-            impersonated: claims.rest.contains_key("impersonator"),
+            impersonated: IMPERSONATION.iter().any(|claim| claims.rest.contains_key(*claim)),
         });
         Self::new(claims, username, kind)
     }
