@@ -49,12 +49,14 @@ pub(super) struct Reader {
     problems: Vec<Problem>,
     asked: Vec<Asked>,
     known: BTreeSet<String>,
+    undivided: Vec<String>,
 }
 
 impl Reader {
     pub(super) fn new(sources: &Sources) -> Self {
-        let Layers { rising, problems, whole } = sources.layers();
-        Self { layers: rising, whole, problems, asked: Vec::new(), known: BTreeSet::new() }
+        let Layers { rising: layers, problems, whole, undivided } = sources.layers();
+        let (asked, known) = (Vec::new(), BTreeSet::new());
+        Self { layers, whole, problems, asked, known, undivided }
     }
 
     /// One value, parsed; `None` after a problem.
@@ -241,6 +243,13 @@ impl Reader {
             if !self.known.contains(key) && !is_empty_section(key, raw, &self.known) {
                 let reason = super::unknown::reason(key, &self.known);
                 self.problems.push(Problem::new(key, Some(&raw.origin), reason));
+            }
+        }
+        for name in &self.undivided {
+            let meant = self.known.iter().find(|key| variable(key).replace("__", "_") == *name);
+            if let Some(key) = meant {
+                let reason = format!("is not read: write {}, with two underscores", variable(key));
+                self.problems.push(Problem::new(key, Some(name), reason));
             }
         }
         match read {

@@ -59,7 +59,8 @@ impl Sources {
             }
         };
         let environment = self.environment_layer(&mut problems);
-        Layers { rising: vec![file, environment, self.flag_layer()], problems, whole }
+        let undivided = self.undivided();
+        Layers { rising: vec![file, environment, self.flag_layer()], problems, whole, undivided }
     }
 
     fn file_layer(&self) -> Result<Layer, Problem> {
@@ -110,6 +111,15 @@ impl Sources {
         layer
     }
 
+    /// Variables of ours that name no section.
+    fn undivided(&self) -> Vec<String> {
+        let set = self.environment.iter().filter(|(_, value)| !value.is_empty());
+        set.filter_map(|(name, _)| name.to_str())
+            .filter(|name| name.starts_with(PREFIX) && !name.contains("__"))
+            .map(str::to_owned)
+            .collect()
+    }
+
     fn flag_layer(&self) -> Layer {
         let raw =
             |value: &String| Raw { value: RawValue::Text(value.clone()), origin: "a flag".into() };
@@ -125,6 +135,8 @@ pub(super) struct Layers {
     pub(super) problems: Vec<Problem>,
     /// Whether what is not here was really not given.
     pub(super) whole: bool,
+    /// Variables that are not settings, but may be misspelled ones.
+    pub(super) undivided: Vec<String>,
 }
 
 /// One source's values by key.
