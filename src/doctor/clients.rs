@@ -4,9 +4,10 @@ use serde_json::Value;
 
 use super::Examination;
 use super::finding::{BOOTSTRAP, Checked, Verdict};
-use crate::bootstrap::desired::{self, CLI_CLIENT, PERSON_SCOPES, ROLES_SCOPE};
-use crate::bootstrap::differences;
-use crate::keycloak::ClientDocument;
+use crate::bootstrap::desired::{self, CLAIM_SCOPES, CLI_CLIENT, PERSON_SCOPES};
+use crate::bootstrap::{ADMINISTRATOR, ADMINISTRATORS_ROLES, client_faults, differences};
+use crate::keycloak::{ClientDocument, KeycloakError};
+use crate::principal::Role;
 
 /// What people read, and what other checks look at.
 const APART: [&str; 7] = [
@@ -20,10 +21,13 @@ const APART: [&str; 7] = [
     "redirectUris",
     "attributes.post.logout.redirect.uris",
 ];
-/// Most claims vanish from the tokens of a client that has this.
-const LIGHTWEIGHT: &str = "client.use.lightweight.access.token.enabled";
-/// Without this scope a token has no `sub`.
+/// Without this scope an evaluation names nobody.
 const SUBJECT_SCOPE: &str = PERSON_SCOPES[0];
+/// Keycloak gives it to every client with a service account.
+const SERVICE_ACCOUNT_SCOPE: &str = "service_account";
+/// What Keycloak itself put on such a client before it had that scope: session notes that say which client it is.
+const SERVICE_ACCOUNT_NOTES: [&str; 5] =
+    ["client_id", "clientId", "clientHost", "clientAddress", "client_address"];
 
 pub(super) async fn service(examination: &Examination) -> Checked {
     let wanted = desired::service(&examination.settings);
@@ -49,51 +53,128 @@ pub(super) async fn login_redirect(examination: &Examination) -> Checked {
 
 pub(super) async fn command_line(examination: &Examination) -> Checked {
     let wanted = desired::command_line();
-    compare(examination, &wanted, &["name", "description"]).await?;
-    Ok(as_made(&wanted))
+    let client = compare(examination, &wanted, &["name", "description"]).await?;
+    let own = &examination.settings.keycloak.client_id;
+    let shown = examination.keycloak.get_scope_mappings(client.uuid()).await?.names();
+    let missing: Vec<_> =
+        role_names().filter(|role| !shown.contains(&format!("{own}:{role}"))).collect();
+    if missing.is_empty() {
+        return Ok(as_made(&wanted));
+    }
+    Ok(Verdict::fail(
+        format!("tokens of {CLI_CLIENT} do not show the roles {}", missing.join(", ")),
+        BOOTSTRAP,
+    ))
 }
 
-/// The mappers of both clients by which people log in.
+/// The roles that people have at Hallpass, and what the role of its administrators is made of.
+pub(super) async fn roles(examination: &Examination) -> Checked {
+    let keycloak = &examination.keycloak;
+    let client_id = &examination.settings.keycloak.client_id;
+    let client = keycloak.find_client(client_id).await?;
+    let client = client.ok_or_else(|| KeycloakError::NotFound(format!("client {client_id}")))?;
+    let found = keycloak.list_role_names(client.uuid()).await?;
+    let missing: Vec<_> =
+        role_names().filter(|role| !found.iter().any(|found| found == role)).collect();
+    if !missing.is_empty() {
+        let detail = format!("the client {client_id} lacks the roles {}", missing.join(", "));
+        return Ok(Verdict::fail(detail, BOOTSTRAP));
+    }
+    let parts = keycloak.list_composite_names(client.uuid(), ADMINISTRATOR).await?;
+    let missing = ADMINISTRATORS_ROLES.map(Role::name).into_iter();
+    let missing: Vec<_> = missing.filter(|role| !parts.iter().any(|part| part == role)).collect();
+    if !missing.is_empty() {
+        let detail = format!("the role {ADMINISTRATOR} lacks {}", missing.join(", "));
+        return Ok(Verdict::fail(detail, BOOTSTRAP));
+    }
+    Ok(Verdict::ok("the roles for people are there"))
+}
+
+fn role_names() -> impl Iterator<Item = &'static str> {
+    Role::ALL.map(Role::name).into_iter().chain([ADMINISTRATOR])
+}
+
+/// The mappers of both clients by which people log in, and nothing beside them: another one could write any role.
 pub(super) async fn mappers(examination: &Examination) -> Checked {
     let wanted = desired::interactive_mappers(&examination.settings);
-    let mut faults = Vec::new();
+    let (mut faults, mut foreign) = (Vec::new(), Vec::new());
     for client_id in [examination.settings.keycloak.client_id.as_str(), CLI_CLIENT] {
-        let client = examination.keycloak.find_client_document(client_id).await?;
-        let found = client.map(|client| mappers_of(&client)).unwrap_or_default();
+        let Some(client) = examination.keycloak.find_client_document(client_id).await? else {
+            continue;
+        };
+        let found = mappers_of(&client);
         let of_client = mapper_faults(&wanted, &found).into_iter();
         faults.extend(of_client.map(|fault| format!("{fault} on {client_id}")));
+        let others = found.iter().filter(|one| {
+            !is_keycloaks_own(one) && !wanted.iter().any(|wanted| wanted["name"] == one["name"])
+        });
+        foreign
+            .extend(others.map(|mapper| {
+                format!("the mapper {} is not ours on {client_id}", name_of(mapper))
+            }));
+        let scopes = default_scopes(&client).into_iter().chain(scopes_of(&client, OPTIONAL));
+        let others = scopes.filter(|scope| {
+            !PERSON_SCOPES.contains(&scope.as_str()) && scope != SERVICE_ACCOUNT_SCOPE
+        });
+        foreign.extend(
+            others.map(|scope| format!("the client scope `{scope}` is not ours on {client_id}")),
+        );
     }
-    if faults.is_empty() {
-        return Ok(Verdict::ok("audience, roles, account and impersonator are mapped"));
+    match (faults.is_empty(), foreign.is_empty()) {
+        (true, true) => {
+            Ok(Verdict::ok("subject, name, audience, roles, account and impersonator are mapped"))
+        }
+        (false, _) => {
+            faults.append(&mut foreign);
+            Ok(Verdict::fail(faults.join("; "), BOOTSTRAP))
+        }
+        (true, false) => Ok(Verdict::fail(
+            foreign.join("; "),
+            "take it away in Keycloak: by it others could write roles and accounts into tokens",
+        )),
     }
-    Ok(Verdict::fail(faults.join("; "), BOOTSTRAP))
 }
 
 /// Inert and disabled, so that Keycloak finds no personal access token active; and its tokens are whole.
 pub(super) async fn designated(examination: &Examination) -> Checked {
     let wanted = desired::designated(&examination.settings);
     let client = compare(examination, &wanted, &["name", "description"]).await?;
-    if client.attribute(LIGHTWEIGHT).is_some_and(|value| value == "true") {
+    let keycloak = &examination.keycloak;
+    let realm = keycloak.list_scope_details().await?;
+    let has = |name: &str| realm.iter().any(|one| one.name == name && one.is_openid_connect());
+    let stand_ins = mapper_faults(&desired::stand_ins(has), &mappers_of(&client));
+    if !stand_ins.is_empty() {
         return Ok(Verdict::fail(
-            "its tokens are lightweight: most claims are missing in them",
-            "switch off \"Always use lightweight access token\" of this client in Keycloak",
+            format!("{}, and the realm lacks the client scope that has it", stand_ins.join("; ")),
+            BOOTSTRAP,
         ));
     }
-    let missing = |scope: &str| !default_scopes(&client).iter().any(|found| found == scope);
-    if missing(SUBJECT_SCOPE) {
+    if has(SUBJECT_SCOPE) && !default_scopes(&client).iter().any(|found| found == SUBJECT_SCOPE) {
         return Ok(Verdict::fail(
             format!("it lacks the default client scope `{SUBJECT_SCOPE}`"),
             format!("add `{SUBJECT_SCOPE}` to its default client scopes in Keycloak"),
         ));
     }
-    let others = PERSON_SCOPES[1..].iter().chain([&ROLES_SCOPE]).copied();
-    let others: Vec<&str> = others.filter(|scope| missing(scope)).collect();
-    if others.is_empty() {
+    // Who made one optional has chosen that tokens ask for it.
+    let known: Vec<_> =
+        default_scopes(&client).into_iter().chain(scopes_of(&client, OPTIONAL)).collect();
+    let of_realm = keycloak.list_default_scopes().await?;
+    let of_realm = of_realm.iter().filter(|one| one.is_openid_connect());
+    let stock = CLAIM_SCOPES.into_iter().filter(|name| has(name));
+    let mut missing: Vec<&str> = stock.chain(of_realm.map(|one| one.name.as_str())).collect();
+    missing.retain(|name| !known.iter().any(|known| known == name));
+    missing.sort_unstable();
+    missing.dedup();
+    if missing.is_empty() {
         return Ok(as_made(&wanted));
     }
     Ok(Verdict::warn(
-        format!("it lacks the default client scopes {}", others.join(", ")),
-        "add them in Keycloak, unless tokens shall not have their claims",
+        format!(
+            "it lacks client scopes that a new client of the realm gets: {}",
+            missing.join(", ")
+        ),
+        "add them to its client scopes in Keycloak: as default ones, or as optional ones if tokens shall not have their \
+         claims without asking",
     ))
 }
 
@@ -124,7 +205,7 @@ async fn compare(
     let found = examination.keycloak.find_client_document(client_id).await?;
     let found =
         found.ok_or_else(|| Verdict::fail(format!("there is no client {client_id}"), BOOTSTRAP))?;
-    let mut differing = differences(wanted, &found.to_value());
+    let mut differing = client_faults(wanted, &found.to_value());
     differing.retain(|name| !apart.contains(&name.as_str()));
     if differing.is_empty() {
         return Ok(found);
@@ -150,13 +231,27 @@ fn mapper_faults(wanted: &[Value], found: &[Value]) -> Vec<String> {
     wanted.iter().filter_map(fault).collect()
 }
 
-pub(super) fn mappers_of(client: &ClientDocument) -> Vec<Value> {
+fn mappers_of(client: &ClientDocument) -> Vec<Value> {
     client.member("protocolMappers").and_then(Value::as_array).cloned().unwrap_or_default()
 }
 
-pub(super) fn default_scopes(client: &ClientDocument) -> Vec<String> {
-    let scopes = client.member("defaultClientScopes").and_then(Value::as_array);
+const OPTIONAL: &str = "optionalClientScopes";
+
+fn default_scopes(client: &ClientDocument) -> Vec<String> {
+    scopes_of(client, "defaultClientScopes")
+}
+
+fn scopes_of(client: &ClientDocument, member: &str) -> Vec<String> {
+    let scopes = client.member(member).and_then(Value::as_array);
     scopes.into_iter().flatten().filter_map(|one| one.as_str().map(str::to_owned)).collect()
+}
+
+fn is_keycloaks_own(mapper: &Value) -> bool {
+    let note = mapper["config"]["user.session.note"].as_str().unwrap_or_default();
+    mapper["protocolMapper"] == "oidc-usersessionmodel-note-mapper"
+        && SERVICE_ACCOUNT_NOTES.contains(&note)
+        && SERVICE_ACCOUNT_NOTES
+            .contains(&mapper["config"]["claim.name"].as_str().unwrap_or_default())
 }
 
 fn name_of(mapper: &Value) -> String {
