@@ -22,6 +22,7 @@ mod gateways;
 mod keycloak_facts;
 mod lifecycle;
 mod oauth2;
+mod realms;
 mod smoke;
 mod store;
 mod validation;
