@@ -59,7 +59,7 @@ impl From<Representation> for ClientId {
                     && mapper["config"]["access.token.claim"] == "true"
             })
         };
-        let maps_roles = ROLE_MAPPERS.iter().all(|kind| maps(kind));
+        let maps_roles = ROLE_MAPPERS.iter().all(maps);
         let blindness = if !found.full_scope_allowed {
             Some(Blindness::NoFullScope)
         } else if found.attributes.get(LIGHTWEIGHT).is_some_and(|value| value == "true") {
