@@ -26,7 +26,7 @@ async fn where_roles_are_not_shown_nothing_is_minted_and_nothing_ended() {
     let admin = Admin::log_in().await;
     let extra = [("HALLPASS_LIFECYCLE__POLL_INTERVAL", "100ms")];
     let server =
-        TestServer::start_with(realm.clone(), crate::support::Database::sqlite, &extra).await;
+        TestServer::start_with(realm.clone(), crate::support::Database::postgres, &extra).await;
     let person = realm.person().await;
     let user = server.user(&person).await;
     let token = user.mint("before").await["token"].as_str().unwrap().to_owned();

@@ -18,8 +18,8 @@ use tokio::time::{sleep, timeout};
 
 use crate::bootstrap::snapshot::{self, assert_same};
 use crate::support::{
-    Admin, BareRealm, Database, Person, TestRealm, TestServer, administrator, bootstrap_settings,
-    decode_claims, odd_realm, options, passes, realm_key,
+    Admin, BareRealm, Database, LOGIN_CLIENT, Person, TestRealm, TestServer, administrator,
+    bootstrap_settings, decode_claims, odd_realm, options, passes, realm_key,
 };
 
 const TOKENS: &str = "/api/pat/v1/tokens";
@@ -248,6 +248,15 @@ impl Ground {
         self.admin.put(&path, &policies).await;
     }
 
+    /// A policy of the realm may have taken full scope from the client by which people log in here.
+    async fn show_roles_at_login(&self) {
+        let login = self.admin.client_uuid(&self.realm.name, LOGIN_CLIENT).await;
+        let service = self.admin.client_uuid(&self.realm.name, "hallpass").await;
+        let roles = self.admin.get(&self.path(&format!("/clients/{service}/roles"))).await;
+        let scope = format!("/clients/{login}/scope-mappings/clients/{service}");
+        self.admin.post(&self.path(&scope), &roles).await;
+    }
+
     async fn change_person(&self, person: &Person, attributes: Value) {
         let path = self.path(&format!("/users/{}", person.id));
         let mut user = self.admin.get(&path).await;
@@ -300,6 +309,7 @@ async fn live_through(oddity: Oddity) {
     realm.give_roles(&person, "hallpass", &["create-api-clients"]).await;
     let account = person.username.replace('-', "");
     ground.change_person(&person, json!({"account_id": [account]})).await;
+    ground.show_roles_at_login().await;
     let extra = [("HALLPASS_LIFECYCLE__POLL_INTERVAL", "100ms")];
     let server = TestServer::start_with(realm.clone(), Database::sqlite, &extra).await;
     let user = server.user(&person).await;
