@@ -105,11 +105,12 @@ impl Owners {
             match claims? {
                 Some(claims) => {
                     if shows_less_than_usual(&claims) {
-                        self.check_answers().await?;
+                        // Boxed, so that the rarely taken branches do not enlarge every look.
+                        Box::pin(self.check_answers()).await?;
                     }
                     return Ok(Sight::Enabled(owner_of(user, &claims)?));
                 }
-                None => away = self.find_away(PROBE_CLIENT, id).await?,
+                None => away = Box::pin(self.find_away(PROBE_CLIENT, id)).await?,
             }
         }
         let Some(user) = away else { return Ok(Sight::Gone) };
@@ -195,7 +196,7 @@ impl Owners {
         if let Some(claims) = self.evaluate(client_id, id).await? {
             return Ok(claims);
         }
-        self.find_away(client_id, id).await?;
+        Box::pin(self.find_away(client_id, id)).await?;
         Err(disabled())
     }
 
@@ -209,7 +210,7 @@ impl Owners {
             && let Err(blind) = check_sight(&client)
         {
             // Somebody may mend it at any time.
-            self.clients.forget(client_id).await;
+            Box::pin(self.clients.forget(client_id)).await;
             return Err(blind);
         }
         self.keycloak.evaluate_claims(&client, id, BASE_SCOPE).await
