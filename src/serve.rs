@@ -1,6 +1,7 @@
 //! The running service: built, listening, watching for changes, ended in order.
 
 mod accept;
+mod allowed_clients;
 mod connection;
 mod limits;
 mod phase;
@@ -45,6 +46,7 @@ pub struct Server {
     following_keys: JoinHandle<()>,
     writing_uses: JoinHandle<()>,
     folding_metrics: JoinHandle<()>,
+    warning: JoinHandle<()>,
 }
 
 /// Why the service could not start.
@@ -94,6 +96,7 @@ impl Server {
         let remembering = tokio::spawn(remember(app.clone(), stopped.clone()));
         // It ends by itself, and touches nothing that has to be closed.
         tokio::spawn(look_for_other_stores(app.clone(), stopped.clone()));
+        let warning = tokio::spawn(allowed_clients::warn(app.clone(), stopped.clone()));
         let watching = tokio::spawn(watch_changes(app.clone(), stopped));
         Ok(Self {
             address,
@@ -106,6 +109,7 @@ impl Server {
             following_keys,
             writing_uses,
             folding_metrics,
+            warning,
         })
     }
 
@@ -131,6 +135,7 @@ impl Server {
                 self.following_keys,
                 self.writing_uses,
                 self.folding_metrics,
+                self.warning,
             ] {
                 let _ = task.await;
             }

@@ -23,6 +23,7 @@ mod inbound;
 mod keycloak_facts;
 mod lifecycle;
 mod oauth2;
+mod realms;
 mod smoke;
 mod store;
 mod validation;

@@ -6,8 +6,8 @@ use serde_json::{Value, json};
 use super::claim::Allowed;
 use super::compare::merge;
 use super::desired::SERVICE_ACCOUNT_SCOPE;
-use super::roles;
 use super::run::{Run, text};
+use super::{BootstrapError, policies, roles};
 use crate::keycloak::KeycloakError;
 
 /// What Keycloak itself notes on a client.
@@ -17,7 +17,8 @@ const NEVER: [&str; 3] =
     ["authorizationServicesEnabled", "surrogateAuthRequired", "alwaysDisplayInConsole"];
 /// Where a client is, and where Keycloak calls it.
 const ADDRESSES: [&str; 3] = ["rootUrl", "baseUrl", "adminUrl"];
-const FLOWS: &str = "authenticationFlowBindingOverrides";
+/// Flows of a client's own, in the place of the realm's.
+pub(super) const FLOWS: &str = "authenticationFlowBindingOverrides";
 
 /// Makes the client all that is wanted and nothing else, with a new secret and a new registration access token: who had
 /// the old ones can use them no more. Answers it as it is then.
@@ -26,14 +27,15 @@ pub(super) async fn adopt(
     wanted: &Value,
     found: &Value,
     allowed: &Allowed<'_>,
-) -> Result<Value, KeycloakError> {
+) -> Result<Value, BootstrapError> {
     let client_id = text(found, "clientId");
     let path = format!("/clients/{}", text(found, "id"));
     // First who can still change it.
     replace_registration_token(run, client_id, &path).await?;
     let clean = clean(wanted, found);
     let what = format!("take over client {client_id}, and all settings from it that are not ours");
-    run.change(&what, Method::PUT, &path, Some(&clean)).await?;
+    run.announce(&what);
+    policies::send(run, client_id, (Method::PUT, &path), &clean).await?;
     if wanted["publicClient"] != true {
         let what = format!("replace the secret of client {client_id}");
         run.change(&what, Method::POST, &format!("{path}/client-secret"), None).await?;
@@ -210,7 +212,7 @@ fn clean(wanted: &Value, found: &Value) -> Value {
 }
 
 /// An empty text takes a flow away.
-fn without_flows(found: &Value) -> Value {
+pub(super) fn without_flows(found: &Value) -> Value {
     let overrides = found[FLOWS].as_object().into_iter().flatten();
     overrides.map(|(name, _)| (name.clone(), json!(""))).collect::<serde_json::Map<_, _>>().into()
 }

@@ -71,7 +71,9 @@ async fn of_realm(run: &Run<'_>) -> Result<Option<Choices>, KeycloakError> {
         return Ok(None);
     };
     let mut scopes = run.list("/client-scopes").await?;
-    scopes.retain(|scope| scope["attributes"][GRANTABLE] == "true");
+    scopes.retain(|scope| {
+        scope["attributes"][GRANTABLE] == "true" && scope["protocol"] == "openid-connect"
+    });
     Ok(Some(Choices {
         scopes: scopes
             .iter()

@@ -4,11 +4,13 @@ use reqwest::Method;
 use secrecy::SecretString;
 use serde_json::Value;
 
-use super::adopt::remove_other_scopes;
+use super::adopt::{FLOWS, remove_other_scopes, without_flows};
 use super::claim::{Allowed, Claim};
 use super::compare::{differences, merge};
-use super::desired::{PERSON_SCOPES, ROLES_SCOPE};
+use super::desired::PERSON_SCOPES;
+use super::policies::{self, Policies};
 use super::run::{Run, text};
+use super::survey::Survey;
 use super::{BootstrapError, claim, desired};
 use crate::keycloak::KeycloakError;
 use crate::owner::PROBE_CLIENT;
@@ -27,30 +29,45 @@ pub(super) fn names(run: &Run<'_>) -> [String; 4] {
 /// All of our clients. Answers Keycloak's id of the service client.
 pub(super) async fn prepare(
     run: &mut Run<'_>,
+    survey: &Survey,
     grantable: &[String],
 ) -> Result<String, BootstrapError> {
-    let existing = scope_names(run).await?;
-    let missing =
-        PERSON_SCOPES.into_iter().chain([ROLES_SCOPE]).find(|name| !existing.contains(*name));
-    if let Some(missing) = missing {
-        return Err(BootstrapError::MissingScope(missing));
-    }
-    let interactive_mappers = desired::interactive_mappers(run.settings);
-    let interactive = Allowed { default_scopes: &PERSON_SCOPES, optional_scopes: &[] };
-
+    let person_scopes = survey.among(&PERSON_SCOPES);
+    let interactive = desired::interactive_mappers(run.settings);
     // Whatever else these two had in their tokens, Hallpass would believe.
-    let service = client(run, &desired::service(run.settings), &interactive, Extra::Remove).await?;
-    mappers(run, &service, &interactive_mappers, Extra::Remove).await?;
-    let cli = client(run, &desired::command_line(), &interactive, Extra::Remove).await?;
-    mappers(run, &cli, &interactive_mappers, Extra::Remove).await?;
+    let service = Wanted {
+        client: survey.checkable(desired::service(run.settings)),
+        allowed: Allowed { default_scopes: &person_scopes, optional_scopes: &[] },
+        mappers: interactive.clone(),
+        extra: Extra::Remove,
+    };
+    let service = client(run, &service).await?;
+    let command_line = Wanted {
+        client: survey.checkable(desired::command_line()),
+        allowed: Allowed { default_scopes: &person_scopes, optional_scopes: &[] },
+        mappers: interactive,
+        extra: Extra::Remove,
+    };
+    client(run, &command_line).await?;
     // The operator shapes the designated client: what it has beside our flags is theirs.
-    let scopes = [&PERSON_SCOPES[..], &[ROLES_SCOPE]].concat();
-    let shaped = Allowed { default_scopes: &scopes, optional_scopes: grantable };
-    client(run, &desired::designated(run.settings), &shaped, Extra::Keep).await?;
-    let nothing = Allowed { default_scopes: &[], optional_scopes: &[] };
-    let probe = client(run, &desired::probe(), &nothing, Extra::Remove).await?;
-    mappers(run, &probe, &desired::probe_mappers(), Extra::Remove).await?;
-    Ok(service.uuid)
+    let designated = Wanted {
+        client: desired::designated(run.settings),
+        allowed: Allowed {
+            default_scopes: &survey.designated_scopes(),
+            optional_scopes: grantable,
+        },
+        mappers: desired::stand_ins(|name| survey.has_scope(name)),
+        extra: Extra::Keep,
+    };
+    client(run, &designated).await?;
+    let probe = Wanted {
+        client: desired::probe(),
+        allowed: Allowed { default_scopes: &[], optional_scopes: &[] },
+        mappers: desired::probe_mappers(),
+        extra: Extra::Remove,
+    };
+    client(run, &probe).await?;
+    Ok(service)
 }
 
 /// The secret of the service client, as Keycloak has it.
@@ -71,9 +88,12 @@ pub(super) async fn find_secret(run: &Run<'_>) -> Result<Option<SecretString>, K
     Ok(secret.and_then(|client| client["secret"].as_str().map(SecretString::from)))
 }
 
-struct Client {
-    client_id: String,
-    uuid: String,
+/// One of our clients, as it is to be. Client scopes are given to a new one, or one that is taken over.
+struct Wanted<'a> {
+    client: Value,
+    allowed: Allowed<'a>,
+    mappers: Vec<Value>,
+    extra: Extra,
 }
 
 /// Whether mappers and client scopes that we did not ask for stay.
@@ -83,73 +103,127 @@ enum Extra {
     Remove,
 }
 
-async fn client(
-    run: &mut Run<'_>,
-    wanted: &Value,
-    allowed: &Allowed<'_>,
-    extra: Extra,
-) -> Result<Client, BootstrapError> {
-    let client_id = text(wanted, "clientId").to_owned();
-    let Some(found) = run.find_client(&client_id).await? else {
-        let uuid = run.inventory.choose(ObjectKind::Client, &client_id).await?;
-        let mut new = wanted.clone();
-        new["id"] = uuid.as_str().into();
-        // Given on creation, these replace the realm's own lists.
-        new["defaultClientScopes"] = allowed.default_scopes.into();
-        new["optionalClientScopes"] = allowed.optional_scopes.into();
-        let what = format!("create client {client_id}");
-        run.change(&what, Method::POST, "/clients", Some(&new)).await?;
-        run.inventory.confirm(&uuid).await?;
-        return Ok(Client { client_id, uuid });
+/// Makes the client, or changes what differs. Answers Keycloak's id of it.
+async fn client(run: &mut Run<'_>, wanted: &Wanted<'_>) -> Result<String, BootstrapError> {
+    let client_id = text(&wanted.client, "clientId");
+    let Some(found) = run.find_client(client_id).await? else {
+        return create(run, wanted).await;
     };
-    let found = claim::client(run, wanted, found, allowed).await?;
-    let uuid = text(&found, "id").to_owned();
-    let differing = differences(wanted, &found);
+    let was_ours = run.inventory.has(ObjectKind::Client, text(&found, "id"));
+    let found = claim::client(run, &wanted.client, found, &wanted.allowed).await?;
+    let document = desired::checkable(wanted.client.clone(), &found);
+    let differing = faults(&document, &found);
     if !differing.is_empty() {
-        let what = format!("change client {client_id}: {}", differing.join(", "));
-        let path = format!("/clients/{uuid}");
-        run.change(&what, Method::PUT, &path, Some(&merge(wanted, &found))).await?;
+        run.announce(&format!("change client {client_id}: {}", differing.join(", ")));
+        change(run, &document, &found).await?;
     }
-    if extra == Extra::Remove {
-        remove_other_scopes(run, &found, allowed).await?;
+    // Nothing was changed in a dry run.
+    if !run.is_dry() && !(was_ours && differing.is_empty()) {
+        kept(run, &document).await?;
     }
-    Ok(Client { client_id, uuid })
+    if wanted.extra == Extra::Remove {
+        remove_other_scopes(run, &found, &wanted.allowed).await?;
+    }
+    mappers(run, &found, wanted).await?;
+    Ok(text(&found, "id").to_owned())
+}
+
+async fn create(run: &mut Run<'_>, wanted: &Wanted<'_>) -> Result<String, BootstrapError> {
+    let client_id = text(&wanted.client, "clientId");
+    let uuid = run.inventory.choose(ObjectKind::Client, client_id).await?;
+    let mut new = wanted.client.clone();
+    new["id"] = uuid.as_str().into();
+    // Given on creation, these replace the realm's own lists and Keycloak's own mappers.
+    new["defaultClientScopes"] = wanted.allowed.default_scopes.into();
+    new["optionalClientScopes"] = wanted.allowed.optional_scopes.into();
+    new["protocolMappers"] = wanted.mappers.clone().into();
+    run.announce(&format!("create client {client_id}"));
+    let to = (Method::POST, "/clients");
+    match policies::send(run, client_id, to.clone(), &new).await {
+        // A policy may exempt our clients, but is asked for that only when they change.
+        Err(BootstrapError::Refused { .. }) if new["fullScopeAllowed"] == true => {
+            new["fullScopeAllowed"] = false.into();
+            policies::send(run, client_id, to, &new).await?;
+        }
+        other => other?,
+    }
+    run.inventory.confirm(&uuid).await?;
+    let made = made(run, client_id).await?;
+    if !faults(&wanted.client, &made).is_empty() {
+        change(run, &wanted.client, &made).await?;
+        kept(run, &wanted.client).await?;
+    }
+    Ok(uuid)
+}
+
+async fn change(run: &mut Run<'_>, wanted: &Value, found: &Value) -> Result<(), BootstrapError> {
+    let mut merged = merge(wanted, found);
+    // One that is left out stays.
+    merged[FLOWS] = without_flows(found);
+    let path = format!("/clients/{}", text(found, "id"));
+    policies::send(run, text(wanted, "clientId"), (Method::PUT, &path), &merged).await
+}
+
+/// Reads back what was changed: a policy of the realm may have made something else of it, at each run anew.
+async fn kept(run: &Run<'_>, wanted: &Value) -> Result<(), BootstrapError> {
+    let client_id = text(wanted, "clientId");
+    let found = made(run, client_id).await?;
+    let differing = faults(wanted, &found);
+    if differing.is_empty() {
+        return Ok(());
+    }
+    Err(BootstrapError::NotKept {
+        client_id: client_id.to_owned(),
+        members: differing.join(", "),
+        policies: Policies::read(run).await?,
+    })
+}
+
+async fn made(run: &Run<'_>, client_id: &str) -> Result<Value, KeycloakError> {
+    let found = run.find_client(client_id).await?;
+    found.ok_or_else(|| KeycloakError::NotFound(format!("the client {client_id}")))
+}
+
+/// What a client has otherwise than it is wanted, flows of its own included: they stand in the place of the realm's login.
+pub(crate) fn faults(wanted: &Value, found: &Value) -> Vec<String> {
+    let mut names = differences(wanted, found);
+    // An empty text takes a flow away.
+    if found[FLOWS].as_object().is_some_and(|flows| flows.values().any(|flow| flow != "")) {
+        names.push(FLOWS.to_owned());
+    }
+    names
 }
 
 async fn mappers(
     run: &mut Run<'_>,
-    client: &Client,
-    wanted: &[Value],
-    extra: Extra,
+    client: &Value,
+    wanted: &Wanted<'_>,
 ) -> Result<(), KeycloakError> {
-    let path = format!("/clients/{}/protocol-mappers/models", client.uuid);
+    let client_id = text(client, "clientId");
+    let path = format!("/clients/{}/protocol-mappers/models", text(client, "id"));
     let found = run.list(&path).await?;
-    for mapper in wanted {
+    for mapper in &wanted.mappers {
         let name = text(mapper, "name");
         match found.iter().find(|found| found["name"] == name) {
             None => {
-                let what = format!("create mapper {name} on client {}", client.client_id);
+                let what = format!("create mapper {name} on client {client_id}");
                 run.change(&what, Method::POST, &path, Some(mapper)).await?;
             }
             Some(found) if differences(mapper, found).is_empty() => {}
             Some(found) => {
-                let what = format!("change mapper {name} on client {}", client.client_id);
+                let what = format!("change mapper {name} on client {client_id}");
                 let path = format!("{path}/{}", text(found, "id"));
                 run.change(&what, Method::PUT, &path, Some(&merge(mapper, found))).await?;
             }
         }
     }
-    let wanted = |found: &Value| wanted.iter().any(|wanted| wanted["name"] == found["name"]);
-    for mapper in found.iter().filter(|found| extra == Extra::Remove && !wanted(found)) {
-        let what =
-            format!("remove mapper {} from client {}", text(mapper, "name"), client.client_id);
+    if wanted.extra == Extra::Keep {
+        return Ok(());
+    }
+    for mapper in desired::extra_mappers(&wanted.mappers, &found) {
+        let what = format!("remove mapper {} from client {client_id}", text(mapper, "name"));
         let path = format!("{path}/{}", text(mapper, "id"));
         run.change(&what, Method::DELETE, &path, None).await?;
     }
     Ok(())
-}
-
-async fn scope_names(run: &Run<'_>) -> Result<std::collections::BTreeSet<String>, KeycloakError> {
-    let scopes = run.list("/client-scopes").await?;
-    Ok(scopes.iter().map(|scope| text(scope, "name").to_owned()).collect())
 }

@@ -1,7 +1,8 @@
 //! Preparing a realm, idempotently: each step looks, compares, changes what differs and reports it.
 //!
-//! 1. Nothing is changed before it is certain that the administrator may do it all, that the store is there and this
-//!    realm's, and that the names are free, or ours: the store lists what bootstrap made by Keycloak's ids.
+//! 1. Nothing is changed before it is certain that the administrator may do it all, that the realm calls itself as the
+//!    settings say, that the store is there and this realm's, and that the names are free, or ours: the store lists what
+//!    bootstrap made by Keycloak's ids.
 //! 2. Client scopes, user profile, our clients with their roles and mappers, the default role.
 //! 3. What the realm's event settings were is noted on our client; then they are switched on.
 //! 4. The signing key is made, sealed in the store, published as a passive key, and taken into use when the
@@ -13,6 +14,7 @@
 //! Interrupted anywhere, a second run goes on. [`remove`] takes everything back.
 
 mod adopt;
+mod allowed;
 mod choices;
 mod claim;
 mod clients;
@@ -24,25 +26,31 @@ mod inventory;
 mod other_keys;
 mod overlay;
 mod permissions;
+mod policies;
 mod profile;
 mod remove;
 mod roles;
 mod run;
 mod scopes;
 mod signing_key;
+mod survey;
 
 use secrecy::SecretString;
 use serde_json::Value;
 
+pub use allowed::shows_impersonators;
+pub(crate) use clients::faults as client_faults;
 pub(crate) use compare::differences;
 pub use config_file::{KeyPlace, write_config, write_secret};
 pub(crate) use events::unmet as unmet_event_settings;
 pub use other_keys::remove_key;
+pub use policies::Policies;
 pub(crate) use profile::ACCOUNT_ATTRIBUTE;
 pub use remove::{Removal, Removed, remove};
-pub(crate) use roles::{RUN_TIME_ROLES, management_client};
+pub(crate) use roles::{ADMINISTRATOR, ADMINISTRATORS_ROLES, RUN_TIME_ROLES, management_client};
 pub use run::{Mode, Report};
 pub use scopes::{ScopeAudience, ScopeRequest};
+pub(crate) use survey::STOCK_SCOPES;
 
 use crate::clock::Clock;
 use crate::config::{BootstrapSettings, SealingKey};
@@ -54,6 +62,7 @@ use crate::store::{Store, StoreError};
 use choices::Choices;
 use inventory::Inventory;
 use run::Run;
+use survey::Survey;
 
 /// The attribute on everything that bootstrap made.
 pub const MANAGED: &str = "hallpass.managed";
@@ -135,11 +144,52 @@ pub enum BootstrapError {
         /// Those that there are.
         known: String,
     },
-    /// The realm lacks what every new realm has.
+    /// A scope that should be granted is not one of OpenID Connect.
     #[error(
-        "the realm has no client scope `{0}`, which Keycloak makes in every realm: restore it first"
+        "the realm has a client scope `{name}` of the protocol {protocol}: choose another name with `--scope`"
     )]
-    MissingScope(&'static str),
+    ForeignScope {
+        /// Its name.
+        name: String,
+        /// What it is of.
+        protocol: String,
+    },
+    /// Nothing answers where users would find the realm.
+    #[error("the realm does not answer at its own address: mend `keycloak.url`")]
+    NoDiscovery,
+    /// The settings would seal keys for an issuer that no token names.
+    #[error(
+        "the realm calls itself {found}, the settings say {wanted}: set `keycloak.public_url` to how the realm calls \
+         itself, without `/realms/…`, or mend the realm's frontend URL or Keycloak's `hostname`"
+    )]
+    Issuer {
+        /// What its discovery document says.
+        found: String,
+        /// What the settings make of it.
+        wanted: String,
+    },
+    /// A client policy rejects one of our clients.
+    #[error("the realm rejects the client {client_id}: {reason}; {policies}")]
+    Refused {
+        /// Which.
+        client_id: String,
+        /// Keycloak's words.
+        reason: String,
+        /// What it may come from.
+        policies: Policies,
+    },
+    /// A client policy makes something else of one of our clients.
+    #[error(
+        "the realm does not keep what was asked for on the client {client_id} ({members}); {policies}"
+    )]
+    NotKept {
+        /// Which.
+        client_id: String,
+        /// What is otherwise.
+        members: String,
+        /// What it may come from.
+        policies: Policies,
+    },
     /// There is no such realm, or the administrator may not see it.
     #[error(
         "there is no realm `{name}` at {url}, or the administrator cannot see it: correct `--realm` or \
@@ -201,6 +251,7 @@ pub async fn bootstrap(
 /// A realm that can be prepared. Nothing is changed yet.
 pub struct Looked<'a> {
     run: Run<'a>,
+    survey: Survey,
     choices: Choices,
     mode: Mode,
     clock: &'a Clock,
@@ -218,25 +269,31 @@ impl<'a> Looked<'a> {
             return Err(BootstrapError::Master);
         }
         let mut run = begin((keycloak, settings), clock, options.mode, report).await?;
+        // Boxed: it is over soon.
+        let survey = Box::pin(survey::survey(&run)).await?;
+        run.notes.extend(survey.notes());
         let choices = Choices::make(&mut run, options).await?;
+        survey.refuse_foreign_scopes(&choices.scopes)?;
         claim::examine(&mut run, &choices.scopes, options.adopt).await?;
-        Ok(Self { run, choices, mode: options.mode, clock })
+        Ok(Self { run, survey, choices, mode: options.mode, clock })
     }
 
     /// Prepares it. `encryption_key` seals the signing key.
     pub async fn prepare(self, encryption_key: &SealingKey) -> Result<Outcome, BootstrapError> {
-        let Self { mut run, choices, mode, clock } = self;
+        let Self { mut run, survey, choices, mode, clock } = self;
         if mode == Mode::Apply {
             open_store(&mut run).await?;
             choices.keep(&run).await?;
         }
-        let scopes = scopes::prepare(&mut run, &choices.scopes).await?;
+        let scopes = scopes::prepare(&mut run, survey.scopes(), &choices.scopes).await?;
         profile::prepare(&mut run).await?;
-        let service = clients::prepare(&mut run, &scopes).await?;
+        let service = clients::prepare(&mut run, &survey, &scopes).await?;
         claim::complete(&mut run).await?;
         roles::prepare(&mut run, &service).await?;
         if choices.default_role {
             roles::prepare_default_role(&mut run, &service).await?;
+            let lacking = roles::without_default_role(&run).await?;
+            run.notes.extend(lacking);
         }
         if choices.events {
             events::prepare(&mut run, &service).await?;

@@ -46,11 +46,13 @@ impl Overlay {
         }
     }
 
-    /// A new user, who has these realm roles; answers their id.
-    pub(super) fn add_user(&mut self, roles: Vec<Value>) -> String {
+    /// A new user, who has these realm roles and is in these groups; answers their id.
+    pub(super) fn add_user(&mut self, roles: Vec<Value>, groups: Vec<Value>) -> String {
         let id = self.new_id();
-        let path = format!("/users/{id}/role-mappings/realm");
-        self.added.extend(roles.into_iter().map(|role| (path.clone(), role)));
+        for (collection, members) in [("role-mappings/realm", roles), ("groups", groups)] {
+            let path = format!("/users/{id}/{collection}");
+            self.added.extend(members.into_iter().map(|member| (path.clone(), member)));
+        }
         self.made.insert(id.clone());
         id
     }

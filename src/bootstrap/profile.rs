@@ -29,7 +29,12 @@ pub(super) async fn prepare(run: &mut Run<'_>) -> Result<(), BootstrapError> {
             attributes.push(declaration());
             "declare the user attribute account_id"
         }
-        Some(found) if found["permissions"]["edit"] == json!(["admin"]) => return Ok(()),
+        Some(found) if found["permissions"]["edit"] == json!(["admin"]) => {
+            if !drop_pattern(found) {
+                return Ok(());
+            }
+            "let the user attribute account_id have any value"
+        }
         Some(found) => {
             let before = found["permissions"].to_string();
             found["annotations"][EDIT_BEFORE] = json!(before);
@@ -86,6 +91,16 @@ fn take_note(attribute: &mut Value) -> Option<Value> {
     Some(before)
 }
 
+/// Earlier versions declared a pattern. It made administrators' changes of users fail whose value is another one, which
+/// gives no account anyway.
+fn drop_pattern(attribute: &mut Value) -> bool {
+    if attribute["annotations"][MANAGED] != "true" {
+        return false;
+    }
+    let validations = attribute["validations"].as_object_mut();
+    validations.is_some_and(|validations| validations.remove("pattern").is_some())
+}
+
 fn permissions() -> Value {
     json!({"view": ["admin", "user"], "edit": ["admin"]})
 }
@@ -95,10 +110,6 @@ fn declaration() -> Value {
         "name": ACCOUNT_ATTRIBUTE,
         "displayName": "Account",
         "permissions": permissions(),
-        "validations": {"pattern": {
-            "pattern": "^[A-Za-z0-9._-]{1,64}$",
-            "error-message": "1 to 64 letters, digits, dots, underscores and hyphens",
-        }},
         "annotations": {MANAGED: "true"},
         "multivalued": false,
     })

@@ -5,16 +5,17 @@ use serde_json::{Value, json};
 
 use super::desired::CLI_CLIENT;
 use super::run::{Run, text};
-use crate::config::Realm;
+use crate::config::{Realm, segment};
 use crate::keycloak::KeycloakError;
 use crate::principal::Role;
 
 /// What Hallpass may do in the realm at run time: these three, and nothing else.
 pub(crate) const RUN_TIME_ROLES: [&str; 3] = ["manage-clients", "view-events", "view-users"];
 
-const ADMINISTRATOR: &str = "administrator";
+/// Everything that an administrator of Hallpass may do.
+pub(crate) const ADMINISTRATOR: &str = "administrator";
 /// What an administrator is. Introspection is for machines.
-const ADMINISTRATORS_ROLES: [Role; 6] = [
+pub(crate) const ADMINISTRATORS_ROLES: [Role; 6] = [
     Role::CreateTokens,
     Role::CreateApiClients,
     Role::ManageTokens,
@@ -113,21 +114,77 @@ async fn prepare_command_line_scope(run: &mut Run<'_>, service: &str) -> Result<
         .await
 }
 
-/// The service account has exactly the run-time roles, assigned and in its client's scope.
+/// The service account has exactly the run-time roles, assigned and in its client's scope, and is in no group: Keycloak
+/// gives every new user the realm's default roles and puts them into its default groups; a service needs none of them.
 async fn prepare_service_account(run: &mut Run<'_>, service: &str) -> Result<(), KeycloakError> {
     let management = realm_management(run).await?;
     let roles = run.list(&format!("/clients/{management}/roles")).await?;
     let wanted: Vec<Value> =
         roles.into_iter().filter(|role| RUN_TIME_ROLES.contains(&text(role, "name"))).collect();
 
-    let scope = format!("/clients/{service}/scope-mappings/clients/{management}");
-    exactly(run, "the scope of client hallpass", &scope, &wanted).await?;
-    let account = run.service_account(service).await?;
-    let mappings = format!("/users/{account}/role-mappings");
-    exactly(run, "the service account", &format!("{mappings}/clients/{management}"), &wanted)
-        .await?;
-    // Every user gets the realm's default roles; a service needs none of them.
-    exactly(run, "the service account", &format!("{mappings}/realm"), &[]).await
+    let scope = format!("/clients/{service}/scope-mappings");
+    exactly(run, "the scope of client hallpass", &scope, (&management, &wanted)).await?;
+    let account = format!("/users/{}", run.service_account(service).await?);
+    let mappings = format!("{account}/role-mappings");
+    exactly(run, "the service account", &mappings, (&management, &wanted)).await?;
+    let mut groups = run.list(&format!("{account}/groups?max=1000")).await?;
+    groups.sort_by(|one, other| text(one, "path").cmp(text(other, "path")));
+    for group in groups {
+        let what = format!("take the service account out of group {}", text(&group, "path"));
+        let path = format!("{account}/groups/{}", text(&group, "id"));
+        run.change(&what, Method::DELETE, &path, None).await?;
+    }
+    Ok(())
+}
+
+/// So many people are looked at one by one; of more it is only asked whether there are as many holders of the role.
+const COUNTED_ONE_BY_ONE: usize = 1_000;
+/// How Keycloak names the users of service accounts: they hold the role too, and are no people.
+const SERVICE_ACCOUNT: &str = "service-account-";
+
+/// What to say of people who lack the realm's default role, and so `create-tokens`: those of an import.
+pub(super) async fn without_default_role(run: &Run<'_>) -> Result<Option<String>, KeycloakError> {
+    let people = run.get("/users/count").await?;
+    let people = people.as_u64().and_then(|count| usize::try_from(count).ok()).unwrap_or_default();
+    if people == 0 {
+        return Ok(None);
+    }
+    let name = text(&run.realm["defaultRole"], "name");
+    let holders = holders(run, name, people).await?;
+    let lacking = people.saturating_sub(holders);
+    Ok((lacking > 0).then(|| {
+        format!(
+            "of {people} people at least {lacking} lack the realm's default role `{name}`, as an import leaves it out, \
+             and so cannot create tokens: give them that role, or `create-tokens` of client {}",
+            run.settings.client_id
+        )
+    }))
+}
+
+async fn holders(run: &Run<'_>, role: &str, people: usize) -> Result<usize, KeycloakError> {
+    const PAGE: usize = 500;
+    let page = async |first: usize, max: usize| {
+        let query = [
+            ("first", first.to_string()),
+            ("max", max.to_string()),
+            ("briefRepresentation", "true".to_owned()),
+        ];
+        run.list_with(&format!("/roles/{}/users", segment(role)), &query).await
+    };
+    if people > COUNTED_ONE_BY_ONE {
+        let last = page(people - 1, 1).await?;
+        return Ok(if last.is_empty() { people - 1 } else { people });
+    }
+    let (mut holders, mut first) = (0, 0);
+    loop {
+        let found = page(first, PAGE).await?;
+        if found.is_empty() {
+            return Ok(holders);
+        }
+        let person = |user: &&Value| !text(user, "username").starts_with(SERVICE_ACCOUNT);
+        holders += found.iter().filter(person).count();
+        first += PAGE;
+    }
 }
 
 /// The `client_id` of the client that holds the realm's administration roles.
@@ -166,25 +223,54 @@ async fn add_missing(
     run.map_roles(what, Method::POST, path, &missing.into()).await
 }
 
-/// Makes the roles at `path` exactly the wanted ones.
+/// Makes the mappings at `path` exactly the wanted roles of the client `management`: no other client's, none of the realm.
 async fn exactly(
     run: &mut Run<'_>,
     whose: &str,
     path: &str,
-    wanted: &[Value],
+    (management, wanted): (&str, &[Value]),
 ) -> Result<(), KeycloakError> {
-    let there = run.list(path).await?;
-    let missing = without(wanted, &there);
-    if !missing.is_empty() {
-        let what = format!("give {} to {whose}", listed(&missing));
-        run.map_roles(&what, Method::POST, path, &missing.into()).await?;
+    // What a dry run would have made has no mappings yet, or those that it is given with.
+    let found = run.find(path).await?.unwrap_or_default();
+    let clients = found["clientMappings"].as_object().into_iter().flatten();
+    let mut of_clients: Vec<(String, Vec<Value>)> = clients
+        .map(|(_, client)| (text(client, "id"), roles_in(client, "mappings")))
+        .map(|(client, roles)| (format!("{path}/clients/{client}"), roles))
+        .collect();
+    let own = format!("{path}/clients/{management}");
+    if !of_clients.iter().any(|(path, _)| *path == own) {
+        of_clients.push((own.clone(), Vec::new()));
     }
-    let extra = without(&there, wanted);
-    if !extra.is_empty() {
-        let what = format!("take {} from {whose}", listed(&extra));
-        run.map_roles(&what, Method::DELETE, path, &extra.into()).await?;
+    for (path, roles) in of_clients {
+        let there = run.members(&path, roles);
+        let needed = if path == own { wanted } else { &[] };
+        let missing = without(needed, &there);
+        if !missing.is_empty() {
+            let what = format!("give {} to {whose}", listed(&missing));
+            run.map_roles(&what, Method::POST, &path, &missing.into()).await?;
+        }
+        take(run, whose, &path, without(&there, needed)).await?;
     }
-    Ok(())
+    let path = format!("{path}/realm");
+    let of_realm = run.members(&path, roles_in(&found, "realmMappings"));
+    take(run, whose, &path, of_realm).await
+}
+
+async fn take(
+    run: &mut Run<'_>,
+    whose: &str,
+    path: &str,
+    roles: Vec<Value>,
+) -> Result<(), KeycloakError> {
+    if roles.is_empty() {
+        return Ok(());
+    }
+    let what = format!("take {} from {whose}", listed(&roles));
+    run.map_roles(&what, Method::DELETE, path, &roles.into()).await
+}
+
+fn roles_in(mappings: &Value, member: &str) -> Vec<Value> {
+    mappings[member].as_array().cloned().unwrap_or_default()
 }
 
 fn without(roles: &[Value], others: &[Value]) -> Vec<Value> {

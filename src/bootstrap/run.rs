@@ -98,6 +98,21 @@ impl<'a> Run<'a> {
         Ok(self.overlay.members(path, found))
     }
 
+    /// The same, with a query.
+    pub(super) async fn list_with(
+        &self,
+        path: &str,
+        query: &[(&str, String)],
+    ) -> Result<Vec<Value>, KeycloakError> {
+        let query: Vec<_> = query.iter().map(|(name, value)| (*name, value.as_str())).collect();
+        self.keycloak.get(path, &query).await
+    }
+
+    /// The members of the collection at `path`, of which the realm has these, as a dry run would have changed it.
+    pub(super) fn members(&self, path: &str, found: Vec<Value>) -> Vec<Value> {
+        self.overlay.members(path, found)
+    }
+
     pub(super) async fn find(&self, path: &str) -> Result<Option<Value>, KeycloakError> {
         if let Some(planned) = self.overlay.object(path) {
             return Ok(Some(planned.clone()));
@@ -119,14 +134,15 @@ impl<'a> Run<'a> {
     }
 
     /// The id of the user behind a client's service account. A dry run may not have made it yet: then it is a new user,
-    /// who has what the realm gives to every new user.
+    /// who has what the realm gives to every new user: its default role, and its default groups.
     pub(super) async fn service_account(&mut self, client: &str) -> Result<String, KeycloakError> {
         let path = format!("/clients/{client}/service-account-user");
         match self.find(&path).await {
             Ok(Some(user)) => Ok(text(&user, "id").to_owned()),
             // Keycloak's word for a client without one.
             Ok(None) | Err(KeycloakError::Rejected { .. }) if self.is_dry() => {
-                Ok(self.overlay.add_user(vec![self.realm["defaultRole"].clone()]))
+                let groups = self.list("/default-groups").await?;
+                Ok(self.overlay.add_user(vec![self.realm["defaultRole"].clone()], groups))
             }
             Ok(None) => Err(KeycloakError::NotFound(format!("GET {path}"))),
             Err(error) => Err(error),
@@ -151,12 +167,22 @@ impl<'a> Run<'a> {
         path: &str,
         body: Option<&Value>,
     ) -> Result<(), KeycloakError> {
-        if self.announce(what) {
-            self.keycloak.change(method, path, body).await?;
-        } else {
+        self.announce(what);
+        self.send(method, path, body).await
+    }
+
+    /// Makes a change that was reported. A dry run lays it over the realm.
+    pub(super) async fn send(
+        &mut self,
+        method: Method,
+        path: &str,
+        body: Option<&Value>,
+    ) -> Result<(), KeycloakError> {
+        if self.is_dry() {
             self.overlay.note(&method, path, body);
+            return Ok(());
         }
-        Ok(())
+        self.keycloak.change(method, path, body).await
     }
 
     /// As [`Self::change`], for mappings of roles: said twice they are what they were. For each, Keycloak walks the

@@ -130,9 +130,9 @@ impl FromStr for ScopeRequest {
 /// Makes the scopes that are missing and marks those that are there. Answers their names.
 pub(super) async fn prepare(
     run: &mut Run<'_>,
+    found: &[Value],
     wanted: &[ScopeRequest],
 ) -> Result<Vec<String>, BootstrapError> {
-    let found = run.list("/client-scopes").await?;
     for scope in wanted {
         let mark = json!({"attributes": {GRANTABLE: "true"}});
         match found.iter().find(|found| found["name"] == scope.name.as_str()) {

@@ -5,6 +5,7 @@ use crate::audit::{self, Actor, Event};
 use crate::config::Profile;
 use crate::error::{Code, Error};
 use crate::id::{AccountId, ClientId};
+use crate::keycloak::ScopeDetails;
 use crate::owner::Authority;
 use crate::page::Page;
 use crate::principal::{Action, Credential, Origin, Principal, Role};
@@ -48,9 +49,11 @@ impl Clients {
     pub async fn list_scopes(&self, caller: &Principal) -> Result<Vec<GrantableScope>, Error> {
         self.visible(caller, Action::ReadClients).await?;
         let mut scopes: Vec<_> = self
-            .grantable()
+            .keycloak
+            .list_scope_details()
             .await?
             .into_iter()
+            .filter(ScopeDetails::is_grantable)
             .map(|scope| GrantableScope { name: scope.name, description: scope.description })
             .collect();
         scopes.sort_by(|one, other| one.name.cmp(&other.name));

@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 use super::spec::{self, Source};
 use super::turn::{Turn, busy};
 use super::{Attempt, Client, ClientSpec, Clients, Written, read_only, template};
-use super::{consent, identity, in_doubt, is_refusal, names, overtaken, parse, rejection, run};
+use super::{consent, identity, in_doubt, is_refusal, overtaken, parse, rejection, run};
 use crate::audit::{self, Actor};
 use crate::error::{Code, Error, FieldError};
 use crate::keycloak::{ClientDocument, KeycloakError, ScopeKind};
@@ -102,7 +102,7 @@ impl Clients {
                 Some(_) => return Err(stopped()),
             }
         }
-        let mut grantable = names(&self.grantable().await?);
+        let (mut grantable, _) = self.scopes().await?;
         if !members.contains_key("scopes") {
             // One that was granted before stays until somebody changes the scopes.
             grantable.extend(current.scopes.iter().cloned());
@@ -114,7 +114,8 @@ impl Clients {
             let client = self.find_record(&record.record_id).await?;
             return Ok(Beginning::Unchanged(Box::new(client)));
         }
-        let written = self.written(&chosen, blocked);
+        // A change adds no default client scope.
+        let written = self.written(&chosen, blocked, before.lacking);
         let plan = Plan { wanted, written, consent_before: before.consent };
         let json = serde_json::to_string(&plan).map_err(Error::internal)?;
         let record = self.begin(&record, Operation::Change, Some(&json)).await?;
@@ -149,8 +150,11 @@ impl Clients {
         let uuid = document.uuid();
         let wanted = &plan.written.in_keycloak(&plan.wanted);
         let current = template::fields(document, wanted);
-        let before = template::document(identity(record), &current, consent(plan.consent_before));
-        let after = template::document(identity(record), wanted, consent(plan.written.consent));
+        let document_of = |spec, asked| {
+            template::document(identity(record), spec, consent(asked), &plan.written.lacking)
+        };
+        let before = document_of(&current, plan.consent_before);
+        let after = document_of(wanted, plan.written.consent);
         let body = template::change(&before, &after, document);
         self.keycloak
             .update_client(uuid, &body)

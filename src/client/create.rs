@@ -3,8 +3,8 @@
 use serde_json::{Map, Value};
 
 use super::spec::{self, Source};
-use super::{Client, ClientSpec, ClientWithSecret, Clients, template};
-use super::{identity, in_doubt, is_refusal, names, overtaken, rejection, run};
+use super::{Client, ClientSpec, ClientWithSecret, Clients, Written, template};
+use super::{identity, in_doubt, is_refusal, overtaken, parse, rejection, run};
 use crate::audit::{self, Actor};
 use crate::error::{Code, Error, FieldError};
 use crate::id::{AccountId, ClientId, uuid_at};
@@ -27,13 +27,14 @@ impl Clients {
         let account = &self.own_account(caller, named, Action::CreateClient).await?;
         let mut errors = errors;
         let client_id = self.new_client_id(account, members.get("clientId"), &mut errors)?;
-        let grantable = names(&self.grantable().await?);
+        let (grantable, lacking) = self.scopes().await?;
         let source = Source { base: None, members: &members, grantable: &grantable };
         let spec = spec::read(source, &self.settings, errors).await?;
         // Without one there was an error.
         let client_id = client_id.ok_or_else(|| Error::invalid_field("clientId", "is required"))?;
 
-        let record = self.reserve(caller, account, client_id, &spec).await?;
+        let written = self.written(&spec, false, lacking);
+        let record = self.reserve(caller, account, client_id, written).await?;
         let (clients, actor) = (self.clone(), Actor::caller(caller, origin));
         run(async move { clients.make(&record, &spec, &actor).await }).await
     }
@@ -72,12 +73,12 @@ impl Clients {
         caller: &Principal,
         account: &AccountId,
         client_id: ClientId,
-        spec: &ClientSpec,
+        written: Written,
     ) -> Result<ClientRecord, Error> {
         let now = self.clock.now();
-        let mut stored = self.stored(client_id.as_str(), &caller.username, spec);
+        let mut stored = self.stored(client_id.as_str(), &caller.username, &written.spec);
         // The fields as they are written, and as they are seen until Keycloak is.
-        stored.json = serde_json::to_string(&self.written(spec, false)).map_err(Error::internal)?;
+        stored.json = serde_json::to_string(&written).map_err(Error::internal)?;
         let new = NewClient {
             record_id: uuid_at(now).to_string(),
             client_id,
@@ -128,7 +129,8 @@ impl Clients {
         spec: &ClientSpec,
         actor: &Actor,
     ) -> Result<ClientWithSecret, Failure> {
-        let wanted = template::document(identity(record), spec, self.settings.consent);
+        let Written { lacking, .. } = parse(&record.written).map_err(Failure::Store)?;
+        let wanted = template::document(identity(record), spec, self.settings.consent, &lacking);
         let created = self.keycloak.create_client(&template::creation(&wanted)).await;
         let uuid = created.map_err(Failure::Call)?;
         if let Some(rest) = template::after_creation(&wanted) {

@@ -119,6 +119,9 @@ struct Written {
     consent: bool,
     #[serde(default)]
     blocked: bool,
+    /// Default client scopes that the realm did not have then.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    lacking: BTreeSet<String>,
 }
 
 impl Written {
@@ -148,14 +151,17 @@ impl Clients {
         self.settings.profile == Profile::Domo
     }
 
-    fn written(&self, spec: &ClientSpec, blocked: bool) -> Written {
-        Written { spec: spec.clone(), consent: self.settings.consent == Consent::Always, blocked }
+    fn written(&self, spec: &ClientSpec, blocked: bool, lacking: BTreeSet<String>) -> Written {
+        let consent = self.settings.consent == Consent::Always;
+        Written { spec: spec.clone(), consent, blocked, lacking }
     }
 
-    /// What can be granted, now.
-    async fn grantable(&self) -> Result<Vec<ScopeDetails>, KeycloakError> {
+    /// The names of what can be granted, now, and the default client scopes that the realm lacks.
+    async fn scopes(&self) -> Result<(BTreeSet<String>, BTreeSet<String>), KeycloakError> {
         let scopes = self.keycloak.list_scope_details().await?;
-        Ok(scopes.into_iter().filter(ScopeDetails::is_grantable).collect())
+        let lacking = template::lacking(scopes.iter().map(|scope| scope.name.as_str()));
+        let grantable = scopes.into_iter().filter(ScopeDetails::is_grantable);
+        Ok((grantable.map(|scope| scope.name).collect(), lacking))
     }
 
     async fn find_record(&self, record_id: &str) -> Result<Client, Error> {
@@ -177,8 +183,8 @@ impl Clients {
         written: &Written,
         known: &ClientSpec,
     ) -> Seen {
-        let spec = written.in_keycloak(&written.spec);
-        let wanted = template::document(identity(record), &spec, consent(written.consent));
+        let (spec, asked) = (written.in_keycloak(&written.spec), consent(written.consent));
+        let wanted = template::document(identity(record), &spec, asked, &written.lacking);
         let differing = template::differences(&wanted, document);
         if !differing.is_empty() {
             tracing::debug!(client_id = %record.client_id, ?differing, "a client differs in Keycloak");
@@ -242,10 +248,6 @@ fn parse<T: serde::de::DeserializeOwned>(json: &str) -> Result<T, Error> {
     serde_json::from_str(json).map_err(|_| StoreError::Corrupt("client").into())
 }
 
-fn names(scopes: &[ScopeDetails]) -> BTreeSet<String> {
-    scopes.iter().map(|scope| scope.name.clone()).collect()
-}
-
 /// Keycloak's refusal of what somebody asked for. Its reason is theirs to read; everything else is ours.
 fn rejection(error: KeycloakError) -> Error {
     match error {
@@ -306,6 +308,7 @@ const fn is_refusal(error: &KeycloakError) -> bool {
         error,
         KeycloakError::Unauthorized(_)
             | KeycloakError::Forbidden(_)
+            | KeycloakError::HttpsRequired(_)
             | KeycloakError::NotFound(_)
             | KeycloakError::Conflict(_)
             | KeycloakError::Rejected { .. }

@@ -54,9 +54,21 @@ pub(super) struct Identity<'a> {
     pub(super) account: &'a AccountId,
 }
 
+/// The default client scopes that a realm with these scopes lacks: trimmed and older realms do.
+pub(super) fn lacking<'a>(names: impl IntoIterator<Item = &'a str>) -> BTreeSet<String> {
+    let found: BTreeSet<&str> = names.into_iter().collect();
+    let wanted = DEFAULT_SCOPES.into_iter().chain([SERVICE_ACCOUNT_SCOPE]);
+    wanted.filter(|name| !found.contains(name)).map(str::to_owned).collect()
+}
+
 /// The members of the Keycloak client that are ours to say. Scopes are in it as a creation takes them; a change of
-/// them goes through sub-resources.
-pub(super) fn document(identity: Identity<'_>, spec: &ClientSpec, consent: Consent) -> Value {
+/// them goes through sub-resources. `lacking`: default scopes that the realm does not have.
+pub(super) fn document(
+    identity: Identity<'_>,
+    spec: &ClientSpec,
+    consent: Consent,
+    lacking: &BTreeSet<String>,
+) -> Value {
     let web_app = spec.can(Capability::WebApp);
     let text = |text: &Option<String>| text.clone().unwrap_or_default();
     json!({
@@ -85,7 +97,7 @@ pub(super) fn document(identity: Identity<'_>, spec: &ClientSpec, consent: Conse
         "webOrigins": spec.web_origins,
         "attributes": attributes(identity, spec),
         "protocolMappers": [],
-        "defaultClientScopes": default_scopes(spec),
+        "defaultClientScopes": default_scopes(spec, lacking),
         "optionalClientScopes": spec.scopes,
     })
 }
@@ -126,9 +138,10 @@ fn attributes(identity: Identity<'_>, spec: &ClientSpec) -> Value {
     attributes
 }
 
-fn default_scopes(spec: &ClientSpec) -> BTreeSet<&'static str> {
+fn default_scopes(spec: &ClientSpec, lacking: &BTreeSet<String>) -> BTreeSet<&'static str> {
     let service_account = spec.can(Capability::Script).then_some(SERVICE_ACCOUNT_SCOPE);
-    DEFAULT_SCOPES.into_iter().chain(service_account).collect()
+    let wanted = DEFAULT_SCOPES.into_iter().chain(service_account);
+    wanted.filter(|name| !lacking.contains(*name)).collect()
 }
 
 /// What to POST so that Keycloak makes it. It leaves out the attributes that a change would take away, and the root

@@ -105,7 +105,7 @@ impl Realm {
     /// The realm's resource in the admin REST API.
     #[must_use]
     pub fn admin_url(&self) -> String {
-        format!("{}/admin/realms/{}", self.url, utf8_percent_encode(&self.name, SEGMENT))
+        format!("{}/admin/realms/{}", self.url, segment(&self.name))
     }
 
     /// How we reach Keycloak, and how its users do.
@@ -115,8 +115,14 @@ impl Realm {
     }
 }
 
+/// A name as one segment of a path.
+#[must_use]
+pub fn segment(name: &str) -> String {
+    utf8_percent_encode(name, SEGMENT).to_string()
+}
+
 fn realm_url(base: &PublicUrl, name: &str) -> String {
-    format!("{base}/realms/{}", utf8_percent_encode(name, SEGMENT))
+    format!("{base}/realms/{}", segment(name))
 }
 
 pub(super) fn read_client_id(reader: &mut Reader) -> Option<String> {

@@ -27,7 +27,7 @@ use secrecy::SecretString;
 
 pub use clients::{Clients, Consent, Profile};
 pub use forward_auth::{ForwardAuth, Policy};
-pub use keycloak::{ClaimPath, Keycloak, Realm};
+pub use keycloak::{ClaimPath, Keycloak, Realm, segment};
 pub use lifecycle::Lifecycle;
 pub use reference::reference;
 pub use server::{PublicUrl, Server};

@@ -51,13 +51,14 @@ pub(super) struct Reader {
     problems: Vec<Problem>,
     asked: Vec<Asked>,
     known: BTreeSet<String>,
+    undivided: Vec<String>,
 }
 
 impl Reader {
     pub(super) fn new(sources: &Sources) -> Self {
-        let Layers { rising, problems, whole, folder } = sources.layers();
+        let Layers { rising: layers, problems, whole, folder, undivided } = sources.layers();
         let (asked, known) = (Vec::new(), BTreeSet::new());
-        Self { layers: rising, folder, whole, problems, asked, known }
+        Self { layers, folder, whole, problems, asked, known, undivided }
     }
 
     /// One value, parsed; `None` after a problem.
@@ -244,6 +245,13 @@ impl Reader {
             if !self.known.contains(key) && !is_empty_section(key, raw, &self.known) {
                 let reason = super::unknown::reason(key, &self.known);
                 self.problems.push(Problem::new(key, Some(&raw.origin), reason));
+            }
+        }
+        for name in &self.undivided {
+            let meant = self.known.iter().find(|key| variable(key).replace("__", "_") == *name);
+            if let Some(key) = meant {
+                let reason = format!("is not read: write {}, with two underscores", variable(key));
+                self.problems.push(Problem::new(key, Some(name), reason));
             }
         }
         match read {

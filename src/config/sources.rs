@@ -69,8 +69,9 @@ impl Sources {
             }
         };
         let environment = self.environment_layer(&mut problems);
+        let undivided = self.undivided();
         let rising = vec![file, environment, self.flag_layer()];
-        Layers { rising, problems, whole, folder: self.settings_folder() }
+        Layers { rising, problems, whole, folder: self.settings_folder(), undivided }
     }
 
     fn file_layer(&self) -> Result<Layer, Problem> {
@@ -121,6 +122,15 @@ impl Sources {
         layer
     }
 
+    /// Variables of ours that name no section.
+    fn undivided(&self) -> Vec<String> {
+        let set = self.environment.iter().filter(|(_, value)| !value.is_empty());
+        set.filter_map(|(name, _)| name.to_str())
+            .filter(|name| name.starts_with(PREFIX) && !name.contains("__"))
+            .map(str::to_owned)
+            .collect()
+    }
+
     fn flag_layer(&self) -> Layer {
         let raw =
             |value: &String| Raw { value: RawValue::Text(value.clone()), origin: "a flag".into() };
@@ -138,6 +148,8 @@ pub(super) struct Layers {
     pub(super) whole: bool,
     /// What relative paths of the lowest layer, the file, are relative to.
     pub(super) folder: PathBuf,
+    /// Variables that are not settings, but may be misspelled ones.
+    pub(super) undivided: Vec<String>,
 }
 
 /// One source's values by key.

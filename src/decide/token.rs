@@ -83,6 +83,9 @@ pub struct AccessToken {
     pub of_service_account: bool,
 }
 
+/// Claims by which a token says that somebody acts in the user's name: our mapper's, and the actor of RFC 8693 §4.1.
+const IMPERSONATION: [&str; 2] = ["impersonator", "act"];
+
 impl Pat {
     /// Whether it may be used from there; from an address that nobody knows only where any is good.
     #[must_use]
@@ -133,7 +136,7 @@ impl Token {
             of_service_account: is_of_service_account(claims, &username),
             client_id: claims.azp.clone().unwrap_or_default(),
             authority,
-            impersonated: claims.rest.contains_key("impersonator"),
+            impersonated: IMPERSONATION.iter().any(|claim| claims.rest.contains_key(*claim)),
         });
         let ends_at = Timestamp::from_seconds(claims.exp);
         Self::new(claims, username, kind, roles(&claims.rest), ends_at)

@@ -5,10 +5,11 @@ use serde_json::Value;
 use super::finding::{BOOTSTRAP, Checked, Verdict};
 use super::{Examination, left};
 use crate::bootstrap::desired::{
-    self, CLI_CLIENT, PERSON_SCOPES, ROLES_SCOPE, SERVICE_ACCOUNT_SCOPE,
+    self, CLAIM_SCOPES, CLI_CLIENT, PERSON_SCOPES, SERVICE_ACCOUNT_SCOPE,
 };
-use crate::bootstrap::differences;
-use crate::keycloak::ClientDocument;
+use crate::bootstrap::{ADMINISTRATOR, ADMINISTRATORS_ROLES, client_faults, differences};
+use crate::keycloak::{ClientDocument, KeycloakError};
+use crate::principal::Role;
 use crate::store::ObjectKind;
 
 /// What people read, and what other checks look at.
@@ -23,9 +24,7 @@ const APART: [&str; 7] = [
     "redirectUris",
     "attributes.post.logout.redirect.uris",
 ];
-/// Most claims vanish from the tokens of a client that has this.
-const LIGHTWEIGHT: &str = "client.use.lightweight.access.token.enabled";
-/// Without this scope a token has no `sub`.
+/// Without this scope an evaluation names nobody.
 const SUBJECT_SCOPE: &str = PERSON_SCOPES[0];
 
 pub(super) async fn service(examination: &Examination) -> Checked {
@@ -52,8 +51,18 @@ pub(super) async fn login_redirect(examination: &Examination) -> Checked {
 
 pub(super) async fn command_line(examination: &Examination) -> Checked {
     let wanted = desired::command_line();
-    compare(examination, &wanted, &["name", "description"]).await?;
-    Ok(as_made(&wanted))
+    let client = compare(examination, &wanted, &["name", "description"]).await?;
+    let own = &examination.settings.keycloak.client_id;
+    let shown = examination.keycloak.get_scope_mappings(client.uuid()).await?.names();
+    let missing: Vec<_> =
+        role_names().filter(|role| !shown.contains(&format!("{own}:{role}"))).collect();
+    if missing.is_empty() {
+        return Ok(as_made(&wanted));
+    }
+    Ok(Verdict::fail(
+        format!("tokens of {CLI_CLIENT} do not show the roles {}", missing.join(", ")),
+        BOOTSTRAP,
+    ))
 }
 
 /// Keycloak's ids are those that the store lists: another client of the same name is somebody else's.
@@ -79,6 +88,33 @@ pub(super) async fn made_by_bootstrap(examination: &Examination) -> Checked {
     ))
 }
 
+/// The roles that people have at Hallpass, and what the role of its administrators is made of.
+pub(super) async fn roles(examination: &Examination) -> Checked {
+    let keycloak = &examination.keycloak;
+    let client_id = &examination.settings.keycloak.client_id;
+    let client = keycloak.find_client(client_id).await?;
+    let client = client.ok_or_else(|| KeycloakError::NotFound(format!("client {client_id}")))?;
+    let found = keycloak.list_role_names(client.uuid()).await?;
+    let missing: Vec<_> =
+        role_names().filter(|role| !found.iter().any(|found| found == role)).collect();
+    if !missing.is_empty() {
+        let detail = format!("the client {client_id} lacks the roles {}", missing.join(", "));
+        return Ok(Verdict::fail(detail, BOOTSTRAP));
+    }
+    let parts = keycloak.list_composite_names(client.uuid(), ADMINISTRATOR).await?;
+    let missing = ADMINISTRATORS_ROLES.map(Role::name).into_iter();
+    let missing: Vec<_> = missing.filter(|role| !parts.iter().any(|part| part == role)).collect();
+    if !missing.is_empty() {
+        let detail = format!("the role {ADMINISTRATOR} lacks {}", missing.join(", "));
+        return Ok(Verdict::fail(detail, BOOTSTRAP));
+    }
+    Ok(Verdict::ok("the roles for people are there"))
+}
+
+fn role_names() -> impl Iterator<Item = &'static str> {
+    Role::ALL.map(Role::name).into_iter().chain([ADMINISTRATOR])
+}
+
 /// The mappers of both clients by which people log in. Hallpass believes what their tokens say: another mapper, or a
 /// client scope that has one, could make anybody an administrator.
 pub(super) async fn mappers(examination: &Examination) -> Checked {
@@ -91,7 +127,7 @@ pub(super) async fn mappers(examination: &Examination) -> Checked {
         let found = mappers_of(&client);
         let mut of_client = mapper_faults(&wanted, &found);
         of_client.extend(extra_mappers(&wanted, &found));
-        let scopes = default_scopes(&client).into_iter().chain(optional_scopes(&client));
+        let scopes = default_scopes(&client).into_iter().chain(scopes_of(&client, OPTIONAL));
         let extra = scopes.filter(|scope| {
             !PERSON_SCOPES.contains(&scope.as_str()) && scope != SERVICE_ACCOUNT_SCOPE
         });
@@ -99,7 +135,8 @@ pub(super) async fn mappers(examination: &Examination) -> Checked {
         faults.extend(of_client.into_iter().map(|fault| format!("{fault} on {client_id}")));
     }
     if faults.is_empty() {
-        return Ok(Verdict::ok("audience, roles, account and impersonator are mapped"));
+        let mapped = "subject, name, audience, roles, account and impersonator are mapped";
+        return Ok(Verdict::ok(mapped));
     }
     Ok(Verdict::fail(faults.join("; "), BOOTSTRAP))
 }
@@ -108,27 +145,42 @@ pub(super) async fn mappers(examination: &Examination) -> Checked {
 pub(super) async fn designated(examination: &Examination) -> Checked {
     let wanted = desired::designated(&examination.settings);
     let client = compare(examination, &wanted, &["name", "description"]).await?;
-    if client.attribute(LIGHTWEIGHT).is_some_and(|value| value == "true") {
+    let keycloak = &examination.keycloak;
+    let realm = keycloak.list_scope_details().await?;
+    let has = |name: &str| realm.iter().any(|one| one.name == name && one.is_openid_connect());
+    let stand_ins = mapper_faults(&desired::stand_ins(has), &mappers_of(&client));
+    if !stand_ins.is_empty() {
         return Ok(Verdict::fail(
-            "its tokens are lightweight: most claims are missing in them",
-            "switch off \"Always use lightweight access token\" of this client in Keycloak",
+            format!("{}, and the realm lacks the client scope that has it", stand_ins.join("; ")),
+            BOOTSTRAP,
         ));
     }
-    let missing = |scope: &str| !default_scopes(&client).iter().any(|found| found == scope);
-    if missing(SUBJECT_SCOPE) {
+    if has(SUBJECT_SCOPE) && !default_scopes(&client).iter().any(|found| found == SUBJECT_SCOPE) {
         return Ok(Verdict::fail(
             format!("it lacks the default client scope `{SUBJECT_SCOPE}`"),
             format!("add `{SUBJECT_SCOPE}` to its default client scopes in Keycloak"),
         ));
     }
-    let others = PERSON_SCOPES[1..].iter().chain([&ROLES_SCOPE]).copied();
-    let others: Vec<&str> = others.filter(|scope| missing(scope)).collect();
-    if others.is_empty() {
+    // Who made one optional has chosen that tokens ask for it.
+    let known: Vec<_> =
+        default_scopes(&client).into_iter().chain(scopes_of(&client, OPTIONAL)).collect();
+    let of_realm = keycloak.list_default_scopes().await?;
+    let of_realm = of_realm.iter().filter(|one| one.is_openid_connect());
+    let stock = CLAIM_SCOPES.into_iter().filter(|name| has(name));
+    let mut missing: Vec<&str> = stock.chain(of_realm.map(|one| one.name.as_str())).collect();
+    missing.retain(|name| !known.iter().any(|known| known == name));
+    missing.sort_unstable();
+    missing.dedup();
+    if missing.is_empty() {
         return Ok(as_made(&wanted));
     }
     Ok(Verdict::warn(
-        format!("it lacks the default client scopes {}", others.join(", ")),
-        "add them in Keycloak, unless tokens shall not have their claims",
+        format!(
+            "it lacks client scopes that a new client of the realm gets: {}",
+            missing.join(", ")
+        ),
+        "add them to its client scopes in Keycloak: as default ones, or as optional ones if tokens shall not have their \
+         claims without asking",
     ))
 }
 
@@ -157,7 +209,7 @@ async fn compare(
     let found = examination.keycloak.find_client_document(client_id).await?;
     let found =
         found.ok_or_else(|| Verdict::fail(format!("there is no client {client_id}"), BOOTSTRAP))?;
-    let mut differing = differences(wanted, &found.to_value());
+    let mut differing = client_faults(wanted, &found.to_value());
     differing.retain(|name| !apart.contains(&name.as_str()));
     if differing.is_empty() {
         return Ok(found);
@@ -183,25 +235,23 @@ fn mapper_faults(wanted: &[Value], found: &[Value]) -> Vec<String> {
     wanted.iter().filter_map(fault).collect()
 }
 
-pub(super) fn mappers_of(client: &ClientDocument) -> Vec<Value> {
+fn mappers_of(client: &ClientDocument) -> Vec<Value> {
     client.member("protocolMappers").and_then(Value::as_array).cloned().unwrap_or_default()
 }
 
 fn extra_mappers(wanted: &[Value], found: &[Value]) -> Vec<String> {
-    let extra = found.iter().filter(|found| !wanted.iter().any(|one| one["name"] == found["name"]));
+    let extra = desired::extra_mappers(wanted, found);
     extra.map(|mapper| format!("the mapper {} is too much", name_of(mapper))).collect()
 }
 
-pub(super) fn default_scopes(client: &ClientDocument) -> Vec<String> {
+const OPTIONAL: &str = "optionalClientScopes";
+
+fn default_scopes(client: &ClientDocument) -> Vec<String> {
     scopes_of(client, "defaultClientScopes")
 }
 
-fn optional_scopes(client: &ClientDocument) -> Vec<String> {
-    scopes_of(client, "optionalClientScopes")
-}
-
-fn scopes_of(client: &ClientDocument, list: &str) -> Vec<String> {
-    let scopes = client.member(list).and_then(Value::as_array);
+fn scopes_of(client: &ClientDocument, member: &str) -> Vec<String> {
+    let scopes = client.member(member).and_then(Value::as_array);
     scopes.into_iter().flatten().filter_map(|one| one.as_str().map(str::to_owned)).collect()
 }
 

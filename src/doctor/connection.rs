@@ -26,7 +26,7 @@ pub(super) async fn answers(examination: &Examination) -> Checked {
         }
         None => Ok(Verdict::fail(
             format!("there is no realm at {}", realm.internal_url()),
-            "mend `keycloak.url` or `keycloak.realm`; a disabled realm is not found either",
+            "mend `keycloak.url` or `keycloak.realm`",
         )),
     }
 }

@@ -78,8 +78,9 @@ impl From<KeycloakError> for Verdict {
             KeycloakError::Unavailable(_) | KeycloakError::Failed(_) => {
                 "look whether Keycloak runs, and whether `keycloak.url` leads to it from here"
             }
-            KeycloakError::Unauthorized(_) => {
-                "set `keycloak.client_secret` to the secret of the client in Keycloak"
+            KeycloakError::Unauthorized(reason) => refused(reason),
+            KeycloakError::HttpsRequired(_) => {
+                "set `keycloak.url` to the https address of Keycloak, or the realm's `Require SSL` to external requests"
             }
             KeycloakError::Forbidden(_) | KeycloakError::NotFound(_) => BOOTSTRAP,
             KeycloakError::Conflict(_)
@@ -89,6 +90,28 @@ impl From<KeycloakError> for Verdict {
             }
         };
         Self::fail(error.to_string(), advice)
+    }
+}
+
+/// What helps against a refusal, by Keycloak's own words.
+fn refused(reason: &str) -> &'static str {
+    let says = |words: &str| reason.contains(words);
+    if !says("POST token") {
+        "a token that the realm just made is refused: look at `Revoke tokens issued before` of the realm, of the client \
+         and of its service account in Keycloak"
+    } else if says("Realm not enabled") {
+        "enable the realm in Keycloak"
+    } else if says("disabled") {
+        "enable the user of the service account in Keycloak (Users, `service-account-…`)"
+    } else if says("unauthorized_client") && says("Invalid client") {
+        "set `keycloak.client_secret` to the secret of the client in Keycloak"
+    } else if says("invalid_client: Invalid client") {
+        "the client is disabled, or there is none of this name: run `hallpass bootstrap` again, or mend \
+         `keycloak.client_id`"
+    } else if says("Public client") || says("client_assertion") {
+        "run `hallpass bootstrap` again with `--write-config`: it makes the client confidential, with a new secret"
+    } else {
+        BOOTSTRAP
     }
 }
 

@@ -8,6 +8,7 @@
 //!
 //! What the realm should look like is what bootstrap makes: both read it from `bootstrap::desired`.
 
+mod allowed;
 mod clients;
 mod connection;
 mod finding;
@@ -67,7 +68,7 @@ macro_rules! check {
 }
 
 /// All checks but that of the settings.
-const CHECKS: [Check; 30] = [
+const CHECKS: [Check; 35] = [
     check!("store-files", store::files, needs[SETTINGS]),
     check!("store", store::opens, needs[SETTINGS]),
     check!("store-realm", store::realm, needs["store"]),
@@ -80,17 +81,22 @@ const CHECKS: [Check; 30] = [
     check!("view-users", permissions::view_users, needs["login"]),
     check!("view-events", permissions::view_events, needs["login"]),
     check!("service-client", clients::service, needs["manage-clients"]),
+    check!("roles", clients::roles, needs["manage-clients"]),
     check!("login-redirect", clients::login_redirect, needs["manage-clients"]),
     check!("command-line-client", clients::command_line, needs["manage-clients"]),
     check!("made-by-bootstrap", clients::made_by_bootstrap,
         needs ["store-realm", "manage-clients"]),
     check!("mappers", clients::mappers, needs ["service-client", "command-line-client"]),
+    check!("signatures", signing_key::checkable, needs ["login", "manage-clients"]),
+    check!("allowed-clients", allowed::clients, needs ["login", "manage-clients"]),
+    check!("client-scopes", realm::stock_scopes, needs["manage-clients"]),
     check!("designated-client", clients::designated, needs["manage-clients"]),
     check!("probe-client", clients::probe, needs["manage-clients"]),
     check!("no-more-permissions", permissions::no_more, needs ["view-users", "probe-client"]),
     check!("audiences", tokens::audiences, needs["designated-client"]),
     check!("grantable-scopes", tokens::grantable_scopes, needs["manage-clients"]),
     check!("account-attribute", realm::account_attribute, needs["view-users"]),
+    check!("account-groups", realm::account_of_groups, needs["view-users"]),
     check!("events", realm::events, needs["view-events"]),
     check!("following", following::follows, needs["store-realm"]),
     check!("brake", following::brake, needs["store-realm"]),

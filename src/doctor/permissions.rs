@@ -49,7 +49,15 @@ pub(super) async fn no_more(examination: &Examination) -> Checked {
     let claims = keycloak.evaluate_claims(&probe, subject, "openid").await?.ok_or_else(absent)?;
 
     let management = management_client(&examination.settings.keycloak.realm);
-    let mut held: Vec<String> = beyond(role_names(&claims), management);
+    // Logged in by these three, it has them: who does not see them is blind.
+    let shown = role_names(&claims);
+    if RUN_TIME_ROLES.iter().any(|role| !shown.contains(&format!("{management}:{role}"))) {
+        return Ok(Verdict::fail(
+            "the probe does not show the roles that this account has",
+            BOOTSTRAP,
+        ));
+    }
+    let mut held: Vec<String> = beyond(shown, management);
     held.extend(
         beyond(keycloak.get_scope_mappings(client.uuid()).await?.names(), management)
             .into_iter()

@@ -1,5 +1,7 @@
 //! The database: private, there, up to date, of this realm, and its signing key opens.
 
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::finding::{BOOTSTRAP, Checked, Verdict, with_causes};
@@ -12,10 +14,29 @@ use crate::store::Store;
 pub(super) async fn files(examination: &Examination) -> Checked {
     let url = &examination.settings.store.url;
     Store::check_files(url)?;
+    if let StoreUrl::Sqlite(path) = url
+        && let Some((path, mode)) = read_only(path)
+    {
+        let path = path.display();
+        return Ok(Verdict::fail(
+            format!("{path} cannot be written (mode {mode:04o}): `hallpass serve` cannot start"),
+            format!("run `chmod u+w {path}`"),
+        ));
+    }
     Ok(Verdict::ok(match url {
         StoreUrl::Sqlite(_) => "only their owner can use the database's files",
         StoreUrl::Postgres(_) => "PostgreSQL keeps its own files",
     }))
+}
+
+/// The database or its folder, where nobody may write it. SQLite makes files beside the database.
+fn read_only(database: &Path) -> Option<(PathBuf, u32)> {
+    let folder = database.parent().filter(|folder| !folder.as_os_str().is_empty());
+    let folder = folder.unwrap_or(Path::new("."));
+    [folder, database].into_iter().find_map(|path| {
+        let mode = path.metadata().ok()?.mode() & 0o777;
+        (mode & 0o222 == 0).then(|| (path.to_owned(), mode))
+    })
 }
 
 pub(super) async fn opens(examination: &Examination) -> Checked {

@@ -1,6 +1,5 @@
 //! What tokens will be like.
 
-use super::clients::{default_scopes, mappers_of};
 use super::finding::{BOOTSTRAP, Checked, Verdict};
 use super::{Examination, left};
 use crate::keycloak::{AudienceMapper, KeycloakError};
@@ -11,10 +10,7 @@ pub(super) async fn audiences(examination: &Examination) -> Checked {
     let keycloak = &examination.keycloak;
     let client = keycloak.find_client_document(&tokens.client_id).await?;
     let client = client.ok_or_else(|| KeycloakError::NotFound(tokens.client_id.clone()))?;
-    let mut mappers = mappers_of(&client);
-    let scopes = default_scopes(&client);
-    let scopes: Vec<&str> = scopes.iter().map(String::as_str).collect();
-    mappers.extend(keycloak.list_scope_mappers(&scopes).await?);
+    let mappers = keycloak.list_token_mappers(&client).await?;
     let mut dropped = Vec::new();
     for AudienceMapper { audience } in mappers.iter().filter_map(AudienceMapper::read) {
         if !tokens.audiences.contains(&audience)

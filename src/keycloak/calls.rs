@@ -74,7 +74,7 @@ fn labels(call: &str) -> (&'static str, &'static str) {
 const fn outcome(error: &KeycloakError) -> &'static str {
     match error {
         KeycloakError::Unauthorized(_) => "unauthorized",
-        KeycloakError::Forbidden(_) => "forbidden",
+        KeycloakError::Forbidden(_) | KeycloakError::HttpsRequired(_) => "forbidden",
         KeycloakError::NotFound(_) => "not_found",
         KeycloakError::Conflict(_) => "conflict",
         KeycloakError::Rejected { .. } => "rejected",

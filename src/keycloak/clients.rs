@@ -90,6 +90,8 @@ pub struct ScopeDetails {
     #[serde(default)]
     pub description: Option<String>,
     #[serde(default)]
+    protocol: String,
+    #[serde(default)]
     attributes: Map<String, Value>,
 }
 
@@ -101,10 +103,17 @@ pub const GRANTABLE: &str = "hallpass.grantable";
 pub const SIGNING_KEYS: &str = "hallpass.signing-keys";
 
 impl ScopeDetails {
+    /// Whether it is one of OpenID Connect; a realm has some of SAML beside them.
+    #[must_use]
+    pub fn is_openid_connect(&self) -> bool {
+        self.protocol == "openid-connect"
+    }
+
     /// Whether people may grant it to their clients.
     #[must_use]
     pub fn is_grantable(&self) -> bool {
-        self.attributes.get(GRANTABLE).and_then(Value::as_str) == Some("true")
+        self.is_openid_connect()
+            && self.attributes.get(GRANTABLE).and_then(Value::as_str) == Some("true")
     }
 }
 
@@ -213,6 +222,11 @@ impl Keycloak {
     /// The realm's client scopes with their attributes.
     pub async fn list_scope_details(&self) -> Result<Vec<ScopeDetails>, KeycloakError> {
         self.get("/client-scopes", &[]).await
+    }
+
+    /// The client scopes that a client made in the console gets.
+    pub async fn list_default_scopes(&self) -> Result<Vec<ScopeDetails>, KeycloakError> {
+        self.get("/default-default-client-scopes", &[]).await
     }
 }
 

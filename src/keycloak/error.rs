@@ -13,6 +13,11 @@ pub enum KeycloakError {
     /// The credentials are good, but lack a permission.
     #[error("Keycloak forbids {0}")]
     Forbidden(String),
+    /// The realm takes no plain http, and that is how we reach it.
+    #[error(
+        "the realm requires https (its setting `Require SSL`), and `keycloak.url` is http ({0})"
+    )]
+    HttpsRequired(String),
     /// It is not there.
     #[error("Keycloak does not find {0}")]
     NotFound(String),
@@ -47,6 +52,7 @@ impl KeycloakError {
     pub(super) fn from_status(call: String, status: StatusCode, body: &str) -> Self {
         match status {
             StatusCode::UNAUTHORIZED => Self::Unauthorized(call),
+            StatusCode::FORBIDDEN if reason(body) == HTTPS_REQUIRED => Self::HttpsRequired(call),
             StatusCode::FORBIDDEN => Self::Forbidden(call),
             StatusCode::NOT_FOUND => not_found(call, reason(body)),
             StatusCode::CONFLICT => Self::Conflict(call),
@@ -66,6 +72,24 @@ impl KeycloakError {
     /// closed while idle fails on first use.
     pub(super) const fn may_be_over(&self) -> bool {
         matches!(self, Self::Unavailable(_) | Self::Failed(_))
+    }
+
+    /// Why a login is refused (RFC 6749 §5.2 may say so with 400 as well), in Keycloak's own words.
+    pub(super) fn from_login(call: &str, status: StatusCode, body: &str) -> Self {
+        let refused = |reason: String| Self::Unauthorized(format!("{call}: {reason}"));
+        match Self::from_status(call.to_owned(), status, body) {
+            Self::Rejected { .. } | Self::Unauthorized(_) | Self::Forbidden(_) => {
+                let json: serde_json::Value = serde_json::from_str(body).unwrap_or_default();
+                let error = json["error"].as_str().unwrap_or_default();
+                match reason(body) {
+                    told if error.is_empty() || told == error => refused(told),
+                    told => refused(format!("{error}: {told}")),
+                }
+            }
+            // Not what was looked for is missing, but the realm to log in to.
+            Self::NotFound(call) => Self::Protocol { call, reason: "not found".to_owned() },
+            other => other,
+        }
     }
 
     pub(super) fn from_transport(call: &str, error: reqwest::Error) -> Self {
@@ -93,6 +117,7 @@ const NOT_FOUND_EITHER: [&str; 6] = [
     "Group not found",
     "Role not found",
 ];
+const HTTPS_REQUIRED: &str = "HTTPS required";
 const NO_REASON: &str = "no reason given";
 
 /// Only Keycloak's word that this very thing is missing says so. A wrong path, a gateway's page or JSON, or a missing
@@ -123,7 +148,9 @@ impl From<KeycloakError> for Error {
                 )
                 .because(error);
             }
-            KeycloakError::Unauthorized(_) | KeycloakError::Forbidden(_) => {
+            KeycloakError::Unauthorized(_)
+            | KeycloakError::Forbidden(_)
+            | KeycloakError::HttpsRequired(_) => {
                 "Keycloak refuses Hallpass's own service account; an operator has to look at it."
             }
             KeycloakError::NotFound(_)

@@ -1,5 +1,7 @@
 //! Groups: who is in them.
 
+use std::collections::BTreeMap;
+
 use serde::Deserialize;
 
 use super::{Keycloak, KeycloakError};
@@ -13,6 +15,26 @@ const MOST: usize = 20_000;
 #[derive(Deserialize)]
 struct Id {
     id: String,
+}
+
+/// With their attributes they are larger.
+const ATTRIBUTES_PAGE: usize = 100;
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Group {
+    id: String,
+    path: String,
+    #[serde(default)]
+    sub_group_count: u64,
+    #[serde(default)]
+    attributes: BTreeMap<String, Vec<String>>,
+}
+
+impl Group {
+    fn has(&self, attribute: &str) -> bool {
+        self.attributes.get(attribute).is_some_and(|values| !values.is_empty())
+    }
 }
 
 impl Keycloak {
@@ -40,6 +62,33 @@ impl Keycloak {
             groups.extend(children);
         }
         Ok(Some(members))
+    }
+
+    /// The path of a group that has this attribute, whatever its value.
+    pub async fn find_group_with_attribute(
+        &self,
+        name: &str,
+    ) -> Result<Option<String>, KeycloakError> {
+        let mut parents = vec!["/groups".to_owned()];
+        while let Some(parent) = parents.pop() {
+            let mut first = 0;
+            loop {
+                let (from, max) = (first.to_string(), ATTRIBUTES_PAGE.to_string());
+                let query =
+                    [("first", from.as_str()), ("max", &max), ("briefRepresentation", "false")];
+                let page: Vec<Group> = self.get(&parent, &query).await?;
+                if page.is_empty() {
+                    break;
+                }
+                if let Some(found) = page.iter().find(|group| group.has(name)) {
+                    return Ok(Some(found.path.clone()));
+                }
+                let above = page.iter().filter(|group| group.sub_group_count > 0);
+                parents.extend(above.map(|group| format!("/groups/{}/children", group.id)));
+                first += ATTRIBUTES_PAGE;
+            }
+        }
+        Ok(None)
     }
 
     /// The ids of a group's `members` or `children`.

@@ -8,11 +8,12 @@ use reqwest::StatusCode;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserialize;
 use serde::de::{DeserializeOwned, IgnoredAny};
-use serde_json::Value;
+use serde_json::{Value, json};
 
-use super::answer::{decode, send_once};
-use super::{Keycloak, KeycloakError};
+use super::answer::{decode, read, send_once};
+use super::{ClientDocument, Keycloak, KeycloakError};
 use crate::clock::Timestamp;
+use crate::config::segment;
 use crate::id::UserId;
 
 /// The realm's discovery document (OpenID Connect Discovery 1.0 §3).
@@ -22,46 +23,52 @@ pub struct Discovery {
     pub issuer: String,
 }
 
-/// What the realm says of itself to everybody.
+/// How the realm signed a token.
 #[derive(Clone, Debug, Deserialize)]
-pub struct RealmPage {
-    /// The RSA key that it signs with: a `SubjectPublicKeyInfo` in base64.
-    pub public_key: Option<String>,
+pub struct Signature {
+    /// The algorithm (RFC 7518 §3.1).
+    pub alg: String,
+    /// The key.
+    pub kid: String,
 }
 
-/// A token that was just made for our own account.
+/// Tokens that were just made for our own account.
 #[derive(Clone, Debug)]
 pub struct Login {
-    /// The key that the realm signed it with.
-    pub key_id: String,
+    /// Of the access token: the realm's default, unless the client says otherwise.
+    pub signature: Signature,
+    /// Of the ID token: the realm's default.
+    pub realm_signature: Signature,
+    /// Whether the access token has only what is meant for lightweight ones, as a policy of the realm may ask for.
+    pub lightweight: bool,
     /// The service account.
     pub subject: UserId,
     /// The realm's time, in whole seconds.
     pub issued_at: Timestamp,
 }
 
-impl Login {
-    pub(super) fn read(token: &SecretString) -> Result<Self, KeycloakError> {
-        let mut parts = token.expose_secret().split('.');
-        let header: Header = token_part(parts.next())?;
-        let claims: Claims = token_part(parts.next())?;
-        Ok(Self {
-            key_id: header.kid,
-            subject: UserId::new(claims.sub),
-            issued_at: Timestamp::from_seconds(claims.iat),
-        })
-    }
+/// What the newest token for our own account says.
+#[derive(Clone, Debug)]
+pub struct LastLogin {
+    /// How the realm signed it.
+    pub signature: Signature,
+    /// The realm's time, in whole seconds.
+    pub issued_at: Timestamp,
 }
 
-#[derive(Deserialize)]
-struct Header {
-    kid: String,
+impl LastLogin {
+    pub(super) fn read(token: &SecretString) -> Result<Self, KeycloakError> {
+        let signature = token_part(token.expose_secret().split('.').next())?;
+        Ok(Self { signature, issued_at: issued_at(token)? })
+    }
 }
 
 #[derive(Deserialize)]
 struct Claims {
     sub: String,
     iat: i64,
+    #[serde(default)]
+    jti: String,
 }
 
 /// Roles in somebody's scope.
@@ -136,14 +143,21 @@ impl Keycloak {
         self.find_public("/.well-known/openid-configuration").await
     }
 
-    /// The realm's own page, in the same way.
-    pub async fn find_realm_page(&self) -> Result<Option<RealmPage>, KeycloakError> {
-        self.find_public("").await
-    }
-
-    /// Logs in anew and reads what the token says, unchecked: it comes from the realm itself.
+    /// Logs in anew and reads what the tokens say, unchecked: they come from the realm itself.
     pub async fn inspect_login(&self) -> Result<Login, KeycloakError> {
-        Login::read(&self.log_in().await?.value)
+        let token = self.log_in(&[("scope", "openid")]).await?;
+        let mut parts = token.value.expose_secret().split('.');
+        let signature = token_part(parts.next())?;
+        let claims: Claims = token_part(parts.next())?;
+        let id_token = token.id_token.as_ref().map(SecretString::expose_secret);
+        Ok(Login {
+            signature,
+            realm_signature: token_part(id_token.and_then(|token| token.split('.').next()))?,
+            // Before the colon Keycloak says the kind of session, of token (`rt`, `lt`) and of grant, two letters each.
+            lightweight: claims.jti.get(2..4) == Some("lt") && claims.jti.get(6..7) == Some(":"),
+            subject: UserId::new(claims.sub),
+            issued_at: Timestamp::from_seconds(claims.iat),
+        })
     }
 
     /// Reads one event of each kind, if there is one: whether that is allowed.
@@ -172,16 +186,40 @@ impl Keycloak {
         self.get("/users/profile", &[]).await
     }
 
+    /// The names of a client's roles.
+    pub async fn list_role_names(&self, uuid: &str) -> Result<Vec<String>, KeycloakError> {
+        let roles: Vec<RoleName> = self.get(&format!("/clients/{uuid}/roles"), &[]).await?;
+        Ok(roles.into_iter().map(|role| role.name).collect())
+    }
+
+    /// The names of the roles that a client's role is made of.
+    pub async fn list_composite_names(
+        &self,
+        uuid: &str,
+        role: &str,
+    ) -> Result<Vec<String>, KeycloakError> {
+        let path = format!("/clients/{uuid}/roles/{}/composites", segment(role));
+        let roles: Vec<RoleName> = self.get(&path, &[]).await?;
+        Ok(roles.into_iter().map(|role| role.name).collect())
+    }
+
     /// The roles that tokens of a client without full scope can carry.
     pub async fn get_scope_mappings(&self, uuid: &str) -> Result<MappedRoles, KeycloakError> {
         self.get(&format!("/clients/{uuid}/scope-mappings"), &[]).await
     }
 
-    /// The mappers of the client scopes of these names.
-    pub async fn list_scope_mappers(&self, names: &[&str]) -> Result<Vec<Value>, KeycloakError> {
+    /// The mappers that shape each token of a client: its own, and those of its default client scopes.
+    pub async fn list_token_mappers(
+        &self,
+        client: &ClientDocument,
+    ) -> Result<Vec<Value>, KeycloakError> {
+        let list = |name: &str| client.member(name).and_then(Value::as_array).cloned();
+        let mut mappers = list("protocolMappers").unwrap_or_default();
+        let names = list("defaultClientScopes").unwrap_or_default();
         let scopes: Vec<ScopeMappers> = self.get("/client-scopes", &[]).await?;
-        let wanted = scopes.into_iter().filter(|scope| names.contains(&scope.name.as_str()));
-        Ok(wanted.flat_map(|scope| scope.protocol_mappers).collect())
+        let wanted = scopes.into_iter().filter(|scope| names.contains(&json!(scope.name)));
+        mappers.extend(wanted.flat_map(|scope| scope.protocol_mappers));
+        Ok(mappers)
     }
 
     async fn find_public<T: DeserializeOwned>(
@@ -195,7 +233,8 @@ impl Keycloak {
             return Ok(None);
         }
         if !answer.status().is_success() {
-            return Err(KeycloakError::from_status(call, answer.status(), ""));
+            let (status, body) = (answer.status(), read(&call, answer).await.unwrap_or_default());
+            return Err(KeycloakError::from_status(call, status, &String::from_utf8_lossy(&body)));
         }
         decode(&call, answer).await.map(Some)
     }

@@ -1,11 +1,12 @@
 //! The realm's JWK Set as it is published, for people who take it away.
 
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::KeycloakError;
 use super::answer::{decode, read, send_once};
 use crate::config::Realm;
+use crate::verify::{Algorithm, KeySet};
 
 #[derive(Deserialize)]
 struct Document {
@@ -27,4 +28,21 @@ pub async fn fetch_jwks(
     }
     let document: Document = decode(CALL, answer).await?;
     Ok(document.keys.into_iter().filter(|key| key["use"] != "enc").collect())
+}
+
+/// Whether Hallpass can check signatures that are made so: by the key `kid`, or by any of these keys.
+#[must_use]
+pub fn can_check(keys: &[Value], algorithm: &str, kid: Option<&str>) -> bool {
+    let (Ok(algorithm), Ok(keys)) = (
+        algorithm.parse::<Algorithm>(),
+        KeySet::from_json(json!({"keys": keys}).to_string().as_bytes()),
+    ) else {
+        return false;
+    };
+    let allows =
+        |kid: &str| keys.find(kid).is_some_and(|key| key.algorithms().contains(&algorithm));
+    match kid {
+        Some(kid) => allows(kid),
+        None => keys.kids().any(allows),
+    }
 }

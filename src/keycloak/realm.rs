@@ -2,7 +2,7 @@
 
 use reqwest::Method;
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use zeroize::Zeroizing;
 
 use super::error::REALM_NOT_FOUND;
@@ -10,11 +10,65 @@ use super::{Keycloak, KeycloakError};
 
 /// A client of the realm: the id that people know and the one that Keycloak's paths use.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(from = "Representation")]
 pub struct ClientId {
-    #[serde(rename = "id")]
     uuid: String,
-    #[serde(rename = "clientId")]
     name: String,
+    blindness: Option<Blindness>,
+    maps_roles: bool,
+}
+
+/// Why a client's tokens do not show the roles of who has some.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Blindness {
+    /// It shows only the roles in its own scope.
+    #[error("it has no full scope")]
+    NoFullScope,
+    /// It leaves out what is not meant for such tokens.
+    #[error("its access tokens are lightweight")]
+    Lightweight,
+    /// Nothing writes roles.
+    #[error("it lacks its role mappers")]
+    NoMappers,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Representation {
+    id: String,
+    client_id: String,
+    #[serde(default)]
+    full_scope_allowed: bool,
+    #[serde(default)]
+    attributes: Map<String, Value>,
+    #[serde(default)]
+    protocol_mappers: Vec<Value>,
+}
+
+/// What writes a user's roles into a token, of the realm and of clients.
+const ROLE_MAPPERS: [&str; 2] =
+    ["oidc-usermodel-realm-role-mapper", "oidc-usermodel-client-role-mapper"];
+/// Most claims are missing in the access tokens of a client that has this attribute.
+pub const LIGHTWEIGHT: &str = "client.use.lightweight.access.token.enabled";
+
+impl From<Representation> for ClientId {
+    fn from(found: Representation) -> Self {
+        let maps = |kind: &&str| {
+            found.protocol_mappers.iter().any(|mapper| {
+                mapper["protocolMapper"] == **kind
+                    && mapper["config"]["access.token.claim"] == "true"
+            })
+        };
+        let maps_roles = ROLE_MAPPERS.iter().all(maps);
+        let blindness = if !found.full_scope_allowed {
+            Some(Blindness::NoFullScope)
+        } else if found.attributes.get(LIGHTWEIGHT).is_some_and(|value| value == "true") {
+            Some(Blindness::Lightweight)
+        } else {
+            None
+        };
+        Self { uuid: found.id, name: found.client_id, blindness, maps_roles }
+    }
 }
 
 impl ClientId {
@@ -28,6 +82,18 @@ impl ClientId {
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// Why its tokens do not show the roles of who has some.
+    #[must_use]
+    pub const fn blindness(&self) -> Option<Blindness> {
+        self.blindness
+    }
+
+    /// Whether it has mappers of its own for the roles of the realm and of all clients.
+    #[must_use]
+    pub const fn maps_roles(&self) -> bool {
+        self.maps_roles
     }
 }
 

@@ -15,7 +15,7 @@ use tokio::time::{Instant, timeout};
 use super::KeycloakError;
 use super::answer::{decode, read, send_once, split};
 use super::calls::Calls;
-use super::inspect::{Login, issued_at};
+use super::inspect::{LastLogin, issued_at};
 use crate::clock::Timestamp;
 use crate::config::Realm;
 
@@ -61,13 +61,15 @@ pub struct Keycloak {
     /// One fetch at a time: a burst of calls after the token's end costs one.
     token: Arc<Mutex<Option<ServiceToken>>>,
     /// What the newest token says.
-    login: Arc<RwLock<Option<Login>>>,
+    login: Arc<RwLock<Option<LastLogin>>>,
     calls: Calls,
 }
 
 #[derive(Clone)]
 pub(super) struct ServiceToken {
     pub(super) value: SecretString,
+    /// Where OpenID Connect was asked for.
+    pub(super) id_token: Option<SecretString>,
     renew_at: Instant,
     received_at: Instant,
 }
@@ -76,6 +78,7 @@ pub(super) struct ServiceToken {
 struct TokenAnswer {
     access_token: SecretString,
     expires_in: u64,
+    id_token: Option<SecretString>,
 }
 
 /// The client for all calls to Keycloak: bounded in time, follows no redirect.
@@ -280,7 +283,7 @@ impl Keycloak {
                 return Ok(known.clone());
             }
         }
-        Ok(token.insert(self.log_in().await?).clone())
+        Ok(token.insert(self.log_in(&[]).await?).clone())
     }
 
     /// The time by Keycloak's own clock, or a few seconds before it: from when it issued the service token.
@@ -292,12 +295,15 @@ impl Keycloak {
         Ok(issued_at(&token.value)?.plus(token.received_at.elapsed()))
     }
 
-    pub(super) async fn log_in(&self) -> Result<ServiceToken, KeycloakError> {
+    pub(super) async fn log_in(
+        &self,
+        extra: &[(&str, &str)],
+    ) -> Result<ServiceToken, KeycloakError> {
         let begun = Instant::now();
-        let outcome = self.ask_for_token().await;
+        let outcome = self.ask_for_token(extra).await;
         self.calls.count(LOGIN, outcome.as_ref().err(), begun.elapsed());
-        if let Some(login) = outcome.as_ref().ok().and_then(|token| Login::read(&token.value).ok())
-        {
+        let login = outcome.as_ref().ok().and_then(|token| LastLogin::read(&token.value).ok());
+        if let Some(login) = login {
             *self.login.write().unwrap_or_else(PoisonError::into_inner) = Some(login);
         }
         outcome
@@ -305,12 +311,12 @@ impl Keycloak {
 
     /// What the newest token for our own account says, unchecked: it comes from the realm itself.
     #[must_use]
-    pub fn last_login(&self) -> Option<Login> {
+    pub fn last_login(&self) -> Option<LastLogin> {
         self.login.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    async fn ask_for_token(&self) -> Result<ServiceToken, KeycloakError> {
-        let (realm, form) = match &*self.credentials {
+    async fn ask_for_token(&self, extra: &[(&str, &str)]) -> Result<ServiceToken, KeycloakError> {
+        let (realm, mut form) = match &*self.credentials {
             Credentials::Client { realm, client_id, client_secret } => (
                 realm,
                 vec![
@@ -329,32 +335,22 @@ impl Keycloak {
                 ],
             ),
         };
+        form.extend(extra);
         let url = format!("{}/protocol/openid-connect/token", self.realm.sibling_url(realm));
         let asked_at = Instant::now();
         let answer = send_once(LOGIN, self.http.post(url).form(&form)).await?;
         let status = answer.status();
         if !status.is_success() {
             let body = read(LOGIN, answer).await.unwrap_or_default();
-            let error = KeycloakError::from_status(
-                LOGIN.to_owned(),
-                status,
-                &String::from_utf8_lossy(&body),
-            );
-            // RFC 6749 §5.2: wrong credentials may be a 400 as well.
-            return Err(match error {
-                KeycloakError::Rejected { reason, .. } => KeycloakError::Unauthorized(reason),
-                // Not what was looked for is missing, but the realm to log in to.
-                KeycloakError::NotFound(call) => {
-                    KeycloakError::Protocol { call, reason: "not found".to_owned() }
-                }
-                other => other,
-            });
+            let body = String::from_utf8_lossy(&body);
+            return Err(KeycloakError::from_login(LOGIN, status, &body));
         }
         let token: TokenAnswer = decode(LOGIN, answer).await?;
         let life =
             Duration::from_secs(token.expires_in).min(LONGEST_LIFE).saturating_sub(RENEW_EARLY);
-        let received_at = Instant::now();
-        Ok(ServiceToken { value: token.access_token, renew_at: asked_at + life, received_at })
+        let (value, id_token) = (token.access_token, token.id_token);
+        let (renew_at, received_at) = (asked_at + life, Instant::now());
+        Ok(ServiceToken { value, id_token, renew_at, received_at })
     }
 
     /// Ends what takes too long, also what only waits for its turn behind others who wait; and counts it.

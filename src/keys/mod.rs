@@ -19,7 +19,6 @@ pub use others::find_other_keys;
 pub use pem::pem_of_jwk;
 pub use published::{Publication, PublishedKeys};
 pub use sign::Signer;
-pub(crate) use sign::kid_of;
 
 use crate::clock::Clock;
 use crate::error::{Code, Error};

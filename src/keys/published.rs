@@ -97,7 +97,7 @@ impl PublishedKeys {
 
     fn note_login(&self) {
         if let Some(login) = self.keycloak.last_login() {
-            let by_ours = self.keys.whose(&login.key_id) != Whose::Others;
+            let by_ours = self.keys.whose(&login.signature.kid) != Whose::Others;
             self.keys.misuse().saw_login(login.issued_at, by_ours);
         }
     }

@@ -118,7 +118,7 @@ impl Rights {
                 refused.push(right);
                 Ok(true)
             }
-            Err(KeycloakError::Unauthorized(_)) => {
+            Err(KeycloakError::Unauthorized(_) | KeycloakError::HttpsRequired(_)) => {
                 refused.push(Right::Login);
                 Ok(false)
             }

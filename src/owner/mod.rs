@@ -19,7 +19,7 @@ pub use roles::{Roles, is_keycloaks_own_client};
 
 use crate::error::{Code, Error};
 use crate::id::{AccountId, UserId};
-use crate::keycloak::{ClientDirectory, ClientId, Keycloak, KeycloakError, User};
+use crate::keycloak::{Blindness, ClientDirectory, ClientId, Keycloak, KeycloakError, User};
 use crate::principal::Role;
 
 /// The client whose evaluation shows effective roles.
@@ -110,8 +110,14 @@ impl Owners {
         let mut away = user?;
         if let Some(user) = away.take_if(|user| user.enabled) {
             match claims? {
-                Some(claims) => return Ok(Sight::Enabled(self.owner_of(user, &claims)?)),
-                None => away = self.find_away(PROBE_CLIENT, id).await?,
+                Some(claims) => {
+                    if shows_less_than_usual(&claims) {
+                        // Boxed, so that the rarely taken branches do not enlarge every look.
+                        Box::pin(self.check_probe()).await?;
+                    }
+                    return Ok(Sight::Enabled(self.owner_of(user, &claims)?));
+                }
+                None => away = Box::pin(self.find_away(PROBE_CLIENT, id)).await?,
             }
         }
         let Some(user) = away else { return Ok(Sight::Gone) };
@@ -129,12 +135,17 @@ impl Owners {
 
     /// Fails where Keycloak does not even answer about Hallpass's own account: then no owner can be looked at.
     pub async fn check_answers(&self) -> Result<(), Error> {
-        self.clients.forget(PROBE_CLIENT).await;
-        self.clients.get(PROBE_CLIENT).await?;
+        self.check_probe().await?;
         let own = self.get_own_client().await?;
         let account = self.keycloak.find_service_account(&own).await?;
         let account = account.ok_or_else(|| protocol("the client has no service account"))?;
         self.look_at(&UserId::new(account.id)).await.map(drop)
+    }
+
+    /// Fails where the probe, looked up anew, is not there or does not show everybody's roles.
+    async fn check_probe(&self) -> Result<(), KeycloakError> {
+        self.clients.forget(PROBE_CLIENT).await;
+        check_sight(&self.clients.get(PROBE_CLIENT).await?)
     }
 
     /// Whether the owner logs in by way of an identity provider: a member of an organization can.
@@ -232,7 +243,7 @@ impl Owners {
         if let Some(claims) = self.evaluate(client_id, id, scopes).await? {
             return Ok(claims);
         }
-        self.find_away(client_id, id).await?;
+        Box::pin(self.find_away(client_id, id)).await?;
         Err(disabled())
     }
 
@@ -243,6 +254,13 @@ impl Owners {
         scopes: &[String],
     ) -> Result<Option<Map<String, Value>>, KeycloakError> {
         let client = self.clients.get(client_id).await?;
+        if client_id != self.authority.client_id()
+            && let Err(blind) = check_sight(&client)
+        {
+            // Somebody may mend it at any time.
+            Box::pin(self.clients.forget(client_id)).await;
+            return Err(blind);
+        }
         let scopes = scopes.iter().map(String::as_str);
         let scope: Vec<_> = std::iter::once(BASE_SCOPE).chain(scopes).collect();
         self.keycloak.evaluate_claims(&client, id, &scope.join(" ")).await
@@ -270,6 +288,29 @@ impl Owners {
             away => Ok(away),
         }
     }
+}
+
+/// Fails for a client whose evaluation shows no roles, or not all of them: what it does not show must never pass for what
+/// nobody has. A token would lack roles, and the loss of a role would not end it.
+fn check_sight(client: &ClientId) -> Result<(), KeycloakError> {
+    let unmapped = || {
+        let unmapped = client.name() == PROBE_CLIENT && !client.maps_roles();
+        unmapped.then_some(Blindness::NoMappers)
+    };
+    match client.blindness().or_else(unmapped) {
+        None => Ok(()),
+        Some(reason) => Err(KeycloakError::Protocol {
+            call: format!("evaluate {}", client.name()),
+            reason: format!(
+                "the client shows no roles, since {reason}: run `hallpass bootstrap` again"
+            ),
+        }),
+    }
+}
+
+/// Nearly everybody has roles of the realm and of clients, and whoever was just blinded shows neither.
+fn shows_less_than_usual(claims: &Map<String, Value>) -> bool {
+    ["realm_access", "resource_access"].iter().any(|access| !claims.contains_key(*access))
 }
 
 fn disabled() -> Error {

@@ -129,9 +129,9 @@ async fn what_is_taken_over_keeps_nothing_of_who_planted_it() {
     let held = ground.admin.get(&held).await;
     assert!(!held.to_string().contains("manage-users"), "{held}");
     for (client_id, scopes, mappers) in [
-        ("hallpass", 4, 4),
-        ("hallpass-cli", 3, 4),
-        ("hallpass-pat", 4, 0),
+        ("hallpass", 4, 6),
+        ("hallpass-cli", 3, 6),
+        ("hallpass-pat", 6, 0),
         ("hallpass-probe", 0, 2),
     ] {
         let client = ground.client(client_id).await;

@@ -12,7 +12,7 @@ mod permissions;
 mod refusals;
 mod removal;
 mod repeated;
-mod snapshot;
+pub(crate) mod snapshot;
 
 use std::sync::{Arc, Mutex};
 

@@ -49,14 +49,26 @@ async fn the_realm_master_is_refused_unless_it_is_allowed() {
 }
 
 #[tokio::test]
-async fn a_realm_without_the_scopes_of_every_realm_is_refused() {
+async fn a_realm_that_calls_itself_otherwise_stops_it_before_anything_is_sealed() {
     let ground = Ground::new().await;
-    let scopes = ground.admin.get(&ground.path("/client-scopes")).await;
-    let email = scopes.as_array().unwrap().iter().find(|scope| scope["name"] == "email").unwrap();
-    let path = format!("/client-scopes/{}", email["id"].as_str().unwrap());
-    ground.admin.delete(&ground.path(&path)).await;
+    let front = |url: &str| json!({"attributes": {"frontendUrl": url}});
+    ground.change_realm(front("https://sso.example")).await;
+    for options in [options(), dry_run()] {
+        let error = ground.try_bootstrap(options, silent()).await.unwrap_err();
+        assert!(matches!(error, BootstrapError::Issuer { .. }), "{error}");
+        let text = error.to_string();
+        assert!(text.contains("https://sso.example/realms/"), "{text}");
+        assert!(text.contains("`keycloak.public_url`"), "{text}");
+    }
+    let file = ground.database.url_text().replace("sqlite://", "");
+    assert!(!std::path::Path::new(&file).exists(), "nothing is sealed yet");
+    ground.change_realm(front("")).await;
+
+    ground.change_realm(json!({"sslRequired": "all"})).await;
     let error = ground.try_bootstrap(options(), silent()).await.unwrap_err();
-    assert!(matches!(error, BootstrapError::MissingScope("email")), "{error}");
+    assert!(error.to_string().contains("requires https"), "{error}");
+    ground.change_realm(json!({"sslRequired": "external"})).await;
+    ground.bootstrap().await;
 }
 
 #[tokio::test]

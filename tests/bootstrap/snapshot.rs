@@ -8,7 +8,7 @@ use crate::support::sorted;
 
 /// The realm's own settings, clients, roles, scopes, components, user profile, events, keys and people, ids
 /// included. Keycloak's lists are sets: they are sorted.
-pub(super) async fn of(admin: &Admin, realm: &str) -> Value {
+pub(crate) async fn of(admin: &Admin, realm: &str) -> Value {
     let mut whole = json!({});
     let export = format!("/{realm}/partial-export?exportClients=true&exportGroupsAndRoles=true");
     whole["export"] = admin.call(Method::POST, &export, None).await;
@@ -36,14 +36,14 @@ pub(super) async fn of(admin: &Admin, realm: &str) -> Value {
 }
 
 /// Where two snapshots differ, by path.
-pub(super) fn difference(before: &Value, after: &Value) -> Vec<String> {
+pub(crate) fn difference(before: &Value, after: &Value) -> Vec<String> {
     let mut paths = Vec::new();
     collect("", before, after, &mut paths);
     paths
 }
 
 #[track_caller]
-pub(super) fn assert_same(before: &Value, after: &Value) {
+pub(crate) fn assert_same(before: &Value, after: &Value) {
     let paths = difference(before, after);
     assert!(paths.is_empty(), "{}", paths.join("\n"));
 }

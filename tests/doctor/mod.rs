@@ -1,5 +1,6 @@
 //! `hallpass doctor`: each fault is made for real, and exactly its check fails.
 
+mod broken;
 mod clients;
 mod permissions;
 mod realm;
@@ -10,6 +11,9 @@ use std::collections::HashMap;
 use serde_json::Value;
 
 use crate::support::{Admin, Database, Process, TestRealm, hallpass, run, service};
+
+/// How many lines a report has.
+const CHECKS: usize = 36;
 
 /// A realm with a store, as bootstrap leaves them.
 struct Case {
@@ -114,6 +118,18 @@ impl Case {
     }
 }
 
+/// Puts `members` over the representation, objects member by member.
+fn merge(found: &mut Value, members: &Value) {
+    match (found, members) {
+        (Value::Object(found), Value::Object(members)) => {
+            for (name, value) in members {
+                merge(found.entry(name).or_insert(Value::Null), value);
+            }
+        }
+        (found, value) => *found = value.clone(),
+    }
+}
+
 impl Report {
     fn named(&self, result: &str) -> Vec<&str> {
         let found = self.findings.iter().filter(|finding| finding["result"] == result);
@@ -135,7 +151,7 @@ impl Report {
             .collect();
         assert!(results.is_empty(), "{results:#?}");
         assert_eq!(self.code, 0);
-        assert_eq!(self.findings.len(), 28);
+        assert_eq!(self.findings.len(), CHECKS);
     }
 
     #[track_caller]
@@ -143,7 +159,7 @@ impl Report {
         assert_eq!(self.named("fail"), [check], "{self:#?}");
         self.expect_detail(check, detail);
         assert_eq!(self.code, 1);
-        assert_eq!(self.findings.len(), 28);
+        assert_eq!(self.findings.len(), CHECKS);
     }
 
     /// It only warns, and about this alone.
@@ -152,6 +168,12 @@ impl Report {
         assert_eq!((self.named("fail"), self.named("warn")), (vec![], vec![check]), "{self:#?}");
         self.expect_detail(check, detail);
         assert_eq!(self.code, 0);
+    }
+
+    #[track_caller]
+    fn expect_advice(&self, check: &str, advice: &str) {
+        let found = self.finding(check)["advice"].as_str().unwrap();
+        assert!(found.contains(advice), "{advice:?} is not in {found:?}");
     }
 
     #[track_caller]

@@ -11,7 +11,7 @@ use hallpass::doctor::{Outcome, examine};
 use hallpass::store::Store;
 use secrecy::ExposeSecret as _;
 
-use super::Case;
+use super::{CHECKS, Case};
 use crate::support::{DATABASES, Database, TestRealm, hallpass, run};
 
 #[tokio::test]
@@ -51,7 +51,7 @@ async fn all_problems_of_the_settings_come_at_once_and_the_rest_is_skipped() {
     let report = case.examine_with(&wrong, &[]).await;
     report.expect_one_failure("settings", "server.listen");
     report.expect_detail("settings", "store.url");
-    assert_eq!(report.named("skipped").len(), 27);
+    assert_eq!(report.named("skipped").len(), CHECKS - 1);
     report.expect_detail("minting", "`settings`");
 
     let mut misuse = hallpass(case.folder.path(), &["doctor", "--output", "xml"]);

@@ -24,7 +24,7 @@ pub use metrics::Metrics;
 pub use process::{Process, ProxiedStore, hallpass, restart_keycloak, run};
 pub use realm::{
     BareRealm, LOGIN_CLIENT, PASSWORD, Person, TestRealm, administrator, bare_realm,
-    bootstrap_settings, bootstrap_settings_by, options,
+    bootstrap_settings, bootstrap_settings_by, odd_realm, options, realm_key,
 };
 pub use server::TestServer;
 pub use service_client::{

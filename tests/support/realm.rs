@@ -62,7 +62,7 @@ impl TestRealm {
     }
 
     async fn make(name: String) -> Self {
-        let guard = std::sync::Arc::new(create_realm(&name).await);
+        let guard = std::sync::Arc::new(create_realm(&name, json!({})).await);
         let folder = tempfile::tempdir().unwrap();
         let database = Database::Sqlite(folder.path().join("bootstrap.db"));
         let encryption_key = SealingKey::generate().unwrap();
@@ -79,20 +79,25 @@ impl TestRealm {
         .await
         .unwrap();
         let store = Store::open(&database.url()).await.unwrap();
+        create_login_client(&name, json!({})).await;
+        let (bare, secret) = (BareRealm { name, guard }, outcome.client_secret.unwrap());
+        let realm = Self::bootstrapped(&bare, secret, encryption_key, &store).await;
+        store.close().await;
+        realm
+    }
+
+    /// A realm that was bootstrapped with this store.
+    pub async fn bootstrapped(
+        realm: &BareRealm,
+        client_secret: SecretString,
+        encryption_key: SealingKey,
+        store: &Store,
+    ) -> Self {
+        let (name, guard) = (realm.name.clone(), realm.guard.clone());
         let signing_key = store.find_active_key().await.unwrap().unwrap();
         let objects = store.list_realm_objects().await.unwrap();
         let choices = store.find_note(Note::Choices).await.unwrap().unwrap();
-        store.close().await;
-        create_login_client(&name).await;
-        Self {
-            name,
-            client_secret: outcome.client_secret.unwrap(),
-            encryption_key,
-            signing_key,
-            objects,
-            choices,
-            guard,
-        }
+        Self { name, client_secret, encryption_key, signing_key, objects, choices, guard }
     }
 
     /// The settings of a server in this realm, on this database, as environment variables.
@@ -160,18 +165,7 @@ impl TestRealm {
     }
 
     pub async fn person_with(&self, username: &str, extra: Value) -> Person {
-        let mut user = json!({
-            "username": username, "enabled": true, "firstName": "Test", "lastName": "Person",
-            "email": format!("{username}@example.org"), "emailVerified": true,
-            "credentials": [{"type": "password", "value": PASSWORD, "temporary": false}],
-        });
-        user.as_object_mut().unwrap().extend(extra.as_object().unwrap().clone());
-        let admin = Admin::log_in().await;
-        admin.post(&format!("/{}/users", self.name), &user).await;
-        let found =
-            admin.get(&format!("/{}/users?username={username}&exact=true", self.name)).await;
-        let id = found[0]["id"].as_str().unwrap().to_owned();
-        Person { id, username: username.to_owned() }
+        create_person(&self.name, username, extra).await
     }
 
     /// An access token of this person, as the login client gets it.
@@ -227,6 +221,20 @@ impl TestRealm {
     }
 }
 
+async fn create_person(realm: &str, username: &str, extra: Value) -> Person {
+    let mut user = json!({
+        "username": username, "enabled": true, "firstName": "Test", "lastName": "Person",
+        "email": format!("{username}@example.org"), "emailVerified": true,
+        "credentials": [{"type": "password", "value": PASSWORD, "temporary": false}],
+    });
+    user.as_object_mut().unwrap().extend(extra.as_object().unwrap().clone());
+    let admin = Admin::log_in().await;
+    admin.post(&format!("/{realm}/users"), &user).await;
+    let found = admin.get(&format!("/{realm}/users?username={username}&exact=true")).await;
+    let id = found[0]["id"].as_str().unwrap().to_owned();
+    Person { id, username: username.to_owned() }
+}
+
 /// Deletes the realm when the last test lets go of it.
 struct RealmGuard {
     name: String,
@@ -250,9 +258,9 @@ impl Drop for RealmGuard {
     }
 }
 
-async fn create_realm(name: &str) -> RealmGuard {
+async fn create_realm(name: &str, special: Value) -> RealmGuard {
     let _one = ONE_AT_A_TIME.lock().await;
-    let realm = json!({
+    let mut realm = json!({
         "realm": name,
         "enabled": true,
         // Passwords are hashed once: logins are not what is tested.
@@ -267,12 +275,13 @@ async fn create_realm(name: &str) -> RealmGuard {
             {"name": "aes", "providerId": "aes-generated", "config": {"priority": ["100"]}},
         ]},
     });
+    realm.as_object_mut().unwrap().extend(special.as_object().unwrap().clone());
     Admin::log_in().await.post("", &realm).await;
     RealmGuard { name: name.to_owned() }
 }
 
 /// One RSA key for all realms of the run: Keycloak would look for new primes for each.
-fn realm_key() -> &'static str {
+pub fn realm_key() -> &'static str {
     static KEY: OnceLock<String> = OnceLock::new();
     KEY.get_or_init(|| {
         use aws_lc_rs::encoding::{AsDer as _, Pkcs8V1Der};
@@ -282,8 +291,9 @@ fn realm_key() -> &'static str {
     })
 }
 
-async fn create_login_client(realm: &str) {
-    let access = json!({"access.token.claim": "true", "jsonType.label": "String"});
+async fn create_login_client(realm: &str, attributes: Value) {
+    // Whole without any client scope, and where tokens are lightweight.
+    let access = json!({"access.token.claim": "true", "lightweight.claim": "true", "jsonType.label": "String"});
     let mapper = |name: &str, kind: &str, config: Value| {
         let mut all = access.clone();
         all.as_object_mut().unwrap().extend(config.as_object().unwrap().clone());
@@ -291,15 +301,20 @@ async fn create_login_client(realm: &str) {
     };
     let client = json!({
         "clientId": LOGIN_CLIENT, "publicClient": true, "directAccessGrantsEnabled": true,
-        "standardFlowEnabled": false, "fullScopeAllowed": true,
+        "standardFlowEnabled": false, "fullScopeAllowed": true, "attributes": attributes,
         "defaultClientScopes": ["basic", "profile", "email"], "optionalClientScopes": [],
         "protocolMappers": [
+            mapper("subject", "oidc-sub-mapper", json!({})),
+            mapper("username", "oidc-usermodel-attribute-mapper", json!({
+                "user.attribute": "username", "claim.name": "preferred_username"})),
             mapper("audience", "oidc-audience-mapper", json!({"included.client.audience": "hallpass"})),
             mapper("roles", "oidc-usermodel-client-role-mapper", json!({
                 "usermodel.clientRoleMapping.clientId": "hallpass", "multivalued": "true",
                 "claim.name": "resource_access.${client_id}.roles"})),
             mapper("account", "oidc-usermodel-attribute-mapper", json!({
                 "user.attribute": "account_id", "claim.name": "account_id"})),
+            mapper("impersonator", "oidc-usersessionmodel-note-mapper", json!({
+                "user.session.note": "IMPERSONATOR_ID", "claim.name": "impersonator"})),
         ],
     });
     Admin::log_in().await.post(&format!("/{realm}/clients"), &client).await;
@@ -318,6 +333,7 @@ pub fn bootstrap_settings_by(
 ) -> BootstrapSettings {
     let environment = [
         ("HALLPASS_KEYCLOAK__URL", keycloak),
+        ("HALLPASS_KEYCLOAK__PUBLIC_URL", service("HALLPASS_TEST_KEYCLOAK_URL")),
         ("HALLPASS_KEYCLOAK__REALM", realm.to_owned()),
         ("HALLPASS_STORE__URL", database.url_text()),
     ];
@@ -350,12 +366,29 @@ pub fn options() -> Options {
 
 /// An empty realm, not bootstrapped.
 pub async fn bare_realm() -> BareRealm {
-    let name = unique("bare");
-    let guard = create_realm(&name).await;
-    BareRealm { name, _guard: guard }
+    odd_realm(json!({})).await
 }
 
+/// The same with these members.
+pub async fn odd_realm(special: Value) -> BareRealm {
+    let name = unique("bare");
+    let guard = std::sync::Arc::new(create_realm(&name, special).await);
+    BareRealm { name, guard }
+}
+
+/// A realm that nothing was done to yet.
 pub struct BareRealm {
     pub name: String,
-    _guard: RealmGuard,
+    guard: std::sync::Arc<RealmGuard>,
+}
+
+impl BareRealm {
+    /// A person who can log in. `pinned`: tokens are signed with RS256, whatever the realm signs with.
+    pub async fn person(&self, pinned: bool) -> Person {
+        let attributes =
+            if pinned { json!({"access.token.signed.response.alg": "RS256"}) } else { json!({}) };
+        create_login_client(&self.name, attributes).await;
+        // Their attribute is declared by bootstrap only.
+        create_person(&self.name, &unique("person"), json!({})).await
+    }
 }

@@ -57,6 +57,12 @@ fn unknown_keys_are_named_and_the_near_one_suggested() {
     for (extra, file, expected) in [
         (&[("HALLPASS_TOKENS__MAX_LIFETME", "1d")][..], "", "did you mean `tokens.max_lifetime`?"),
         (&[("HALLPASS_TOKEN__CLIENT_ID", "x")], "", "did you mean `tokens.client_id`?"),
+        (&[("HALLPASS_SERVER_LISTEN", "x")], "", "write HALLPASS_SERVER__LISTEN"),
+        (
+            &[("HALLPASS_KEYCLOAK_CLIENT_SECRET_FILE", "x")],
+            "",
+            "HALLPASS_KEYCLOAK__CLIENT_SECRET_FILE",
+        ),
         (&[], "listen = '1.1.1.1:1'", "did you mean `server.listen`?"),
         (&[], "[colours]", "colours (from "),
         (
