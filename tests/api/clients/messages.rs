@@ -24,10 +24,9 @@ async fn refused(api: &Api, account: &str, members: Value) -> Vec<(String, Strin
     errors.map(|error| (text(error, "field"), text(error, "message"))).collect()
 }
 
-#[tokio::test]
-async fn one_mistake_has_one_message_and_it_says_what_to_write() {
-    let (server, api, account) = start().await;
-    for (members, field, part) in [
+/// What is sent, the field that is wrong, and what its one message says.
+fn mistakes() -> Vec<(Value, &'static str, &'static str)> {
+    vec![
         (json!({"capabilities": ["WebApp"]}), "capabilities", "write `web_app`"),
         (
             json!({"capabilities": ["script", "Back-Channel"]}),
@@ -87,7 +86,13 @@ async fn one_mistake_has_one_message_and_it_says_what_to_write() {
             "backchannelLogoutUrl",
             "must be absolute",
         ),
-    ] {
+    ]
+}
+
+#[tokio::test]
+async fn one_mistake_has_one_message_and_it_says_what_to_write() {
+    let (server, api, account) = start().await;
+    for (members, field, part) in mistakes() {
         let found = refused(&api, &account, members.clone()).await;
         let [(named, message)] = found.as_slice() else { panic!("{members}: {found:?}") };
         assert_eq!(named, field, "{members}");
