@@ -72,6 +72,10 @@ async fn of_realm(run: &Run<'_>) -> Result<Option<Choices>, KeycloakError> {
     };
     let mut scopes = run.list("/client-scopes").await?;
     scopes.retain(|scope| scope["attributes"][GRANTABLE] == "true");
+    // Whatever was chosen, there is one: our client alone may be somebody else's.
+    if scopes.is_empty() {
+        return Ok(None);
+    }
     Ok(Some(Choices {
         scopes: scopes
             .iter()

@@ -51,11 +51,7 @@ fn mistakes() -> Vec<(Value, &'static str, &'static str)> {
             "must be text",
         ),
         (json!({"webOrigins": ["*"]}), "webOrigins", "list each origin, or write `+`"),
-        (
-            json!({"webOrigins": ["http://localhost:*"]}),
-            "webOrigins",
-            "list each origin, or write `+`",
-        ),
+        (json!({"webOrigins": ["http://localhost:*"]}), "webOrigins", "list each origin, or"),
         (json!({"webOrigins": ["https://x.example/"]}), "webOrigins", "write `https://x.example`"),
         (json!({"redirectUris": ["myapp://cb"]}), "redirectUris", "`com.example.app:/cb`"),
         (
