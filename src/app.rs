@@ -131,15 +131,12 @@ impl App {
         let decider = decider((&store, &keys, &jwks, &clock, &uses, &teller, &counts), &settings);
         let callers = callers(&decider, &api_clients, &clients)?;
         let watch = watch(&api_clients, settings.lifecycle, &metrics);
-        let last_seen = keys.last_seen(clock.clone());
-        let keycloak = api_clients.keycloak.clone();
-        let published = PublishedKeys::new(jwks, last_seen, keys.clone(), keycloak).await;
         let tokens = Tokens {
             store: store.clone(),
             owners,
             clients,
             keys: keys.clone(),
-            published,
+            published: published(jwks, &keys, &api_clients).await,
             decider: decider.clone(),
             uses,
             throttle: throttle.clone(),
@@ -168,6 +165,12 @@ impl App {
             watch,
         })))
     }
+}
+
+/// The realm's keys, which are known after a restart, too.
+async fn published(jwks: JwksCache, keys: &KeyRing, clients: &Clients) -> PublishedKeys {
+    let last_seen = keys.last_seen(clients.clock.clone());
+    PublishedKeys::new(jwks, last_seen, keys.clone(), clients.keycloak.clone()).await
 }
 
 /// Follows the realm over the same records.

@@ -38,8 +38,8 @@ pub fn parse(text: &str) -> Result<String, &'static str> {
     }
     let decoded = |text| percent_decode_str(text).decode_utf8().map_err(|_| "is no text");
     Ok(match client {
-        Some(client) => of_client(&*decoded(client)?, &*decoded(name)?),
-        None => of_realm(&*decoded(name)?),
+        Some(client) => of_client(&decoded(client)?, &decoded(name)?),
+        None => of_realm(&decoded(name)?),
     })
 }
 

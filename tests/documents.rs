@@ -89,7 +89,7 @@ impl Shell {
         loop {
             match self.lines.next_line().await.unwrap() {
                 Some(line) if line == END => return printed,
-                Some(line) => printed += &format!("{line}\n"),
+                Some(line) => printed.extend([&*line, "\n"]),
                 None => panic!("the shell ended in {block}: {printed}"),
             }
         }

@@ -152,15 +152,15 @@ async fn main() {
             continue;
         }
         match part {
-            "validation" => validation::measure(&mut report).await,
+            "validation" => Box::pin(validation::measure(&mut report)).await,
             "minted" => minted::measure(&mut report).await,
             "revoked" => revoked::measure(&mut report).await,
             "footprint" => footprint::measure(&mut report).await,
-            "followed" => followed::measure(&mut report).await,
+            "followed" => Box::pin(followed::measure(&mut report)).await,
             "crowd" => crowd::measure(&mut report).await,
             "noticed" => noticed::measure(&mut report).await,
             "tokens" => tokens::measure(&mut report).await,
-            "clients" => clients::measure(&mut report).await,
+            "clients" => Box::pin(clients::measure(&mut report)).await,
             _ => unreachable!("{part} is not measured"),
         }
         // What was measured is not lost when a later part fails.

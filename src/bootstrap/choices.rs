@@ -74,6 +74,10 @@ async fn of_realm(run: &Run<'_>) -> Result<Option<Choices>, KeycloakError> {
     scopes.retain(|scope| {
         scope["attributes"][GRANTABLE] == "true" && scope["protocol"] == "openid-connect"
     });
+    // Whatever was chosen, there is one: our client alone may be somebody else's.
+    if scopes.is_empty() {
+        return Ok(None);
+    }
     Ok(Some(Choices {
         scopes: scopes
             .iter()

@@ -62,6 +62,7 @@ pub(super) async fn examine(
     let clients: Vec<Value> = [one, two, three, four].into_iter().flatten().collect();
     let mut found_scopes = run.list("/client-scopes").await?;
     found_scopes.retain(|found| scopes.iter().any(|scope| found["name"] == scope.name()));
+    found_scopes.sort_by(|one, other| text(one, "name").cmp(text(other, "name")));
 
     let foreign_clients = foreign(run, ObjectKind::Client, &clients, "clientId");
     let foreign_scopes = foreign(run, ObjectKind::ClientScope, &found_scopes, "name");

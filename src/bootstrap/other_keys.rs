@@ -62,7 +62,7 @@ pub(super) async fn split(
         };
         for found in suspects {
             let kid = kids.get(text(found, "id"));
-            if kid.is_some_and(|kid| own.contains(kid)) {
+            if kid.is_some_and(|kid| own.iter().any(|known| known.kid == *kid)) {
                 ours.push(found);
                 continue;
             }

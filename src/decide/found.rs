@@ -80,8 +80,8 @@ mod tests {
             format!("{TOKEN}=="),
             TOKEN.replace("JSUz", "JS\r\n  Uz"),
             TOKEN.replace("JSUz", "JS\\\nUz"),
-            TOKEN.chars().map(|c| format!("{c} ")).collect(),
-            TOKEN.chars().map(|c| format!("{c}\u{200b}")).collect(),
+            TOKEN.chars().flat_map(|c| [c, ' ']).collect(),
+            TOKEN.chars().flat_map(|c| [c, '\u{200b}']).collect(),
         ] {
             assert_eq!(tokens_in(&text)[0], TOKEN, "{text:?}");
         }

@@ -177,7 +177,7 @@ impl Token {
             Kind::Pat(Pat { id, narrowed, .. }) => {
                 (None, None, Credential::Pat { pat_id: *id, narrowed: *narrowed })
             }
-            Kind::AccessToken(AccessToken { authority, impersonated, client_id }) => {
+            Kind::AccessToken(AccessToken { authority, impersonated, client_id, .. }) => {
                 let credential = Credential::AccessToken { impersonated: *impersonated };
                 (Some(authority), Some(client_id.clone()), credential)
             }

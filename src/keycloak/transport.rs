@@ -237,8 +237,8 @@ impl Keycloak {
         format!("{}{path}", self.realm.admin_url())
     }
 
-    /// Logs in anew for the next call. What Keycloak lets a service account do is written in its token (measured with
-    /// 26.7.5): a role that is given back shows with the next one.
+    /// Logs in anew for the next call. What Keycloak lets a service account do seems to be written in its token:
+    /// a role that is given back shows with the next one.
     pub async fn forget_login(&self) {
         *self.token.lock().await = None;
     }

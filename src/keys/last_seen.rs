@@ -26,7 +26,13 @@ pub struct LastSeenKeys {
     /// What is sealed opens only for this realm.
     context: Arc<str>,
     clock: Clock,
-    written: Arc<Mutex<Option<(Timestamp, Arc<[u8]>)>>>,
+    written: Arc<Mutex<Option<Written>>>,
+}
+
+/// What was written last, and when.
+struct Written {
+    at: Timestamp,
+    json: Arc<[u8]>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -59,8 +65,8 @@ impl LastSeenKeys {
         let Some(json) = jwks.current_json() else { return };
         let now = self.clock.now();
         let mut written = self.written.lock().await;
-        if written.as_ref().is_some_and(|(at, kept)| *kept == json && now < at.plus(WRITTEN_EVERY))
-        {
+        let is_young = |last: &Written| last.json == json && now < last.at.plus(WRITTEN_EVERY);
+        if written.as_ref().is_some_and(is_young) {
             return;
         }
         let Ok(keys) = std::str::from_utf8(&json) else { return };
@@ -70,7 +76,7 @@ impl LastSeenKeys {
             .and_then(|seen| self.sealer.seal(&seen, &self.context).ok());
         let Some(sealed) = sealed else { return };
         match self.store.put_realm_keys(&sealed).await {
-            Ok(()) => *written = Some((now, json)),
+            Ok(()) => *written = Some(Written { at: now, json }),
             Err(error) => tracing::debug!(
                 error = &error as &dyn std::error::Error,
                 "the realm's keys are not kept for the next start"

@@ -5,7 +5,7 @@
 //! 3. Minting goes on when a later login of our own account is signed by another key. A user's token from before that one says
 //!    nothing new.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use ::metrics::Gauge;
@@ -71,6 +71,7 @@ impl Misuse {
     }
 
     /// Whether it is time to log in again to see whether all is well.
+    #[must_use]
     pub fn is_to_ask(&self) -> bool {
         let mut state = self.lock();
         let due = state.asked.is_none_or(|asked| asked.elapsed() >= ASK_EVERY);
@@ -95,7 +96,7 @@ impl Misuse {
         }
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -102,14 +102,14 @@ impl Roles {
     /// How roles are written that somebody may mean by `text`: without the client, or in other letters.
     #[must_use]
     pub fn meant_by(&self, text: &str) -> Vec<String> {
-        let last = |name: &str| name.rsplit(':').next().unwrap_or_default().to_owned();
+        let last = |name: &str| name.rsplit(':').next().unwrap_or_default().to_lowercase();
         let text = text.trim().to_lowercase();
-        let (whole, text) = (text.clone(), last(&text));
-        let is_meant = |name: &String| {
-            let name = name.to_lowercase();
-            name == whole || (!text.is_empty() && last(&name) == text)
-        };
-        self.names().filter(is_meant).collect()
+        let exact: Vec<_> = self.names().filter(|name| name.to_lowercase() == text).collect();
+        let end = last(&text);
+        if !exact.is_empty() || end.is_empty() {
+            return exact;
+        }
+        self.names().filter(|name| last(name) == end).collect()
     }
 
     /// Their names: `name` of the realm, `client:name` of a client.

@@ -42,7 +42,9 @@ pub(super) async fn serve(
     let watched = Watched { stream, phase: phase.clone() };
     let guarded = Guarded { edge, phase: phase.clone(), limits };
     let connection = http1::Builder::new()
+        // The buffer alone is no bound: it grows by doubling, and a header that fits it is taken.
         .max_buf_size(MAX_HEADER)
+        .max_header_size(MAX_HEADER)
         .serve_connection(TokioIo::new(watched), guarded);
     let mut connection = pin!(connection);
     let mut look = pin!(sleep_until(phase.judge(&limits, false).ok()?));

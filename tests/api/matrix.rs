@@ -228,7 +228,7 @@ fn every_operation_of_the_document_has_one_row_and_every_row_an_operation() {
 
 #[tokio::test]
 async fn everybody_may_do_what_the_matrix_says_and_nothing_else() {
-    let cast = Cast::gather().await;
+    let cast = Box::pin(Cast::gather()).await;
     let mut wrong = Vec::new();
     for row in rows() {
         // How often somebody may do it is not asked here.

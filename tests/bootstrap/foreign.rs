@@ -76,6 +76,20 @@ async fn a_client_that_a_stranger_planted_is_refused_whatever_mark_it_has() {
     assert!(!ground.database_exists(), "nothing is made");
 }
 
+/// Everything else of Hallpass's names, with mappers that make administrators.
+async fn plant_the_others(ground: &Ground) {
+    for client_id in ["hallpass-cli", "hallpass-pat", "hallpass-probe"] {
+        let client = json!({"clientId": client_id, "publicClient": client_id == "hallpass-cli",
+            "attributes": {"hallpass.managed": "true"},
+            "defaultClientScopes": ["basic", "profile", "address"],
+            "protocolMappers": [administrators_for_all()]});
+        ground.admin.post(&ground.path("/clients"), &client).await;
+    }
+    let scope = json!({"name": "push-data", "protocol": "openid-connect",
+        "attributes": {"hallpass.managed": "true"}, "protocolMappers": [administrators_for_all()]});
+    ground.admin.post(&ground.path("/client-scopes"), &scope).await;
+}
+
 #[tokio::test]
 async fn what_is_taken_over_keeps_nothing_of_who_planted_it() {
     let ground = Ground::new().await;
@@ -96,16 +110,7 @@ async fn what_is_taken_over_keeps_nothing_of_who_planted_it() {
     let account = ground.path(&format!("/users/{}", account["id"].as_str().unwrap()));
     let held = format!("{account}/role-mappings/clients/{management}");
     ground.admin.post(&held, &role).await;
-    for client_id in ["hallpass-cli", "hallpass-pat", "hallpass-probe"] {
-        let client = json!({"clientId": client_id, "publicClient": client_id == "hallpass-cli",
-            "attributes": {"hallpass.managed": "true"},
-            "defaultClientScopes": ["basic", "profile", "address"],
-            "protocolMappers": [administrators_for_all()]});
-        ground.admin.post(&ground.path("/clients"), &client).await;
-    }
-    let scope = json!({"name": "push-data", "protocol": "openid-connect",
-        "attributes": {"hallpass.managed": "true"}, "protocolMappers": [administrators_for_all()]});
-    ground.admin.post(&ground.path("/client-scopes"), &scope).await;
+    plant_the_others(&ground).await;
 
     let dry = Options { mode: Mode::DryRun, ..adopting() };
     let promised = ground.bootstrap_with(dry).await.lines;

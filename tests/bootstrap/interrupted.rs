@@ -56,7 +56,7 @@ async fn runs_that_end_after_each_single_change_make_the_same_realm_and_take_it_
             let (keycloak, clock) = (administrator(&settings), Clock::system());
             bootstrap(&keycloak, &settings, &key, &clock, &options(), one_change()).await
         });
-        if let Some(finished) = finished(run.await) {
+        if let Some(finished) = finished(Box::pin(run).await) {
             assert!(finished.changes <= 1, "{finished:?}");
             break;
         }

@@ -4,6 +4,7 @@ use hallpass::bootstrap::{BootstrapError, Mode, Options, remove_key};
 use hallpass::clock::Clock;
 use hallpass::config::BootstrapSettings;
 use hallpass::keys::find_other_keys;
+use hallpass::store::KnownKey;
 use serde_json::json;
 
 use super::{Ground, dry_run, silent};
@@ -35,13 +36,15 @@ async fn another_store_is_refused_and_its_key_is_named_until_it_is_removed() {
     let done = ground.bootstrap_with(Options { adopt: true, ..options() }).await;
     let advice = format!("--remove-key {lost_provider}");
     assert!(done.outcome.notes.iter().any(|note| note.contains(&advice)), "{:?}", done.outcome);
+    let known = |kid: &String| KnownKey { kid: kid.clone(), retired: false };
     let own = [ground.active_kid().await.unwrap()];
+    let own_keys = [known(&own[0])];
     let keycloak = administrator(&ground.settings);
     let realm = &ground.settings.realm;
-    let seen = find_other_keys(&keycloak, realm, "hallpass", &own).await.unwrap();
+    let seen = find_other_keys(&keycloak, realm, "hallpass", &own_keys).await.unwrap();
     assert_eq!(seen, std::slice::from_ref(&lost));
     // The first store sees that there is another one.
-    let seen = find_other_keys(&keycloak, realm, "hallpass", &[lost]).await.unwrap();
+    let seen = find_other_keys(&keycloak, realm, "hallpass", &[known(&lost)]).await.unwrap();
     assert_eq!(seen, own);
 
     let clock = Clock::system();
@@ -59,7 +62,7 @@ async fn another_store_is_refused_and_its_key_is_named_until_it_is_removed() {
         assert_eq!(changes, 1);
     }
     assert_eq!(ground.providers().await.len(), 1);
-    let seen = find_other_keys(&keycloak, realm, "hallpass", &own).await.unwrap();
+    let seen = find_other_keys(&keycloak, realm, "hallpass", &own_keys).await.unwrap();
     assert_eq!(seen, Vec::<String>::new());
     let lines = ground.bootstrap().await;
     assert_eq!(lines.outcome.notes, Vec::<String>::new());

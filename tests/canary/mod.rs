@@ -120,10 +120,10 @@ async fn no_secret_is_anywhere(database: fn(&tempfile::TempDir) -> Database, for
 
 #[tokio::test]
 async fn no_secret_is_in_the_text_log_the_sqlite_store_an_error_or_a_list() {
-    no_secret_is_anywhere(Database::sqlite, "text").await;
+    Box::pin(no_secret_is_anywhere(Database::sqlite, "text")).await;
 }
 
 #[tokio::test]
 async fn no_secret_is_in_the_json_log_the_postgresql_store_an_error_or_a_list() {
-    no_secret_is_anywhere(Database::postgres, "json").await;
+    Box::pin(no_secret_is_anywhere(Database::postgres, "json")).await;
 }

@@ -13,7 +13,7 @@ use super::jwt;
 use crate::support::{Database, TestRealm, TestServer};
 
 const PATIENCE: Duration = Duration::from_secs(30);
-/// A wheel is a zip archive (https://packaging.python.org/specifications/binary-distribution-format/).
+/// A wheel is a zip archive (<https://packaging.python.org/specifications/binary-distribution-format/>).
 const WHEEL: &str = r#"
 import zipfile
 with zipfile.ZipFile("simple/hello/hello-1.0-py3-none-any.whl", "w") as wheel:
@@ -63,6 +63,9 @@ async fn files(folder: &Path) {
     std::fs::create_dir_all(folder.join("simple/hello")).unwrap();
     done(folder, "python3", &["-c", WHEEL]).await;
 }
+
+const PIP: [&str; 7] =
+    ["-m", "pip", "download", "-q", "--no-deps", "--no-cache-dir", "--disable-pip-version-check"];
 
 /// Python's own server of files.
 async fn serve(folder: &Path) -> (Child, SocketAddr) {
@@ -123,27 +126,9 @@ async fn git_wget_and_pip_get_what_they_ask_for_with_a_token_as_the_password_or_
         let (index, to) =
             (format!("http://{name}:{password}@{address}/simple/"), format!("pip-{number}"));
         let host = address.ip().to_string();
-        done(
-            home,
-            "python3",
-            &[
-                "-m",
-                "pip",
-                "download",
-                "-q",
-                "--no-deps",
-                "--no-cache-dir",
-                "--disable-pip-version-check",
-                "--trusted-host",
-                &host,
-                "--index-url",
-                &index,
-                "-d",
-                &to,
-                "hello",
-            ],
-        )
-        .await;
+        let download =
+            [&PIP[..], &["--trusted-host", &host, "--index-url", &index, "-d", &to, "hello"]];
+        done(home, "python3", &download.concat()).await;
         assert!(home.join(&to).join("hello-1.0-py3-none-any.whl").exists());
     }
     for (name, password) in

@@ -156,19 +156,19 @@ async fn killed_at_each_call(fault: Fault, database: fn(&TempDir) -> Database, c
 async fn killed_before_any_call_of_a_look_nothing_is_missed_and_nothing_done_twice() {
     let calls = [0, 3, 4, 1, 2, 5];
     let some = &calls[..soak("HALLPASS_TEST_KILLED_CALLS", CALLS)];
-    killed_at_each_call(Fault::HoldRequest, Database::sqlite, some).await;
+    Box::pin(killed_at_each_call(Fault::HoldRequest, Database::sqlite, some)).await;
 }
 
 #[tokio::test]
 async fn killed_before_any_answer_of_a_look_nothing_is_missed_and_nothing_done_twice() {
     let calls = [1, 2, 5, 0, 3, 4];
     let some = &calls[..soak("HALLPASS_TEST_KILLED_CALLS", CALLS)];
-    killed_at_each_call(Fault::HoldAnswer, Database::sqlite, some).await;
+    Box::pin(killed_at_each_call(Fault::HoldAnswer, Database::sqlite, some)).await;
 }
 
 #[tokio::test]
 async fn on_postgresql_too_nothing_is_missed_and_nothing_done_twice_after_a_kill() {
-    killed_at_each_call(Fault::HoldAnswer, Database::postgres, &[3]).await;
+    Box::pin(killed_at_each_call(Fault::HoldAnswer, Database::postgres, &[3])).await;
 }
 
 /// No call is held: the kill comes at some moment or other of what a service does about the changes.

@@ -14,8 +14,8 @@ async fn scene_behind(proxy: &FaultProxy) -> Scene {
 }
 
 impl Scene {
-    async fn unreadable_owners(&self) -> f64 {
-        Metrics::of(&self.server.anonymous()).await.value("hallpass_unreadable_owners")
+    async fn unreadable_owners(&self) -> String {
+        Metrics::of(&self.server.anonymous()).await.value("hallpass_unreadable_owners").to_string()
     }
 
     async fn assert_unreadable(&self, holder: &Holder) {
@@ -43,7 +43,7 @@ async fn who_stays_unreadable_is_suspended_within_a_minute_and_good_again_when_t
     scene.wait_for(&failing, "active").await;
     scene.server.clock.advance(A_MINUTE);
     scene.assert_unreadable(&failing).await;
-    until("the metric says so", async || scene.unreadable_owners().await == 1.0).await;
+    until("the metric says so", async || scene.unreadable_owners().await == "1").await;
     assert_eq!(scene.doctor().await["readable-owners"]["result"], "fail");
     // Nobody else waits for them, and events are dealt with as ever.
     scene.assert_good(&other).await;
@@ -57,14 +57,14 @@ async fn who_stays_unreadable_is_suspended_within_a_minute_and_good_again_when_t
     let (failing, other) = (scene.renewed(failing), scene.renewed(other));
     scene.wait_until_followed().await;
     scene.wait_for(&failing, "suspended").await;
-    assert_eq!(scene.unreadable_owners().await, 1.0);
+    assert_eq!(scene.unreadable_owners().await, "1");
     scene.realm.take_roles(&failing.person, "hallpass", &["read-audit"]).await;
     proxy.clear();
     scene.wait_for(&failing, "active").await;
     scene.assert_good(&failing).await;
     let log = scene.audited(&failing).await;
     assert_eq!(log[2..], ["token_released by hallpass, owner_as_before"], "{log:?}");
-    until("the metric says so", async || scene.unreadable_owners().await == 0.0).await;
+    until("the metric says so", async || scene.unreadable_owners().await == "0").await;
     assert_eq!(scene.doctor().await["readable-owners"]["result"], "ok");
     scene.assert_good(&other).await;
     scene.server.stop().await;

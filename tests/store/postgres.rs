@@ -98,6 +98,8 @@ fn client(token: &NewToken) -> ClientRecord {
         missing_at: None,
         drifted_at: None,
         orphaned_at: None,
+        drifted_fields: Vec::new(),
+        secret_unread_at: None,
     }
 }
 

@@ -73,12 +73,12 @@ async fn without_the_store(away: Line) {
 
 #[tokio::test]
 async fn without_the_store_nothing_is_good_when_it_is_cut_off() {
-    without_the_store(Line::Cut).await;
+    Box::pin(without_the_store(Line::Cut)).await;
 }
 
 #[tokio::test]
 async fn without_the_store_nothing_is_good_when_it_falls_silent() {
-    without_the_store(Line::Silent).await;
+    Box::pin(without_the_store(Line::Silent)).await;
 }
 
 #[tokio::test]

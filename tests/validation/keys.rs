@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
-use hallpass::bootstrap::{Mode, remove};
+use hallpass::bootstrap::{Mode, Removal, remove};
 use reqwest::Method;
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
@@ -219,7 +219,7 @@ async fn what_a_removal_takes_back_beside_a_running_service_is_refused_for_good(
         let minted = server.user(&person).await.mint("removed").await;
         let anyone = server.anonymous();
         assert!(passes(&anyone, jwt(&minted)).await);
-        if std::ptr::eq(server, &by_key) {
+        if std::ptr::eq(server, &raw const by_key) {
             // The realm publishes it all the same.
             let store = server.store().await;
             assert_eq!(store.retire_all_keys(server.clock.now()).await.unwrap(), 1);
@@ -228,7 +228,8 @@ async fn what_a_removal_takes_back_beside_a_running_service_is_refused_for_good(
             let settings = bootstrap_settings(&realm.name, &server.database);
             let keycloak = administrator(&settings);
             let silent = Box::new(|_: &str| {});
-            remove(&keycloak, &settings, &server.clock, Mode::Apply, silent).await.unwrap();
+            let removal = Removal { mode: Mode::Apply, without_store: false };
+            remove(&keycloak, &settings, &server.clock, removal, silent).await.unwrap();
         }
         within_seconds("a token", async || !passes(&anyone, jwt(&minted)).await).await;
         let revoked =

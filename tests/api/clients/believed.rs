@@ -92,8 +92,8 @@ async fn whatever_was_written_in_the_console_is_shown_and_stops_nobody() {
             assert!(length < 200_000, "{length} bytes");
             // A change of something else is not held up by it.
             let described = json!({"description": unique("new")});
-            let changed = api.patch(&at(&id), &described).await.expect(200);
-            assert_eq!(changed["description"], described["description"], "{change}");
+            let answer = api.patch(&at(&id), &described).await.expect(200);
+            assert_eq!(answer["description"], described["description"], "{change}");
         }
         for (name, value) in [
             ("post.logout.redirect.uris", "##-##+##https://x.example/a##"),

@@ -140,7 +140,7 @@ async fn a_client_that_is_blocked_is_never_made_so() {
     for (caller, value) in [(&api, true), (&api, false), (&managing, true)] {
         body["blocked"] = json!(value);
         let answer = caller.post(CLIENTS, &body).await;
-        if std::ptr::eq(caller, &managing) {
+        if std::ptr::eq(caller, &raw const managing) {
             answer.expect_problem(403, "missing-role");
         } else {
             let problem = answer.expect_problem(400, "invalid");

@@ -147,6 +147,31 @@ async fn every_order_is_total_and_pages_fit_together() {
     }
 }
 
+/// Four clients, `a` and `b` of the one and `c` and `d` of the other.
+async fn make_four(account: &str, one: &Api, other: &Api) {
+    // Texts that read like the members that are looked for.
+    let text = "\"capabilities\":[\"web_app\"],\"scopes\":[\"push-data\"],\"rootUrl\":";
+    for (api, end, members) in [
+        (one, "a", json!({"capabilities": ["script"], "displayName": text, "description": text})),
+        (one, "b", json!({"capabilities": ["script"], "scopes": ["push-data"]})),
+        (
+            other,
+            "c",
+            json!({"capabilities": ["web_app", "script"], "redirectUris": ["https://x.example/"]}),
+        ),
+        (
+            other,
+            "d",
+            json!({"capabilities": ["web_app"], "redirectUris": ["https://x.example/"],
+                "scopes": ["datahub-api", "push-data"]}),
+        ),
+    ] {
+        let mut body = members;
+        body["clientId"] = json!(format!("{account}_{end}"));
+        make(api, &body).await;
+    }
+}
+
 #[tokio::test]
 async fn a_list_is_filtered_by_owner_capability_and_scope() {
     let realm = TestRealm::shared().await;
@@ -156,31 +181,7 @@ async fn a_list_is_filtered_by_owner_capability_and_scope() {
         let server = TestServer::start_with(realm.clone(), database, &[]).await;
         let (one, other) = (server.user(&person).await, server.user(&colleague).await);
         let id = |end: &str| format!("{account}_{end}");
-        // Texts that read like the members that are looked for.
-        let text = "\"capabilities\":[\"web_app\"],\"scopes\":[\"push-data\"],\"rootUrl\":";
-        for (api, end, members) in [
-            (
-                &one,
-                "a",
-                json!({"capabilities": ["script"], "displayName": text, "description": text}),
-            ),
-            (&one, "b", json!({"capabilities": ["script"], "scopes": ["push-data"]})),
-            (
-                &other,
-                "c",
-                json!({"capabilities": ["web_app", "script"], "redirectUris": ["https://x.example/"]}),
-            ),
-            (
-                &other,
-                "d",
-                json!({"capabilities": ["web_app"], "redirectUris": ["https://x.example/"],
-                    "scopes": ["datahub-api", "push-data"]}),
-            ),
-        ] {
-            let mut body = members;
-            body["clientId"] = json!(id(end));
-            make(api, &body).await;
-        }
+        make_four(&account, &one, &other).await;
         for (query, ends) in [
             (format!("owner={}", person.id), "ab"),
             (format!("owner={}", colleague.username), "cd"),

@@ -50,7 +50,8 @@ async fn changes_at_the_same_time_wait_for_each_other() {
             at_once.spawn(async move { api.post_empty(&path).await.expect(201) });
         }
         at_once.join_all().await;
-        let (one, other) = tokio::join!(api.delete(&at(&id)), api.delete(&at(&id)));
+        let path = at(&id);
+        let (one, other) = tokio::join!(api.delete(&path), api.delete(&path));
         let mut outcomes = [one.status.as_u16(), other.status.as_u16()];
         outcomes.sort_unstable();
         assert_eq!(outcomes, [204, 404]);

@@ -245,7 +245,7 @@ async fn respond(State(shared): State<Arc<Shared>>) -> (StatusCode, Bytes) {
 }
 
 /// Far longer than any test takes, on a machine that does something else.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Ends the run when a test that waits for an endpoint does not end: what is broken fails, and does not hang. By a thread,
 /// since tests move the runtime's clock.
