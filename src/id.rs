@@ -39,7 +39,18 @@ impl UserId {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// Whether Keycloak could have a user of this id: one that is in a request may be anything.
+    #[must_use]
+    pub fn is_possible(&self) -> bool {
+        // Also percent-encoded, dots alone are another path.
+        let is_path = self.0.chars().all(|c| c == '.');
+        !is_path && self.0.chars().count() <= MAX_USER_ID && !self.0.contains(char::is_control)
+    }
 }
+
+/// The length of Keycloak's column of users' ids, in characters.
+const MAX_USER_ID: usize = 255;
 
 impl fmt::Display for UserId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

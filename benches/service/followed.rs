@@ -61,7 +61,7 @@ pub async fn measure(report: &mut Report) {
          hundred: until the last of them is refused.",
         "| change | median, s | maximum, s | target, s |\n|---|---:|---:|---:|",
     );
-    let scene = Scene::set().await;
+    let scene = Box::pin(Scene::set()).await;
     for (name, deletes) in [("user disabled", false), ("user deleted", true)] {
         let mut times = Vec::new();
         for trial in 0..TRIALS {

@@ -155,7 +155,7 @@ async fn main() {
             "validation" => Box::pin(validation::measure(&mut report)).await,
             "minted" => minted::measure(&mut report).await,
             "revoked" => revoked::measure(&mut report).await,
-            "footprint" => footprint::measure(&mut report).await,
+            "footprint" => Box::pin(footprint::measure(&mut report)).await,
             "followed" => Box::pin(followed::measure(&mut report)).await,
             "crowd" => crowd::measure(&mut report).await,
             "noticed" => noticed::measure(&mut report).await,

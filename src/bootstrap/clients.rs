@@ -118,7 +118,8 @@ async fn client(run: &mut Run<'_>, wanted: &Wanted<'_>) -> Result<String, Bootst
         change(run, &document, &found).await?;
     }
     // Nothing was changed in a dry run.
-    if !run.is_dry() && !(was_ours && differing.is_empty()) {
+    let is_as_before = was_ours && differing.is_empty();
+    if !run.is_dry() && !is_as_before {
         kept(run, &document).await?;
     }
     if wanted.extra == Extra::Remove {

@@ -200,8 +200,6 @@ async fn check(settings: &Settings) -> anyhow::Result<Contents> {
 }
 
 fn told(contents: Contents) -> String {
-    let Contents { tokens, clients, signing_keys, audit_events } = contents;
-    format!(
-        "{tokens} tokens, {clients} API clients, {signing_keys} signing keys, {audit_events} audit events"
-    )
+    let Contents { tokens, clients, signing_keys: keys, audit_events: acts } = contents;
+    format!("{tokens} tokens, {clients} API clients, {keys} signing keys, {acts} audit events")
 }

@@ -133,6 +133,7 @@ impl Clients {
             Error::invalid_field(to.field(), message)
         };
         let id = match to {
+            Receiver::Id(id) if !id.is_possible() => return Err(refuse()),
             Receiver::Id(id) => id.clone(),
             Receiver::Username(name) => self.owners.find_id(name).await?.ok_or_else(refuse)?,
         };

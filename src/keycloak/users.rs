@@ -164,16 +164,13 @@ impl Keycloak {
     }
 }
 
-/// The length of Keycloak's columns of ids.
-const MAX_ID: usize = 255;
 /// What stands in a path as it is.
 const PLAIN: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b':');
 
 /// An error for what cannot be an id: it must not reach into another path, nor be longer than a request line.
 fn user_path(id: &UserId) -> Result<String, KeycloakError> {
     let text = id.as_str();
-    // Also encoded, dots alone are another path.
-    if text.is_empty() || text.chars().count() > MAX_ID || text.chars().all(|c| c == '.') {
+    if !id.is_possible() {
         let reason = "no user can have this id".to_owned();
         return Err(KeycloakError::Protocol { call: "GET /users".to_owned(), reason });
     }
@@ -195,6 +192,7 @@ mod tests {
             ("", None),
             (".", None),
             ("..", None),
+            ("a\0b", None),
         ] {
             assert_eq!(user_path(&UserId::new(id)).ok().as_deref(), path, "{id}");
         }

@@ -57,13 +57,24 @@ async fn a_list_of_ids_ends_not_all_tokens() {
     user.mint("two").await;
     let ids = json!({"patIds": [one["patId"]]}).to_string();
     let invalidate = format!("{TOKENS}/invalidate");
-    for (method, path) in [(Method::DELETE, TOKENS), (Method::POST, &*invalidate)] {
-        send(&user, &method, path, ids.clone()).await.expect_problem(400, "unexpected-body");
-        // Without a length, and in another form.
-        let parts = futures_of(&ids);
-        send(&user, &method, path, parts).await.expect_problem(400, "unexpected-body");
+    // A revocation takes a reason, and nothing else.
+    let (deletion, revocation) = (
+        [(400, "unexpected-body"); 3],
+        [(400, "invalid"), (400, "invalid"), (415, "unsupported-media-type")],
+    );
+    for (method, path, refusals) in
+        [(Method::DELETE, TOKENS, deletion), (Method::POST, &*invalidate, revocation)]
+    {
+        // Without a length, and in another form, too.
         let form = user.request(method.clone(), path).form(&[("patIds", "x")]);
-        user.send(form).await.expect_problem(400, "unexpected-body");
+        let answers = [
+            send(&user, &method, path, ids.clone()).await,
+            send(&user, &method, path, futures_of(&ids)).await,
+            user.send(form).await,
+        ];
+        for (answer, (status, code)) in answers.into_iter().zip(refusals) {
+            answer.expect_problem(status, code);
+        }
         let active = user.get(&format!("{TOKENS}?status=active")).await.expect(200);
         assert_eq!(active["pagination"]["total"], 2, "{method}");
     }

@@ -41,7 +41,8 @@ async fn has_expired(api: &Api) {
     for answer in
         [api.get(TOKENS).await, api.get(SELF).await, api.post(TOKENS, &json!({"name": "x"})).await]
     {
-        assert_eq!(answer.headers["www-authenticate"], "Bearer", "no reason");
+        let challenge = r#"Bearer realm="hallpass", error="invalid_token""#;
+        assert_eq!(answer.headers["www-authenticate"], challenge, "no reason");
         let problem = answer.expect_problem(401, "unauthenticated");
         assert_eq!(problem["detail"], "The credential has expired; get a new one.");
     }

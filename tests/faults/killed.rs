@@ -73,10 +73,10 @@ async fn leaves_nothing_half_made(fault: Fault) {
 
 #[tokio::test]
 async fn killed_before_a_request_of_a_mint_nothing_is_half_made() {
-    leaves_nothing_half_made(Fault::HoldRequest).await;
+    Box::pin(leaves_nothing_half_made(Fault::HoldRequest)).await;
 }
 
 #[tokio::test]
 async fn killed_before_an_answer_of_a_mint_nothing_is_half_made() {
-    leaves_nothing_half_made(Fault::HoldAnswer).await;
+    Box::pin(leaves_nothing_half_made(Fault::HoldAnswer)).await;
 }

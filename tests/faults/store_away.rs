@@ -57,12 +57,12 @@ async fn goes_and_comes_back(away: Line) {
 
 #[tokio::test]
 async fn a_store_that_is_cut_off_is_never_good_and_comes_back() {
-    goes_and_comes_back(Line::Cut).await;
+    Box::pin(goes_and_comes_back(Line::Cut)).await;
 }
 
 #[tokio::test]
 async fn a_store_that_falls_silent_is_never_good_and_comes_back() {
-    goes_and_comes_back(Line::Silent).await;
+    Box::pin(goes_and_comes_back(Line::Silent)).await;
 }
 
 #[tokio::test]

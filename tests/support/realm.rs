@@ -68,14 +68,14 @@ impl TestRealm {
         let encryption_key = SealingKey::generate().unwrap();
         let settings = bootstrap_settings(&name, &database);
         let keycloak = administrator(&settings);
-        let outcome = bootstrap(
+        let outcome = Box::pin(bootstrap(
             &keycloak,
             &settings,
             &encryption_key,
             &Clock::system(),
             &options(),
             Box::new(|_| {}),
-        )
+        ))
         .await
         .unwrap();
         let store = Store::open(&database.url()).await.unwrap();

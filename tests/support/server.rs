@@ -97,7 +97,7 @@ impl TestServer {
         let log = tracing_subscriber::fmt().with_max_level(tracing::Level::WARN);
         let _ = log.with_test_writer().with_ansi(false).try_init();
         let settings = realm.settings(&database, extra);
-        let server = Server::start_within(settings, clock.clone(), limits).await.unwrap();
+        let server = Box::pin(Server::start_within(settings, clock.clone(), limits)).await.unwrap();
         let base = format!("http://{}", server.address());
         Self { realm, clock, database, folder, server: Some(server), base }
     }

@@ -222,7 +222,6 @@ async fn what_the_owner_does_not_have_is_refused_by_name_all_at_once() {
     let refused = refusal(narrow(&user, body).await);
     let named: Vec<_> = refused.iter().filter_map(|text| Some(text.split_once("\" ")?.0)).collect();
     let expected = [
-        "scopes: \"push-data",
         "scopes: \"email profile",
         "audience: \"lake",
         "audience: \"account",
@@ -234,7 +233,7 @@ async fn what_the_owner_does_not_have_is_refused_by_name_all_at_once() {
         "roles: \"lake:amber-read ",
     ];
     assert_eq!(named, expected, "{refused:?}");
-    assert!(refused[2].ends_with(": `jade-audience`, `opal-audience`"), "{refused:?}");
+    assert!(refused[1].ends_with(": `jade-audience`, `push-data`, `opal-audience`"), "{refused:?}");
     assert_eq!(user.get(TOKENS).await.expect(200)["pagination"]["total"], 1);
     server.stop().await;
 }
