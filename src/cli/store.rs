@@ -200,6 +200,6 @@ async fn check(settings: &Settings) -> anyhow::Result<Contents> {
 }
 
 fn told(contents: Contents) -> String {
-    let Contents { tokens, clients, signing_keys: keys, audit_events: acts } = contents;
+    let Contents { tokens, clients, signing_keys: keys, acts } = contents;
     format!("{tokens} tokens, {clients} API clients, {keys} signing keys, {acts} audit events")
 }

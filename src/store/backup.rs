@@ -23,7 +23,7 @@ pub struct Contents {
     /// Signing keys, retired ones too.
     pub signing_keys: u64,
     /// Lines of the audit log.
-    pub audit_events: u64,
+    pub acts: u64,
 }
 
 impl Store {
@@ -75,7 +75,7 @@ impl Store {
                 tokens: count("SELECT COUNT(*) FROM tokens").await?,
                 clients: count("SELECT COUNT(*) FROM clients").await?,
                 signing_keys: count("SELECT COUNT(*) FROM signing_keys").await?,
-                audit_events: count("SELECT COUNT(*) FROM audit_events").await?,
+                acts: count("SELECT COUNT(*) FROM audit_events").await?,
             })
         })
         .await

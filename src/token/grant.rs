@@ -95,7 +95,9 @@ impl Choice {
         let (found, missing): (Vec<_>, Vec<_>) =
             wanted?.0.iter().cloned().partition(|name| offered.contains(name));
         for name in missing {
-            let all: Vec<_> = offered.iter().map(|one| format!("`{one}`")).collect();
+            let mut all: Vec<_> = offered.iter().map(|one| format!("`{one}`")).collect();
+            // Keycloak names them in any order.
+            all.sort_unstable();
             self.miss(
                 field,
                 format!("{name:?} is not among what your tokens have: {}", all.join(", ")),

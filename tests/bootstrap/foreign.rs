@@ -148,7 +148,10 @@ async fn what_is_taken_over_keeps_nothing_of_who_planted_it() {
     }
     let scopes = ground.admin.get(&ground.path("/client-scopes")).await;
     let scope = scopes.as_array().unwrap().iter().find(|scope| scope["name"] == "push-data");
-    assert_eq!(scope.unwrap().get("protocolMappers"), None, "{scope:?}");
+    // Its own, which says whom tokens are for, and no other.
+    let mappers = scope.unwrap()["protocolMappers"].as_array().unwrap();
+    assert_eq!(mappers.len(), 1, "{scope:?}");
+    assert_eq!(mappers[0]["name"], "hallpass-audience", "{scope:?}");
 }
 
 #[tokio::test]

@@ -27,7 +27,9 @@ async fn a_person_logs_in_agrees_and_the_client_gets_what_was_granted() {
     assert_eq!(claims["preferred_username"], visitor.username.as_str(), "{claims}");
     // `push-data` is granted to the client as well, but was not asked for.
     assert_eq!(scopes(&claims), ["datahub-api", "email", "openid", "profile"], "{claims}");
-    for name in ["aud", "realm_access", "resource_access"] {
+    // The scope says whom the token is for.
+    assert_eq!(claims["aud"], "datahub-api", "{claims}");
+    for name in ["realm_access", "resource_access"] {
         assert!(claims.get(name).is_none(), "{name} in {claims}");
     }
     assert_eq!(claims_of(tokens["id_token"].as_str().unwrap())["aud"], client.id.as_str());

@@ -115,7 +115,7 @@ async fn a_keycloak_that_is_away_silent_or_another_is_found() {
     let report = case.examine_with(&url, &[]).await;
     report.expect_one_failure("keycloak", "not available");
     report.expect_detail("login", "`keycloak`");
-    assert_eq!(report.named("ok").len(), 7, "settings and store are looked at all the same");
+    assert_eq!(report.named("ok").len(), 8, "settings and store are looked at all the same");
 
     let report = case.examine_with(&[], &["--keycloak-public-url", "https://sso.example"]).await;
     assert_eq!(report.named("fail"), ["store-realm", "issuer"]);

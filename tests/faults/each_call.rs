@@ -120,7 +120,6 @@ async fn a_call_that_is_refused_is_keycloak_refusing() {
 
 #[tokio::test]
 async fn only_keycloaks_own_word_says_that_an_owner_is_gone() {
-    const GONE: Expected = (403, "owner-disabled");
     let of_keycloak = |text: &str| Fault::Answer(404, json!({"error": text}).to_string());
     // Something else is missing: a proxy's own page, a path, the realm, what bootstrap made.
     let everywhere = [Fault::status(404)];
@@ -133,7 +132,8 @@ async fn only_keycloaks_own_word_says_that_an_owner_is_gone() {
     let mut cases = cases(&everywhere, calls, (&[LOGIN, OWNER_AGAIN], &more), REFUSED);
     cases.push((LOGIN, of_keycloak("Something else"), REFUSED));
     cases.push((ROLES, of_keycloak("Could not find client"), REFUSED));
-    cases.extend([OWNER, OWNER_AGAIN].map(|call| (call, of_keycloak("User not found"), GONE)));
+    // A list that is not found says nothing of a user.
+    cases.extend([OWNER, OWNER_AGAIN].map(|call| (call, of_keycloak("User not found"), REFUSED)));
     mint_with_each(4, cases).await;
 }
 

@@ -6,7 +6,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use tokio::select;
 
-use super::{CALLS, Call, SELDOM};
+use super::{CALLS, Call, KEYS, SELDOM};
 use crate::support::{Database, Fault, FaultProxy, Person, Process, TestRealm};
 
 const NAME: &str = "victim";
@@ -47,7 +47,8 @@ async fn leaves_nothing_half_made(fault: Fault) {
     Process::prepare_store(&realm, &database).await;
     let keycloak = [("HALLPASS_KEYCLOAK__URL", proxy.url())];
 
-    for call in CALLS {
+    // The realm's keys are looked at beside the requests: no mint waits for them.
+    for call in CALLS.into_iter().filter(|call| call.pattern != KEYS.pattern) {
         killed_at(call, fault.clone(), (&realm, &person, &proxy), &database, folder.path()).await;
         let process = Process::serve(&realm, &database, folder.path(), &keycloak).await;
         let user = process.user(&realm, &person).await;

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::error::Error as StdError;
 use std::{fmt, io};
 
-use axum::body::{Body, HttpBody as _, to_bytes};
+use axum::body::{Body, to_bytes};
 use axum::extract::{FromRequest, Request};
 use axum::http::header::{CONTENT_ENCODING, CONTENT_TYPE};
 use axum::http::{HeaderMap, HeaderValue};
@@ -37,10 +37,14 @@ impl<T: DeserializeOwned + Default> FromRequest<App> for JsonOrNothing<T> {
     type Rejection = Problem;
 
     async fn from_request(request: Request, _: &App) -> Result<Self, Problem> {
-        if request.body().is_end_stream() {
+        let (parts, body) = request.into_parts();
+        let body = read(body, MAX_BODY).await?;
+        // However it was announced: no bytes are no body.
+        if body.is_empty() {
             return Ok(Self(T::default()));
         }
-        Ok(Self(read_json(request, &["application/json"]).await?))
+        check_type(&parts.headers, &["application/json"])?;
+        Ok(Self(parse(&body)?))
     }
 }
 
@@ -89,14 +93,20 @@ impl<'de> Visitor<'de> for MembersVisitor {
 }
 
 async fn read_json<T: DeserializeOwned>(request: Request, types: &[&str]) -> Result<T, Error> {
-    let headers = request.headers();
+    check_type(request.headers(), types)?;
+    parse(&read(request.into_body(), MAX_BODY).await?)
+}
+
+fn check_type(headers: &HeaderMap, types: &[&str]) -> Result<(), Error> {
     if !is_any_of(headers.get(CONTENT_TYPE), types) {
         let detail = format!("Send the body with `Content-Type: {}`.", types[0]);
         return Err(Error::new(Code::UnsupportedMediaType, detail));
     }
-    refuse_encoded(headers)?;
-    let body = read(request.into_body(), MAX_BODY).await?;
-    serde_json::from_slice(&body).map_err(|error| malformed(&error))
+    refuse_encoded(headers)
+}
+
+fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Error> {
+    serde_json::from_slice(body).map_err(|error| malformed(&error))
 }
 
 /// A body that is compressed, or encoded otherwise (RFC 9110 §15.5.16).

@@ -74,7 +74,7 @@ async fn whatever_was_written_in_the_console_is_shown_and_stops_nobody() {
         let many: Vec<_> = (0..3000).map(|n| format!("https://x.example/{n:0>200}")).collect();
         let changes = [
             json!({"name": "a\u{0}b\nc", "description": "\u{0}\u{202e}"}),
-            json!({"redirectUris": ["*", "https://x.example/${x}", "HTTPS://X.example/%2e%2e"]}),
+            json!({"redirectUris": ["*", "https://x.example/a%2e%2e/b", "HTTPS://x.example/cb"]}),
             json!({"redirectUris": many, "webOrigins": ["*", "null", "https://*.x"]}),
             json!({"redirectUris": [], "standardFlowEnabled": true}),
             json!({"standardFlowEnabled": false, "serviceAccountsEnabled": false}),

@@ -233,7 +233,7 @@ async fn what_the_owner_does_not_have_is_refused_by_name_all_at_once() {
         "roles: \"lake:amber-read ",
     ];
     assert_eq!(named, expected, "{refused:?}");
-    assert!(refused[1].ends_with(": `jade-audience`, `push-data`, `opal-audience`"), "{refused:?}");
+    assert!(refused[1].ends_with(": `jade-audience`, `opal-audience`, `push-data`"), "{refused:?}");
     assert_eq!(user.get(TOKENS).await.expect(200)["pagination"]["total"], 1);
     server.stop().await;
 }

@@ -32,7 +32,8 @@ async fn a_run_that_fails_says_what_it_left() {
     command
         .env("HALLPASS_ADMIN_PASSWORD", service("HALLPASS_TEST_KEYCLOAK_ADMIN_PASSWORD"))
         .args(["bootstrap", "--realm", &desk.realm.name, "--admin-user", "admin"])
-        .args(["--write-config", "hallpass.toml", "--keycloak-url", proxy.url()]);
+        .args(["--write-config", "hallpass.toml", "--keycloak-url", proxy.url()])
+        .args(["--keycloak-public-url", &service("HALLPASS_TEST_KEYCLOAK_URL")]);
     let ended = end(&mut command).await;
     assert_eq!(ended.code, 1, "{ended:?}");
     assert!(ended.stderr.contains("this run made hallpass.toml, "), "{ended:?}");
