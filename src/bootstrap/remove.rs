@@ -92,7 +92,10 @@ async fn made(run: &mut Run<'_>) -> Result<Vec<RealmObject>, BootstrapError> {
         marked.extend(found.filter(|client| client["attributes"][MANAGED] == "true"));
     }
     let mut scopes = run.list("/client-scopes").await?;
-    scopes.retain(|scope| scope["attributes"][GRANTABLE].is_string());
+    // A scope of SAML is never granted, whatever mark it carries.
+    scopes.retain(|scope| {
+        scope["attributes"][GRANTABLE].is_string() && scope["protocol"] == "openid-connect"
+    });
     if predates && !marked.is_empty() && !claim::is_proven(run, &marked, &scopes).await? {
         return Err(BootstrapError::NotListed);
     }

@@ -87,11 +87,11 @@ pub(super) fn render(error: &Error, public_url: &str) -> Response {
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     match code.kind() {
         Kind::Unauthenticated => {
-            headers.insert(header::WWW_AUTHENTICATE, challenge(error));
             if error.takes_basic() {
-                // The last one: a proxy that passes one of several on passes this one.
+                // The first one: who looks at one of several looks at this one.
                 headers.append(header::WWW_AUTHENTICATE, HeaderValue::from_static(BASIC));
             }
+            headers.append(header::WWW_AUTHENTICATE, challenge(error));
         }
         Kind::TooManyRequests | Kind::Unavailable => {
             headers.insert(header::RETRY_AFTER, retry_after(error));

@@ -65,8 +65,9 @@ async fn sigterm_lets_a_request_finish_and_refuses_new_ones() {
 async fn sigterm_ends_the_process_in_time_whatever_is_under_way() {
     let Started { realm, proxy, process, database: _, folder: _folder } = start(&[]).await;
     let user = process.user(&realm, &realm.person().await).await;
-    let hangs = proxy.on("GET */certs", Fault::HoldRequest);
-    let request = user.request(Method::GET, "/api/pat/v1/tokens").send();
+    let hangs = proxy.on("GET *evaluate-scopes*", Fault::HoldRequest);
+    let request = user.request(Method::POST, "/api/pat/v1/tokens");
+    let request = request.json(&json!({"name": "late"})).send();
     let request = tokio::spawn(request);
     hangs.wait_until_held().await;
     // Half a request, whose other half never comes.

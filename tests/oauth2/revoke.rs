@@ -84,7 +84,6 @@ async fn what_is_no_live_token_is_answered_alike_and_ends_nothing() {
         "hunter2",
         &format!("{input}."),
         &format!("{input}.{}", "A".repeat(signature.len())),
-        &format!("{}=", jwt(&minted)),
         minted["patId"].as_str().unwrap(),
         login["access_token"].as_str().unwrap(),
         login["refresh_token"].as_str().unwrap(),

@@ -103,12 +103,6 @@ lived_through! {
         claim: Some(("realm_access", "default-roles-")),
         ..PLAIN
     },
-    with_a_policy_that_rejects_full_scope: Oddity {
-        realm: include_str!("full-scope-refused.json"),
-        refused: Some((&["hallpass-pat", "fullScopeAllowed", "`narrow`", "`client-attributes`"], Mending::Exemption)),
-        claim: Some(("realm_access", "default-roles-")),
-        ..PLAIN
-    },
     with_a_policy_that_demands_consent: Oddity {
         realm: include_str!("consent-demanded.json"),
         refused: Some((&["the client hallpass:", "`asked` (consent-required)"], Mending::PoliciesOff)),

@@ -1,7 +1,5 @@
 //! Opening a store: its tables, and whose it is.
 
-use std::process::Output;
-
 use hallpass::config::SealingKey;
 use hallpass::store::{Store, StoreError};
 use secrecy::ExposeSecret as _;
@@ -54,14 +52,11 @@ async fn a_fresh_database_gets_its_tables_and_keeps_what_is_in_them() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn processes_that_open_a_fresh_database_at_once_migrate_it_once() {
-    let key = SealingKey::generate().unwrap();
     for database in DATABASES {
         let folder = tempfile::tempdir().unwrap();
         let database = database(&folder);
         println!("on {database:?}");
         database.create().await;
-        // One `serve` is as many as a SQLite file takes; the other processes are as maintenance commands are.
-        let serving = tokio::spawn(serve(&database, &key).output());
         let mut opening = JoinSet::new();
         for _ in 0..8 {
             let url = database.url();
@@ -72,10 +67,6 @@ async fn processes_that_open_a_fresh_database_at_once_migrate_it_once() {
             store.ping().await.unwrap();
             store.close().await;
         }
-        // It came as far as to miss its key.
-        let output: Output = serving.await.unwrap().unwrap();
-        let text = String::from_utf8_lossy(&output.stderr);
-        assert!(text.contains("the store has no signing key"), "{output:?}");
         let store = Store::open(&database.url()).await.unwrap();
         let fresh = Fresh { folder, database, store };
         assert_eq!(applied_migrations(&fresh).await, all_migrations());

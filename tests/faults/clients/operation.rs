@@ -125,6 +125,10 @@ impl Operation {
         for line in passed.iter().filter(|line| !is_the_service_s_own(line)) {
             let pattern = line.replace(&uuid, UUID);
             let nth = 1 + calls.iter().filter(|call| call.pattern == pattern).count();
+            // At its start the service looks at the scopes of the allowed clients, beside this.
+            if nth > 1 && pattern.ends_with("/client-scopes") {
+                continue;
+            }
             calls.push(Call { pattern, nth });
         }
         assert!(calls.iter().any(|call| !call.reads()), "{self:?} changes nothing: {calls:?}");
