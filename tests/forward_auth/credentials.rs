@@ -54,7 +54,7 @@ async fn a_refusal_says_how_to_authenticate_and_for_basic_too_where_it_is_asked_
         (Some("Basic !"), CHALLENGES[1]),
     ] {
         for (query, expected) in
-            [("", &[bearer][..]), ("?challenge=basic", &[bearer, basic]), ("?role=x", &[bearer])]
+            [("", &[bearer][..]), ("?challenge=basic", &[basic, bearer]), ("?role=x", &[bearer])]
         {
             let mut request = anyone.request(Method::GET, &format!("{PATH}{query}"));
             if let Some(credential) = credential {

@@ -32,7 +32,6 @@ async fn run(folder: &Path, program: &str, arguments: &[&str]) -> Output {
         ("GIT_CONFIG_NOSYSTEM", "1"),
         ("GIT_CONFIG_GLOBAL", "/dev/null"),
         ("PIP_CONFIG_FILE", "/dev/null"),
-        ("WGETRC", "/dev/null"),
         ("no_proxy", "*"),
     ] {
         command.env(name, value);
@@ -120,7 +119,7 @@ async fn git_wget_and_pip_get_what_they_ask_for_with_a_token_as_the_password_or_
 
         let (url, to) = (format!("http://{address}/file"), format!("file-{number}"));
         let (user, word) = (format!("--user={name}"), format!("--password={password}"));
-        done(home, "wget", &["-q", "-t", "1", &user, &word, "-O", &to, &url]).await;
+        done(home, "wget", &["--no-config", "-q", "-t", "1", &user, &word, "-O", &to, &url]).await;
         assert_eq!(std::fs::read_to_string(home.join(&to)).unwrap(), "hello");
 
         let (index, to) =
@@ -141,8 +140,12 @@ async fn git_wget_and_pip_get_what_they_ask_for_with_a_token_as_the_password_or_
             format!("--user={name}"),
             format!("--password={password}"),
         );
-        let refused =
-            run(home, "wget", &["-q", "-t", "1", &user, &word, "-O", "refused", &url]).await;
+        let refused = run(
+            home,
+            "wget",
+            &["--no-config", "-q", "-t", "1", &user, &word, "-O", "refused", &url],
+        )
+        .await;
         // "Username/Password Authentication Failed", or any other answer than the file.
         assert!([6, 8].contains(&refused.status.code().unwrap()), "{refused:?}");
     }
