@@ -111,7 +111,8 @@ async fn a_role_that_is_denied_later_is_in_no_successor_and_ends_the_tokens_that
         assert_eq!(successor["roles"], json!(["analyst"]));
         assert!(!text(&successor).contains("boss"), "{}", text(&successor));
     } else {
-        rotated.expect_problem(409, "token-not-live");
+        // Before the rotation, or in the middle of it.
+        assert_eq!(rotated.status, 409, "{rotated:?}");
     }
     let patience = std::time::Duration::from_secs(75);
     let found = tokio::time::timeout(patience, until_revoked()).await.expect("it is revoked");
