@@ -111,8 +111,11 @@ async fn a_role_that_is_denied_later_is_in_no_successor_and_ends_the_tokens_that
         assert_eq!(successor["roles"], json!(["analyst"]));
         assert!(!text(&successor).contains("boss"), "{}", text(&successor));
     } else {
-        // Before the rotation, or in the middle of it.
+        // Before the rotation, in the middle of it, or before its token was given out.
         assert_eq!(rotated.status, 409, "{rotated:?}");
+        let code = rotated.json()["code"].as_str().unwrap().to_owned();
+        let codes = ["token-not-live", "token-changed", "owner-changed"];
+        assert!(codes.contains(&&*code), "{rotated:?}");
     }
     let patience = std::time::Duration::from_secs(75);
     let found = tokio::time::timeout(patience, until_revoked()).await.expect("it is revoked");
