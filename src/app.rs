@@ -239,6 +239,7 @@ fn decider(
     };
     let issuer = settings.keycloak.realm.issuer();
     Decider::new(parts, &issuer, authority(settings), &settings.server.allowed_clients)
+        .with_unverified_email(settings.forward_auth.unverified_email)
 }
 
 async fn open_store(settings: &Settings, issuer: &str) -> Result<Store, StoreError> {

@@ -235,7 +235,10 @@ async fn follow(app: &App, keys_are_old: &mut bool) -> Result<(), StartError> {
             Some(ChangeKind::KeySwitched) => *keys_are_old = true,
             Some(ChangeKind::ClientChanged) => app.callers.forget(&change.subject).await,
             // The store has forgotten what it remembered of it.
-            Some(ChangeKind::TokenEnded | ChangeKind::TokenSuspended) | None => {}
+            Some(
+                ChangeKind::TokenEnded | ChangeKind::TokenSuspended | ChangeKind::TokenOwnerRenamed,
+            )
+            | None => {}
         }
     }
     heard?;

@@ -157,9 +157,10 @@ pub async fn fill(realm: &TestRealm, server: &TestServer, each: usize) -> Vec<St
     for (number, id) in ids.iter().enumerate() {
         let insert = format!(
             "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {each}) \
-             INSERT INTO tokens (pat_id, user_id, username, name, kid, owner_roles, created_at, expires_at, search_text) \
+             INSERT INTO tokens (pat_id, user_id, username, name, kid, owner_roles, created_at, expires_at, search_text, \
+             email, email_verified) \
              SELECT '01900000-0000-7000-8000-' || (100000000000 + {number} * {each} + i), '{id}', 'crowd-{number:04}', \
-             'token-' || i, kid, owner_roles, created_at, expires_at, 'token-' || i || ' crowd-{number:04}' \
+             'token-' || i, kid, owner_roles, created_at, expires_at, 'token-' || i || ' crowd-{number:04}', '', 0 \
              FROM n, (SELECT kid, owner_roles, created_at, expires_at FROM tokens WHERE pat_id = '{model}')"
         );
         sqlx::query(AssertSqlSafe(insert)).execute(&mut connection).await.unwrap();

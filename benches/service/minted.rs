@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use hallpass::audit::{Action, Actor, Event};
 use hallpass::clock::Clock;
 use hallpass::id::{PatId, UserId};
+use hallpass::names::Names;
 use hallpass::store::{NewToken, Restrictions, Store};
 
 use crate::release::{QUIET, Release};
@@ -90,7 +91,7 @@ async fn commits(database: &Database) -> Duration {
         let token = NewToken {
             pat_id: PatId::new(now),
             user_id: owner.clone(),
-            username: "owner".to_owned(),
+            names: Names { username: "owner".to_owned(), ..Names::default() },
             name: format!("token-{number}"),
             description: None,
             kid: "kid".to_owned(),

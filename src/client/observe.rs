@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::time::sleep;
 
-use super::Clients;
+use super::{Clients, parse};
 use crate::error::{Code, Error};
 use crate::id::UserId;
 use crate::keycloak::{ClientDocument, KeycloakError};
@@ -59,8 +59,20 @@ impl Clients {
         if !self.store.owns_clients(user).await? {
             return Ok(());
         }
-        let enabled = self.owners.is_enabled(user).await?;
-        Ok(self.store.note_client_owner(user, enabled, self.clock.now()).await?)
+        let found = self.owners.find(user).await?;
+        let enabled = found.as_ref().is_some_and(|user| user.enabled);
+        self.store.note_client_owner(user, enabled, self.clock.now()).await?;
+        let Some(found) = found else { return Ok(()) };
+        self.rename_owner(user, &found.names().username).await
+    }
+
+    /// Writes what the owner is called now to their clients. One that is just being changed is the next sweep's.
+    async fn rename_owner(&self, owner: &UserId, username: &str) -> Result<(), Error> {
+        for record in self.store.list_clients_of_owner_called_otherwise(owner, username).await? {
+            let stored = self.stored(record.client_id.as_str(), username, &parse(&record.spec)?);
+            self.store.rename_client_owner(&record, username, &stored.search_text).await?;
+        }
+        Ok(())
     }
 
     /// Looks at all clients and owners: not every change has an event.

@@ -5,7 +5,10 @@ use serde::Serializer as _;
 use serde::ser::SerializeMap as _;
 use serde_json::{Map, Value};
 
+use super::said;
+use crate::claim;
 use crate::error::Error;
+use crate::names::{Email, Names};
 use crate::verify::Claims;
 
 /// The members that are the answer's own, and those that Keycloak says beside.
@@ -24,29 +27,48 @@ const OWN_MEMBERS: [&str; 13] = [
     "typ",
     "azp",
 ];
-/// The claims of roles, as Keycloak's own mappers name them.
-const ROLES: [&str; 2] = ["realm_access", "resource_access"];
 /// Room for most; what is over is given back.
 const TYPICAL: usize = 2048;
 
 /// These members, then the token's other claims: none of those takes the place of one of them. `roles` are the claims of
-/// roles where the token does not say them as Keycloak's own mappers do.
+/// roles where the token does not say them as Keycloak's own mappers do; `names` what the owner is called where the token
+/// says something else.
 pub(super) fn answer(
     claims: &Claims,
     username: &str,
     roles: Option<&Map<String, Value>>,
+    names: Option<&Names>,
 ) -> Result<Bytes, Error> {
     let mut text = Vec::with_capacity(TYPICAL);
-    write(&mut text, claims, username, roles).map_err(Error::internal)?;
+    let names = names.map(|names| claims_of(names, &claims.rest));
+    write(&mut text, claims, username, [roles, names.as_ref()]).map_err(Error::internal)?;
     text.shrink_to_fit();
     Ok(text.into())
 }
 
+/// The claims that say these names, as far as the token says any.
+fn claims_of(names: &Names, said: &Map<String, Value>) -> Map<String, Value> {
+    let mut claims = Map::new();
+    if said.contains_key(claim::USERNAME) {
+        claims.insert(claim::USERNAME.to_owned(), names.username.as_str().into());
+    }
+    if let Some(Email { address, verified }) = &names.email {
+        if !address.is_empty() {
+            claims.insert(claim::EMAIL.to_owned(), address.as_str().into());
+        }
+        if said.contains_key(claim::EMAIL_VERIFIED) {
+            claims.insert(claim::EMAIL_VERIFIED.to_owned(), (*verified).into());
+        }
+    }
+    claims
+}
+
+/// `others`: claims of roles and of names that take the place of all claims of their kind.
 fn write(
     text: &mut Vec<u8>,
     claims: &Claims,
     username: &str,
-    roles: Option<&Map<String, Value>>,
+    others: [Option<&Map<String, Value>>; 2],
 ) -> Result<(), serde_json::Error> {
     let scope = claims.rest.get("scope").and_then(Value::as_str).unwrap_or_default();
     let mut serializer = serde_json::Serializer::new(text);
@@ -64,13 +86,15 @@ fn write(
     answer.serialize_entry("jti", &claims.jti)?;
     answer.serialize_entry("typ", &claims.typ)?;
     answer.serialize_entry("azp", &claims.azp)?;
+    let [roles, names] = others;
     for (name, value) in &claims.rest {
-        let replaced = roles.is_some() && ROLES.contains(&name.as_str());
-        if !replaced && !OWN_MEMBERS.contains(&name.as_str()) {
+        let is_replaced = (roles.is_some() && claim::ROLES.contains(&name.as_str()))
+            || (names.is_some() && said::NAMES.contains(&name.as_str()));
+        if !is_replaced && !OWN_MEMBERS.contains(&name.as_str()) {
             answer.serialize_entry(name, value)?;
         }
     }
-    for (name, value) in roles.into_iter().flatten() {
+    for (name, value) in others.into_iter().flatten().flatten() {
         answer.serialize_entry(name, value)?;
     }
     answer.end()

@@ -15,9 +15,11 @@ mod found;
 mod identity;
 mod introspection;
 mod policy;
+mod prepare;
 mod presented;
 mod reason;
 mod rotated;
+mod said;
 mod token;
 mod uses;
 
@@ -36,16 +38,13 @@ pub use token::{AccessToken, Kind, Pat, Token};
 pub use uses::Uses;
 
 use crate::audit::Teller;
-use crate::clock::{Clock, Timestamp};
+use crate::clock::Clock;
 use crate::error::{Code, Error};
-use crate::id::{PatId, UserId};
 use crate::keys::{KeyRing, Whose};
-use crate::owner::{AuthorityRule, Roles};
+use crate::owner::AuthorityRule;
 use crate::principal::{Origin, Principal};
-use crate::store::{Standing, Store, TokenRecord};
-use crate::verify::{
-    self, Algorithm, CheckError, Claims, DEFAULT_MAX_BYTES, JwksCache, Rules, UnverifiedToken,
-};
+use crate::store::{Standing, Store};
+use crate::verify::{Algorithm, Claims, DEFAULT_MAX_BYTES, JwksCache, Rules, UnverifiedToken};
 use cache::{Hash, Now, Tokens};
 use presented::Sought;
 
@@ -63,6 +62,7 @@ pub struct Decider {
     personal_access_token: Rules,
     authority: AuthorityRule,
     allowed_clients: Arc<[String]>,
+    unverified_email: bool,
     tokens: Tokens,
     /// Raised when the keys change: what was prepared before is prepared again.
     generation: Arc<AtomicU64>,
@@ -109,9 +109,16 @@ impl Decider {
             personal_access_token: Rules::new(issuer, "PAT").with_algorithms(&[Algorithm::RS256]),
             authority,
             allowed_clients: allowed_clients.into(),
+            unverified_email: false,
             tokens: Tokens::new(),
             generation: Arc::default(),
         }
+    }
+
+    /// The same; `told`: forward-auth also tells an address that Keycloak does not call verified.
+    #[must_use]
+    pub fn with_unverified_email(self, told: bool) -> Self {
+        Self { unverified_email: told, ..self }
     }
 
     /// The token, where it is good now. The only place where decisions are made: whoever counts them does so here.
@@ -238,7 +245,9 @@ impl Decider {
         let hash = Hash::of(sought.text);
         let now =
             Now { time: self.clock.now(), generation: self.generation.load(Ordering::Acquire) };
-        let found = self.tokens.find(&hash, now).filter(|token| self.jwks.holds(&token.kid));
+        let counts =
+            |token: &Arc<Token>| self.jwks.holds(&token.kid) && self.names_are_known(token);
+        let found = self.tokens.find(&hash, now).filter(counts);
         self.counts.remembered(found.is_some());
         if let Some(token) = found {
             return Ok(token);
@@ -247,97 +256,12 @@ impl Decider {
         Box::pin(self.find_out(sought, hash, now)).await
     }
 
-    /// What is not remembered of this token.
-    async fn find_out(
-        &self,
-        sought: Sought<'_>,
-        hash: Hash,
-        now: Now,
-    ) -> Result<Arc<Token>, Refusal> {
-        let Sought { text, accepts, introspects } = sought;
-        let unverified = UnverifiedToken::parse(text, DEFAULT_MAX_BYTES).map_err(Reason::from)?;
-        let kid = &*unverified.header().kid;
-        let whose = self.keys.whose(kid);
-        match whose {
-            Whose::Others if accepts == Accepts::Pats => return Err(Reason::NotAPat.into()),
-            // Whatever the realm publishes.
-            Whose::Retired => return Err(Reason::UnknownKey.into()),
-            Whose::Ours | Whose::Others => {}
+    /// Whether nobody renamed the owner since the token was prepared.
+    fn names_are_known(&self, token: &Token) -> bool {
+        match &token.kind {
+            Kind::Pat(pat) => token.renaming == self.store.renaming(pat.id),
+            Kind::AccessToken(_) => true,
         }
-        if let Some(reason) = self.tokens.find_refused(&hash, now) {
-            return Err(reason.into());
-        }
-        let check = async {
-            let token = if whose == Whose::Ours {
-                self.new_pat(&unverified, introspects).await
-            } else {
-                self.new_access_token(&unverified).await
-            };
-            token.map(|token| token.found(text, kid))
-        };
-        let token = self.tokens.find_out(hash, now, check).await?;
-        // The check may have begun before the key was gone.
-        if self.jwks.holds(&token.kid) { Ok(token) } else { Err(Reason::UnknownKey.into()) }
-    }
-
-    async fn new_pat(
-        &self,
-        token: &UnverifiedToken<'_>,
-        introspects: bool,
-    ) -> Result<Token, Refusal> {
-        let claims = match self.verify(token, &self.personal_access_token).await {
-            Err(Refusal::Because(Reason::Type)) => {
-                Box::pin(self.note_misuse(token)).await;
-                return Err(Reason::Type.into());
-            }
-            verified => verified?,
-        };
-        let id = PatId::parse(&claims.jti).ok_or(Reason::Unknown)?;
-        let ends_at = Timestamp::from_seconds(claims.exp);
-        let said = Roles::from_claims(&claims.rest).ok();
-        let is_plain = |said: &&Roles| {
-            let roles = said.to_json().unwrap_or_default();
-            self.store.is_known_as_plain((&claims.sub, &roles), id, ends_at)
-        };
-        let token = match said.as_ref().filter(is_plain) {
-            Some(said) if token::says_username(&claims) => Token::plain_pat(id, &claims, said),
-            _ => {
-                let owner = UserId::new(&*claims.sub);
-                let found = Box::pin(self.store.find_token_to_remember(&owner, id)).await;
-                let (record, at_issue) = found.map_err(Error::from)?.ok_or(Reason::Unknown)?;
-                let roles = recorded_roles(&record, &at_issue)?;
-                Token::pat(id, &claims, &record, roles, said.as_ref())
-            }
-        };
-        if introspects {
-            token.prepare_introspection(&claims)?;
-        }
-        Ok(token)
-    }
-
-    /// Another token than ours under a key of ours: is it one of the realm's?
-    async fn note_misuse(&self, token: &UnverifiedToken<'_>) {
-        if let Ok(claims) = self.verify(token, &self.access_token).await {
-            self.keys.misuse().saw_token(Timestamp::from_seconds(claims.iat));
-        }
-    }
-
-    async fn new_access_token(&self, token: &UnverifiedToken<'_>) -> Result<Token, Refusal> {
-        let claims = self.verify(token, &self.access_token).await?;
-        let authority = self.authority.read(&claims.rest);
-        Ok(Token::access_token(&claims, authority))
-    }
-
-    async fn verify(&self, token: &UnverifiedToken<'_>, rules: &Rules) -> Result<Claims, Refusal> {
-        let now = self.clock.now().seconds();
-        verify::check_parsed(&self.jwks, token, rules, now).await.map_err(|error| match error {
-            CheckError::Rejected(rejection) => Reason::from(rejection).into(),
-            CheckError::KeysUnavailable => Error::new(
-                Code::KeycloakUnavailable,
-                "Keycloak's keys are not available, so no credential can be checked; try again shortly.",
-            )
-            .into(),
-        })
     }
 
     async fn check_pat(
@@ -376,21 +300,4 @@ impl Decider {
         }
         Ok(())
     }
-}
-
-/// The roles that the record gives its token: all that the owner had at its issue, or those that it was narrowed to.
-fn recorded_roles(record: &TokenRecord, at_issue: &str) -> Result<Roles, Error> {
-    let had = Roles::from_json(at_issue).map_err(Error::internal)?;
-    if !record.is_narrowed() {
-        return Ok(had);
-    }
-    let mut roles = Roles::default();
-    for name in record.roles.iter().flatten() {
-        // Whoever asked for it had exactly one role that it could mean.
-        let meant = had.named(name);
-        if meant.len() == 1 {
-            roles.extend(meant);
-        }
-    }
-    Ok(roles)
 }

@@ -10,18 +10,16 @@ use ipnet::IpNet;
 use serde_json::{Map, Value};
 
 use super::identity::{Identity, Said};
-use super::introspection;
+use super::{introspection, said};
 use crate::clock::Timestamp;
 use crate::error::Error;
 use crate::id::{PatId, UserId};
+use crate::names::{Email, Names};
 use crate::owner::{Authority, Roles};
 use crate::principal::{Credential, Principal};
 use crate::role_name;
 use crate::store::TokenRecord;
 use crate::verify::Claims;
-
-/// The claim of the name at login.
-const USERNAME: &str = "preferred_username";
 
 /// A token that is what it says, as far as its signature goes.
 pub struct Token {
@@ -46,10 +44,22 @@ pub struct Token {
     pub(super) weight: u64,
     /// Its roles, where its claims do not say them as Keycloak's own mappers do.
     unsaid_roles: Option<Box<Roles>>,
+    /// What the owner is called, where its claims say something else.
+    unsaid_names: Option<Box<Names>>,
+    /// The store's number for what its record says of its owner.
+    pub(super) renaming: u32,
     /// The answer of introspection, once somebody asked for it.
     introspection: OnceLock<Bytes>,
     /// Second and address of the last use that was noted, as one number.
     noted: AtomicU64,
+}
+
+/// What a token is prepared from.
+#[derive(Clone, Copy)]
+pub(super) struct Source<'a> {
+    pub(super) claims: &'a Claims,
+    /// Whether forward-auth also tells an address that Keycloak does not call verified.
+    pub(super) unverified_email: bool,
 }
 
 /// What a token is.
@@ -100,7 +110,7 @@ impl Token {
     /// A personal access token with this record, which says its roles. `said` are those in its claims, if they can be read.
     pub(super) fn pat(
         id: PatId,
-        claims: &Claims,
+        source: Source<'_>,
         record: &TokenRecord,
         roles: Roles,
         said: Option<&Roles>,
@@ -115,49 +125,54 @@ impl Token {
                 .as_ref()
                 .map(|networks| networks.iter().filter_map(|text| text.parse().ok()).collect()),
         };
-        let username = claim(claims, USERNAME).unwrap_or(&record.username).to_owned();
+        let claims = source.claims;
+        let names = current_names(claims, record);
         let ends_at = Timestamp::from_seconds(claims.exp).min(record.expires_at);
-        let token = Self::new(claims, username, Kind::Pat(pat), roles.spelled(), ends_at);
-        Self { unsaid_roles: (said != Some(&roles)).then(|| Box::new(roles)), ..token }
+        let token = Self::new(source, &names, Kind::Pat(pat), roles.spelled(), ends_at);
+        let unsaid_roles = (said != Some(&roles)).then(|| Box::new(roles));
+        let unsaid_names = (names != said::names(claims)).then(|| Box::new(names));
+        Self { unsaid_roles, unsaid_names, ..token }
     }
 
-    /// A personal access token whose record adds nothing to its claims, which say the username and these roles.
-    pub(super) fn plain_pat(id: PatId, claims: &Claims, said: &Roles) -> Self {
+    /// A personal access token whose record adds nothing to its claims, which say these roles and what the owner is called.
+    pub(super) fn plain_pat(id: PatId, source: Source<'_>, said: &Roles) -> Self {
         let pat = Pat { id, narrowed: false, narrowed_in_audience: false, networks: None };
-        let username = claim(claims, USERNAME).unwrap_or_default().to_owned();
-        let ends_at = Timestamp::from_seconds(claims.exp);
-        Self::new(claims, username, Kind::Pat(pat), said.spelled(), ends_at)
+        let names = said::names(source.claims);
+        let ends_at = Timestamp::from_seconds(source.claims.exp);
+        Self::new(source, &names, Kind::Pat(pat), said.spelled(), ends_at)
     }
 
     /// An access token of the realm.
-    pub(super) fn access_token(claims: &Claims, authority: Authority) -> Self {
-        let username = claim(claims, USERNAME).unwrap_or_default().to_owned();
+    pub(super) fn access_token(source: Source<'_>, authority: Authority) -> Self {
+        let claims = source.claims;
+        let names = said::names(claims);
         let kind = Kind::AccessToken(AccessToken {
-            of_service_account: is_of_service_account(claims, &username),
+            of_service_account: is_of_service_account(claims, &names.username),
             client_id: claims.azp.clone().unwrap_or_default(),
             authority,
             impersonated: IMPERSONATION.iter().any(|claim| claims.rest.contains_key(*claim)),
         });
         let ends_at = Timestamp::from_seconds(claims.exp);
-        Self::new(claims, username, kind, roles(&claims.rest), ends_at)
+        Self::new(source, &names, kind, roles(&claims.rest), ends_at)
     }
 
     fn new(
-        claims: &Claims,
-        username: String,
+        Source { claims, unverified_email }: Source<'_>,
+        names: &Names,
         kind: Kind,
         roles: Vec<String>,
         ends_at: Timestamp,
     ) -> Self {
-        let scope = claim(claims, "scope").unwrap_or_default();
-        let email = claim(claims, "email").unwrap_or_default();
-        let said = Said { username: &username, email, roles: &roles, scope, ends_at };
+        let scope = said::text(claims, "scope").unwrap_or_default();
+        let told = |email: &&Email| email.verified || unverified_email;
+        let email = names.email.as_ref().filter(told).map_or("", |email| &email.address);
+        let said = Said { username: &names.username, email, roles: &roles, scope, ends_at };
         let identity = Identity::new(claims, &said);
         Self {
             scopes: scope.split_ascii_whitespace().map(str::to_owned).collect(),
             ends_at,
             user_id: UserId::new(&*claims.sub),
-            username,
+            username: names.username.clone(),
             kind,
             roles,
             audience: claims.aud.clone(),
@@ -165,6 +180,8 @@ impl Token {
             kid: Box::default(),
             weight: 0,
             unsaid_roles: None,
+            unsaid_names: None,
+            renaming: 0,
             introspection: OnceLock::new(),
             noted: AtomicU64::new(0),
         }
@@ -201,7 +218,8 @@ impl Token {
     /// Prepares the answer of introspection from the token's claims.
     pub(super) fn prepare_introspection(&self, claims: &Claims) -> Result<Bytes, Error> {
         let roles = self.unsaid_roles.as_ref().map(|roles| roles.to_claims());
-        let answer = introspection::answer(claims, &self.username, roles.as_ref())?;
+        let (roles, names) = (roles.as_ref(), self.unsaid_names.as_deref());
+        let answer = introspection::answer(claims, &self.username, roles, names)?;
         Ok(self.introspection.get_or_init(|| answer).clone())
     }
 
@@ -230,19 +248,20 @@ impl Token {
             + self.identity.len()
             + unsaid
             + self.username.len()
+            + self.unsaid_names.as_ref().map_or(0, |_| size_of::<Names>() + self.identity.len())
             + self.user_id.as_str().len()
             + ITSELF;
         u64::try_from(bytes).unwrap_or(u64::MAX)
     }
 }
 
-/// Whether the claims say the name at login, or the record has to.
-pub(super) fn says_username(claims: &Claims) -> bool {
-    claim(claims, USERNAME).is_some()
-}
-
-fn claim<'a>(claims: &'a Claims, name: &str) -> Option<&'a str> {
-    claims.rest.get(name).and_then(Value::as_str)
+/// What the owner is called now, as far as the token may tell: its record follows them, its claims do not.
+fn current_names(claims: &Claims, record: &TokenRecord) -> Names {
+    let mut names = record.names.clone();
+    if names.email.is_none() || !said::tells_email(claims) {
+        names.email = said::names(claims).email;
+    }
+    names
 }
 
 /// Whether Keycloak says that the token comes from the client-credentials grant: by the name that it gives to the account, by
@@ -252,7 +271,7 @@ fn is_of_service_account(claims: &Claims, username: &str) -> bool {
     let Some(client_id) = claims.azp.as_deref() else { return false };
     claims.sid.is_none()
         && !claims.rest.contains_key("session_state")
-        && claim(claims, "client_id") == Some(client_id)
+        && said::text(claims, "client_id") == Some(client_id)
         && username.strip_prefix("service-account-") == Some(&*client_id.to_lowercase())
 }
 

@@ -17,8 +17,8 @@ use crate::lifecycle::Right;
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Health {
-    /// `ok`, `degraded` (Keycloak is away or refuses Hallpass's work: validation goes on, nothing is minted) or
-    /// `unavailable`.
+    /// `ok`, `degraded` (nothing is minted, validation goes on: Keycloak is away, refuses Hallpass's work, or signs its own
+    /// tokens with Hallpass's key) or `unavailable`.
     status: &'static str,
     /// The store answers.
     store: Part,
@@ -73,13 +73,18 @@ pub(super) async fn readyz(State(app): State<App>) -> Response {
         Publication::Shown => app.rights.refused().await,
         Publication::Missing | Publication::Away { .. } => Vec::new(),
     };
-    let reason = reason(&app, store, publication, &refused);
+    let is_misused = app.keys.misuse().is_seen();
+    let mut reasons = reasons(&app, store, publication, &refused);
+    if is_misused {
+        reasons.push(KEY_MISUSED.to_owned());
+    }
     let (status, text) = match (store, publication) {
-        (true, Publication::Shown) if refused.is_empty() => (StatusCode::OK, "ok"),
+        (true, Publication::Shown) if refused.is_empty() && !is_misused => (StatusCode::OK, "ok"),
         (true, Publication::Shown | Publication::Away { .. }) => (StatusCode::OK, "degraded"),
         _ => (StatusCode::SERVICE_UNAVAILABLE, "unavailable"),
     };
     let is_away = matches!(publication, Publication::Away { .. });
+    let reason = (!reasons.is_empty()).then(|| reasons.join(" "));
     let health = Health {
         status: text,
         store: store.into(),
@@ -96,8 +101,11 @@ pub(super) async fn readyz(State(app): State<App>) -> Response {
     response
 }
 
-/// Everything that is not well, in one sentence each.
-fn reason(app: &App, store: bool, publication: Publication, refused: &[Right]) -> Option<String> {
+const KEY_MISUSED: &str = "The realm signs its own tokens with Hallpass's key, so no token is minted: the key's provider must be \
+    passive; run `hallpass bootstrap`.";
+
+/// What is not well with the store and with Keycloak, in one sentence each.
+fn reasons(app: &App, store: bool, publication: Publication, refused: &[Right]) -> Vec<String> {
     let mut reasons = Vec::new();
     if !store {
         reasons.push("The store does not answer.".to_owned());
@@ -122,5 +130,5 @@ fn reason(app: &App, store: bool, publication: Publication, refused: &[Right]) -
             ),
         });
     }
-    (!reasons.is_empty()).then(|| reasons.join(" "))
+    reasons
 }

@@ -7,6 +7,7 @@ use serde_json::{Map, Value};
 
 use super::{Keycloak, KeycloakError};
 use crate::id::UserId;
+use crate::names::{Email, Names};
 
 /// What Hallpass needs to know of a user.
 #[derive(Clone, Debug, Deserialize)]
@@ -17,6 +18,10 @@ pub struct User {
     pub username: String,
     /// False when disabled, when locked out for good, or when the user's LDAP is away.
     pub enabled: bool,
+    #[serde(default)]
+    email: Option<String>,
+    #[serde(default)]
+    email_verified: bool,
     #[serde(default)]
     federation_link: Option<String>,
 }
@@ -47,6 +52,16 @@ impl User {
     #[must_use]
     pub const fn is_federated(&self) -> bool {
         self.federation_link.is_some()
+    }
+
+    /// What the user is called now.
+    #[must_use]
+    pub fn names(&self) -> Names {
+        // PostgreSQL keeps no NUL in a text.
+        let plain = |text: &str| text.replace('\0', "");
+        let address = self.email.as_deref().map(plain).unwrap_or_default();
+        let verified = self.email_verified && !address.is_empty();
+        Names { username: plain(&self.username), email: Some(Email { address, verified }) }
     }
 }
 

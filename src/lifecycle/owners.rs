@@ -175,6 +175,9 @@ impl TokenOwners {
         let seen = self.see(owner, &live).await?;
         let sight = &seen.sight;
         drop(permit);
+        if let Some(names) = sight.names() {
+            self.store.rename_owner(owner, names, self.clock.now()).await?;
+        }
         // Whoever is held waits for a person, but for an owner who left on purpose, if that is certain.
         let may_have_left = matches!(hint, Hint::Event(change) if change.may_be_a_departure());
         let left = may_have_left && sight.is_away();
@@ -267,11 +270,11 @@ impl TokenOwners {
                 self.note(owner, now.federated, None).await?;
                 return self.follow_enabled(owner, force, seen, live).await;
             }
-            Sight::LockedOut => OWNER_LOCKED_OUT,
+            Sight::LockedOut(_) => OWNER_LOCKED_OUT,
             Sight::Disabled { .. } => OWNER_DISABLED,
             Sight::Gone => OWNER_DELETED,
         };
-        let locked_out = *sight == Sight::LockedOut;
+        let locked_out = matches!(sight, Sight::LockedOut(_));
         let ends = locked_out || self.is_certain(owner, hint, sight).await?;
         let live: Vec<_> = live.iter().collect();
         if !ends || force == Force::Suspend {
@@ -289,7 +292,7 @@ impl TokenOwners {
     /// Whether an owner who is disabled or gone is so for good. Else a sweep doubts, and the next one may be certain.
     async fn is_certain(&self, owner: &UserId, hint: Hint, sight: &Sight) -> Result<bool, Error> {
         let known = self.store.find_owner_note(owner).await?;
-        let seen = matches!(sight, Sight::Disabled { federated: true });
+        let seen = matches!(sight, Sight::Disabled { federated: true, .. });
         // Keycloak's ids of users that it has not imported begin so.
         let federated = seen || known.federated_at.is_some() || owner.as_str().starts_with("f:");
         let begun = match hint {

@@ -20,6 +20,7 @@ pub use roles::{Roles, is_keycloaks_own_client};
 use crate::error::{Code, Error};
 use crate::id::{AccountId, UserId};
 use crate::keycloak::{Blindness, ClientDirectory, ClientId, Keycloak, KeycloakError, User};
+use crate::names::Names;
 use crate::principal::Role;
 
 /// The client whose evaluation shows effective roles.
@@ -31,8 +32,8 @@ const BASE_SCOPE: &str = "openid";
 /// An owner at one moment.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Owner {
-    /// The name at login.
-    pub username: String,
+    /// What they are called.
+    pub names: Names,
     /// The roles that a token of theirs can carry.
     pub roles: Roles,
     /// Those that they have and no token carries, since the operator said so.
@@ -47,9 +48,11 @@ pub enum Sight {
     /// They can log in.
     Enabled(Owner),
     /// Too many wrong passwords: until an administrator enables them.
-    LockedOut,
+    LockedOut(Names),
     /// They cannot log in, or so it seems: a federated one reads so while the place that they come from is away.
     Disabled {
+        /// What they are called.
+        names: Names,
         /// Whether they come from somewhere else, such as LDAP.
         federated: bool,
     },
@@ -62,6 +65,17 @@ impl Sight {
     #[must_use]
     pub const fn is_away(&self) -> bool {
         matches!(self, Self::Disabled { .. } | Self::Gone)
+    }
+
+    /// What the owner is called; `None`: there is no such user.
+    #[must_use]
+    pub const fn names(&self) -> Option<&Names> {
+        match self {
+            Self::Enabled(Owner { names, .. })
+            | Self::LockedOut(names)
+            | Self::Disabled { names, .. } => Some(names),
+            Self::Gone => None,
+        }
     }
 }
 
@@ -98,7 +112,7 @@ impl Owners {
     pub async fn get_enabled(&self, id: &UserId) -> Result<Owner, Error> {
         match self.look_at(id).await? {
             Sight::Enabled(owner) => Ok(owner),
-            Sight::LockedOut | Sight::Disabled { .. } | Sight::Gone => Err(disabled()),
+            Sight::LockedOut(_) | Sight::Disabled { .. } | Sight::Gone => Err(disabled()),
         }
     }
 
@@ -115,15 +129,15 @@ impl Owners {
                         // Boxed, so that the rarely taken branches do not enlarge every look.
                         Box::pin(self.check_probe()).await?;
                     }
-                    return Ok(Sight::Enabled(self.owner_of(user, &claims)?));
+                    return Ok(Sight::Enabled(self.owner_of(&user, &claims)?));
                 }
                 None => away = Box::pin(self.find_away(PROBE_CLIENT, id)).await?,
             }
         }
         let Some(user) = away else { return Ok(Sight::Gone) };
         Ok(match Box::pin(self.keycloak.is_locked_out(id)).await? {
-            Some(true) => Sight::LockedOut,
-            Some(false) => Sight::Disabled { federated: user.is_federated() },
+            Some(true) => Sight::LockedOut(user.names()),
+            Some(false) => Sight::Disabled { names: user.names(), federated: user.is_federated() },
             None => Sight::Gone,
         })
     }
@@ -266,15 +280,14 @@ impl Owners {
         self.keycloak.evaluate_claims(&client, id, &scope.join(" ")).await
     }
 
-    fn owner_of(&self, user: User, claims: &Map<String, Value>) -> Result<Owner, KeycloakError> {
+    fn owner_of(&self, user: &User, claims: &Map<String, Value>) -> Result<Owner, KeycloakError> {
         // Who has no roles has no claim of them: an answer of something else must not pass for that.
         if claims.get("azp").and_then(Value::as_str) != Some(PROBE_CLIENT) {
             return Err(protocol("it is no evaluation of the probe"));
         }
         let all = Roles::from_claims(claims).map_err(protocol)?;
         let (roles, denied_roles) = all.without(&self.denied_roles);
-        let federated = user.is_federated();
-        Ok(Owner { username: user.username, roles, denied_roles, federated })
+        Ok(Owner { names: user.names(), roles, denied_roles, federated: user.is_federated() })
     }
 
     /// The user for whom nothing was evaluated, where they are disabled or gone by now. If not, it is the client that is

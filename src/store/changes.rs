@@ -15,6 +15,8 @@ pub enum ChangeKind {
     TokenEnded,
     /// A personal access token was suspended or released; the subject is its id.
     TokenSuspended,
+    /// The owner of a personal access token is called otherwise; the subject is the token's id.
+    TokenOwnerRenamed,
     /// A signing key became active or retired; the subject is its `kid`.
     KeySwitched,
     /// Something happened to a client in the realm; the subject is Keycloak's id of it.
@@ -22,19 +24,26 @@ pub enum ChangeKind {
 }
 
 impl ChangeKind {
+    const ALL: [Self; 5] = [
+        Self::TokenEnded,
+        Self::TokenSuspended,
+        Self::TokenOwnerRenamed,
+        Self::KeySwitched,
+        Self::ClientChanged,
+    ];
+
     const fn name(self) -> &'static str {
         match self {
             Self::TokenEnded => "token_ended",
             Self::TokenSuspended => "token_suspended",
+            Self::TokenOwnerRenamed => "token_owner_renamed",
             Self::KeySwitched => "key_switched",
             Self::ClientChanged => "client_changed",
         }
     }
 
     fn find(name: &str) -> Option<Self> {
-        [Self::TokenEnded, Self::TokenSuspended, Self::KeySwitched, Self::ClientChanged]
-            .into_iter()
-            .find(|kind| kind.name() == name)
+        Self::ALL.into_iter().find(|kind| kind.name() == name)
     }
 }
 

@@ -7,13 +7,13 @@
 //! 3. At a start, the standing of all live tokens is read in the background.
 //! 4. Other changes wait for the service's loop, which follows them.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::time::{Instant, sleep, timeout};
 
-use super::statuses::{MAX_REMEMBERED, Plain, Status, Statuses};
+use super::statuses::{MAX_REMEMBERED, OwnerSaid, Plain, Status, Statuses};
 use super::{Change, ChangeKind, Standing, Store, StoreError, TokenRecord};
 use crate::clock::Timestamp;
 use crate::id::{PatId, UserId};
@@ -33,6 +33,16 @@ pub(super) struct Hearing {
     began: AtomicU64,
     birth: Instant,
     waiting: Mutex<Vec<Change>>,
+    /// How often the owner of a token among these was renamed.
+    renamings: Box<[AtomicU32]>,
+}
+
+/// Into so many the tokens are parted: a person who is renamed makes few others' tokens be prepared again.
+const RENAMINGS: usize = 4096;
+
+/// By the random end of the id; its beginning is a time.
+fn renaming_of(id: PatId) -> usize {
+    usize::try_from(id.bits() & u128::from(u32::MAX)).unwrap_or_default() % RENAMINGS
 }
 
 impl Hearing {
@@ -43,6 +53,7 @@ impl Hearing {
             began: AtomicU64::new(0),
             birth: Instant::now(),
             waiting: Mutex::default(),
+            renamings: (0..RENAMINGS).map(|_| AtomicU32::new(0)).collect(),
         }
     }
 
@@ -58,13 +69,21 @@ impl Hearing {
 
     fn take_in(&self, change: Change) {
         match change.kind {
-            Some(ChangeKind::TokenEnded | ChangeKind::TokenSuspended) => {
-                match PatId::parse(&change.subject) {
-                    Some(id) => self.statuses.forget(id),
-                    // It is about some token, and nobody knows which.
-                    None => self.statuses.forget_all(),
+            Some(
+                kind @ (ChangeKind::TokenEnded
+                | ChangeKind::TokenSuspended
+                | ChangeKind::TokenOwnerRenamed),
+            ) => match PatId::parse(&change.subject) {
+                Some(id) => {
+                    self.statuses.forget(id);
+                    if kind == ChangeKind::TokenOwnerRenamed {
+                        // Only now: who sees the new number finds nothing older.
+                        self.renamings[renaming_of(id)].fetch_add(1, Ordering::AcqRel);
+                    }
                 }
-            }
+                // It is about some token, and nobody knows which.
+                None => self.statuses.forget_all(),
+            },
             // A newer version may know a kind that ends tokens.
             None => self.statuses.forget_all(),
             Some(ChangeKind::KeySwitched | ChangeKind::ClientChanged) => {
@@ -156,17 +175,18 @@ impl Store {
         statuses.keep(id, Status::Other(Standing::Revoked), statuses.ticket(id));
     }
 
-    /// Whether this token of the owner's, which says these roles and that it ends then, has a record that says the same
-    /// roles and narrows nothing. `false` where that is not remembered.
+    /// Whether this token, which says this of its owner and that it ends then, has a record that says the same and
+    /// narrows nothing. `false` where that is not remembered.
     #[must_use]
-    pub fn is_known_as_plain(
-        &self,
-        owner_and_roles: (&str, &str),
-        id: PatId,
-        ends_at: Timestamp,
-    ) -> bool {
+    pub fn is_known_as_plain(&self, said: OwnerSaid<'_>, id: PatId, ends_at: Timestamp) -> bool {
         let Some(Status::Plain(known)) = self.hearing.statuses.find(id) else { return false };
-        Some(known) == Plain::new(owner_and_roles, ends_at)
+        Some(known) == Plain::new(said, ends_at)
+    }
+
+    /// What the token's record says of its owner is the same while this number is. It changes for some others, too.
+    #[must_use]
+    pub fn renaming(&self, id: PatId) -> u32 {
+        self.hearing.renamings[renaming_of(id)].load(Ordering::Acquire)
     }
 
     /// Remembers the tokens that are live, so that their first use after a start costs no look into the database. Takes at

@@ -43,6 +43,7 @@ pub use follower::{Follower, Progress};
 pub use inspect::Migrations;
 pub use realm_objects::{Note, ObjectKind, RealmObject};
 pub use signing_keys::{KnownKey, SealedKey};
+pub use statuses::OwnerSaid;
 pub use tokens::{
     Accepted, Chain, EventOf, FamilyBurned, HeldOwner, NewToken, OwnedToken, OwnerNote,
     Restrictions, Rotation, Standing, Suspension, TokenCreated, TokenDeleted, TokenFilter,

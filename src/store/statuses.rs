@@ -15,6 +15,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use super::Standing;
 use crate::clock::Timestamp;
 use crate::id::PatId;
+use crate::names::{Email, Names};
 
 /// A full half of a shard is then just short of where its table would grow.
 const SHARDS: usize = 72;
@@ -52,7 +53,7 @@ impl Status {
 }
 
 /// A token that is not narrowed: beside its standing its record says nothing that the token does not say itself, if they
-/// agree in this: the owner with the roles that they had at its issue, and the end.
+/// agree in this: what they say of the owner, and the end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(Rust, packed)]
 pub(super) struct Plain {
@@ -60,11 +61,35 @@ pub(super) struct Plain {
     expires_at: u32,
 }
 
+/// What a token and its record both say of the token's owner.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct OwnerSaid<'a> {
+    /// Who it is.
+    pub user_id: &'a str,
+    /// The roles that they had at its issue, as canonical JSON.
+    pub roles: &'a str,
+    /// The name at login.
+    pub username: &'a str,
+    /// The email address, or nothing.
+    pub email: &'a str,
+    /// Whether Keycloak says that the address is theirs.
+    pub email_verified: bool,
+}
+
+impl<'a> OwnerSaid<'a> {
+    /// By a record; `None`: nobody knows the address yet.
+    pub(super) fn by_record(user_id: &'a str, roles: &'a str, names: &'a Names) -> Option<Self> {
+        let Names { username, email } = names;
+        let Email { address, verified } = email.as_ref()?;
+        Some(Self { user_id, roles, username, email: address, email_verified: *verified })
+    }
+}
+
 impl Plain {
     /// `None` beyond the year 2106.
-    pub(super) fn new((owner, roles): (&str, &str), expires_at: Timestamp) -> Option<Self> {
+    pub(super) fn new(owner: OwnerSaid<'_>, expires_at: Timestamp) -> Option<Self> {
         let mut hasher = DefaultHasher::new();
-        (owner, roles).hash(&mut hasher);
+        owner.hash(&mut hasher);
         let [.., a, b, c, d] = hasher.finish().to_be_bytes();
         let expires_at = u32::try_from(expires_at.seconds()).ok()?;
         Some(Self { owner: u32::from_be_bytes([a, b, c, d]), expires_at })
@@ -234,9 +259,18 @@ mod tests {
 
     #[test]
     fn a_plain_token_agrees_in_owner_and_end() {
-        let plain =
-            |owner, roles, seconds| Plain::new((owner, roles), Timestamp::from_seconds(seconds));
-        assert_eq!(plain("a", "r", 7), Plain::new(("a", "r"), Timestamp::from_millis(7_999)));
+        let said = |user_id, roles| OwnerSaid {
+            user_id,
+            roles,
+            username: "u",
+            email: "e",
+            email_verified: true,
+        };
+        let plain = |owner, roles, seconds| {
+            Plain::new(said(owner, roles), Timestamp::from_seconds(seconds))
+        };
+        let of = |owner| Plain::new(owner, Timestamp::from_seconds(7));
+        assert_eq!(plain("a", "r", 7), Plain::new(said("a", "r"), Timestamp::from_millis(7_999)));
         for other in [
             plain("b", "r", 7),
             plain("a", "r", 8),
@@ -244,6 +278,9 @@ mod tests {
             plain("a", "s", 7),
             plain("a", "", 7),
             plain("ar", "", 7),
+            of(OwnerSaid { username: "e", ..said("a", "r") }),
+            of(OwnerSaid { email: "", ..said("a", "r") }),
+            of(OwnerSaid { email_verified: false, ..said("a", "r") }),
         ] {
             assert_ne!(plain("a", "r", 7), other);
         }

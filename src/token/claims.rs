@@ -6,41 +6,13 @@ use std::collections::BTreeSet;
 
 use serde_json::{Map, Value, json};
 
+use crate::claim;
 use crate::clock::Timestamp;
 use crate::id::{PatId, UserId};
 use crate::owner::{Roles, is_keycloaks_own_client};
 
-/// Claims that say who issued what to whom and for how long (RFC 7519 §4.1, OpenID Connect Core 1.0 §2),
-/// bind a token to a session or another token, say where its status is looked up, or who acts for whom (RFC 8693 §4).
-/// Never taken from an evaluation.
-const PROTOCOL: [&str; 21] = [
-    "iss",
-    "sub",
-    "aud",
-    "exp",
-    "iat",
-    "nbf",
-    "jti",
-    "typ",
-    "azp",
-    "sid",
-    "acr",
-    "auth_time",
-    "nonce",
-    "at_hash",
-    "c_hash",
-    "s_hash",
-    "session_state",
-    "cnf",
-    "status",
-    "act",
-    "may_act",
-];
-
 /// Claims that say who the owner is (OpenID Connect Core 1.0 §5.1), as texts.
-const IDENTITY: [&str; 5] = ["preferred_username", "name", "given_name", "family_name", "email"];
-/// One more of them, true or false.
-const EMAIL_VERIFIED: &str = "email_verified";
+const IDENTITY: [&str; 5] = [claim::USERNAME, "name", "given_name", "family_name", claim::EMAIL];
 
 /// What is ours to say.
 #[derive(Clone, Debug)]
@@ -70,7 +42,8 @@ pub(super) fn compose(
     claims.insert("typ".to_owned(), json!("PAT"));
     // It names no session, so that Keycloak's own endpoints refuse the token, introspection included.
     claims.insert("sid".to_owned(), json!(protocol.pat_id));
-    claims.extend(granted.into_iter().filter(|(name, _)| !PROTOCOL.contains(&name.as_str())));
+    claims
+        .extend(granted.into_iter().filter(|(name, _)| !claim::PROTOCOL.contains(&name.as_str())));
     claims
 }
 
@@ -153,8 +126,8 @@ pub(super) fn add_scopes(evaluated: &mut Map<String, Value>, more: &Map<String, 
 /// an object there may write roles or groups.
 pub(super) fn identity(evaluated: &Map<String, Value>) -> Map<String, Value> {
     let texts = IDENTITY.iter().filter(|name| evaluated.get(**name).is_some_and(Value::is_string));
-    let verified = evaluated.get(EMAIL_VERIFIED).is_some_and(Value::is_boolean);
-    let names = texts.copied().chain(verified.then_some(EMAIL_VERIFIED));
+    let verified = evaluated.get(claim::EMAIL_VERIFIED).is_some_and(Value::is_boolean);
+    let names = texts.copied().chain(verified.then_some(claim::EMAIL_VERIFIED));
     names.map(|name| (name.to_owned(), evaluated[name].clone())).collect()
 }
 
@@ -211,7 +184,7 @@ mod tests {
     #[test]
     fn mappers_forge_no_protocol_claim() {
         let forged: Map<_, _> =
-            PROTOCOL.iter().map(|name| ((*name).to_owned(), json!("forged"))).collect();
+            claim::PROTOCOL.iter().map(|name| ((*name).to_owned(), json!("forged"))).collect();
         let claims = composed(Value::Object(forged));
         let expected = json!({
             "iss": "https://sso.example/realms/demo", "sub": "owner", "aud": ["reports"],

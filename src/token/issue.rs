@@ -194,7 +194,7 @@ impl Tokens {
         Ok(store::NewToken {
             pat_id: PatId::new(self.clock.now()),
             user_id: plan.owner.clone(),
-            username: owner.username.clone(),
+            names: owner.names.clone(),
             name: plan.name.to_owned(),
             description: plan.description.map(str::to_owned),
             kid: kid.to_owned(),
@@ -244,6 +244,10 @@ impl Tokens {
             tokio::try_join!(self.owners.get_enabled(id), claims)
         })
         .await?;
+        if now.names != before.owner.names {
+            let at = self.clock.now();
+            Box::pin(self.store.rename_owner(id, &now.names, at)).await?;
+        }
         let has_changed =
             |now: AuthorityClaims| !before.authority_claims.difference(&now).is_empty();
         let detail = if now.roles != before.owner.roles {

@@ -28,7 +28,7 @@ const FLOORS: [&[&str]; 26] = [
     &["audit"],
     &["principal"],
     &["config"],
-    &["page", "role_name", "network"],
+    &["claim", "names", "page", "role_name", "network"],
     &["seal"],
     &["error"],
     &["id"],

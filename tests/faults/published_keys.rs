@@ -185,7 +185,10 @@ async fn while_the_realm_signs_with_the_key_nothing_is_minted() {
     pat.post_empty(&rotate).await.expect_problem(503, "key-misused");
     // Validation goes on.
     pat.get("/api/pat/v1/tokens/self").await.expect(200);
-    server.anonymous().get("/readyz").await.expect(200);
+    let health = server.anonymous().get("/readyz").await.expect(200);
+    assert_eq!(health["status"], "degraded", "{health}");
+    let reason = health["reason"].as_str().unwrap();
+    assert!(reason.contains("signs its own tokens with Hallpass's key"), "{reason}");
 
     set_active(&admin, &realm, false).await;
     mints(&user, 201).await;

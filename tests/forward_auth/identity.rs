@@ -4,7 +4,7 @@ use reqwest::Method;
 use serde_json::json;
 
 use super::{HEADERS, PATH, TOKENS, ask, identity, jwt, refused};
-use crate::support::{Admin, TestRealm, TestServer};
+use crate::support::{Admin, Person, TestRealm, TestServer, unique};
 
 fn decoded(text: &str) -> String {
     percent_encoding::percent_decode_str(text).decode_utf8().unwrap().into_owned()
@@ -136,5 +136,36 @@ async fn a_spoofed_address_of_an_untrusted_peer_opens_no_network() {
     identity(&from("198.51.100.7").await);
     identity(&from("203.0.113.9, 198.51.100.7").await);
     refused(&from("198.51.100.7, 203.0.113.9").await, 401);
+    server.stop().await;
+}
+
+/// Anybody may enter any address: until Keycloak calls it verified it proves nothing.
+#[tokio::test]
+async fn an_address_is_told_only_when_it_is_verified_unless_the_settings_say_so() {
+    let server = TestServer::start().await;
+    let realm = server.realm.clone();
+    let unverified = realm.person_with(&unique("claims"), json!({"emailVerified": false})).await;
+    let verified = realm.person().await;
+    let address = |person: &Person| format!("{}@example.org", person.username);
+    let audience = format!("{PATH}?aud=hallpass");
+    let mut credentials = Vec::new();
+    for (person, told) in [(&unverified, false), (&verified, true)] {
+        let minted = server.user(person).await.mint("token").await;
+        credentials.push((person, PATH, jwt(&minted).to_owned(), told));
+        let access_token = realm.access_token(person).await;
+        credentials.push((person, &*audience, access_token, told));
+    }
+    let email = async |server: &TestServer, path: &str, token: &str| {
+        let [_, _, email, ..] = identity(&ask(&server.anonymous(), path, token).await);
+        email
+    };
+    for (person, path, token, told) in &credentials {
+        let expected = if *told { address(person) } else { String::new() };
+        assert_eq!(email(&server, path, token).await, expected, "{path}");
+    }
+    let server = server.restart(&[("HALLPASS_FORWARD_AUTH__UNVERIFIED_EMAIL", "true")]).await;
+    for (person, path, token, _) in &credentials {
+        assert_eq!(email(&server, path, token).await, address(person), "{path}");
+    }
     server.stop().await;
 }

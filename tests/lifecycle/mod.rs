@@ -10,6 +10,7 @@ mod interrupted;
 mod killed;
 mod large;
 mod memberships;
+mod names;
 mod organizations;
 mod races;
 mod replicas;

@@ -68,7 +68,7 @@ impl Fresh {
 fn key(sort: TokenSort, token: &TokenRecord) -> (String, i64) {
     match sort {
         TokenSort::Name => (token.name.clone(), 0),
-        TokenSort::Username => (token.username.clone(), 0),
+        TokenSort::Username => (token.names.username.clone(), 0),
         TokenSort::CreatedAt => (String::new(), token.created_at.millis()),
         TokenSort::ExpiresAt => (String::new(), token.expires_at.millis()),
         TokenSort::LastUsedAt => (String::new(), token.last_used_at.map_or(0, Timestamp::millis)),

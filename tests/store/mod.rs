@@ -8,6 +8,7 @@ mod corrupt;
 mod graces;
 mod lifecycle;
 mod lists;
+mod names;
 mod opening;
 mod postgres;
 mod races;
@@ -24,6 +25,7 @@ use hallpass::audit::{Action, Event};
 use hallpass::clock::{Clock, Timestamp};
 use hallpass::error::{Code, Error};
 use hallpass::id::{PatId, UserId, uuid_at};
+use hallpass::names::{Email, Names};
 use hallpass::page::{Page, PageRequest};
 use hallpass::store::{
     NewToken, Restrictions, Store, StoreError, TokenCreated, TokenDeleted, TokenFilter,
@@ -110,6 +112,12 @@ macro_rules! on_each {
 }
 use on_each;
 
+/// A name at login, with an address that is verified.
+fn names(username: &str) -> Names {
+    let email = Email { address: format!("{username}.example"), verified: true };
+    Names { username: username.to_owned(), email: Some(email) }
+}
+
 /// Ids of one test run differ, and are ordered by the time that they are made at.
 fn new_token(owner: &str, name: &str) -> NewToken {
     static NEXT: AtomicU64 = AtomicU64::new(0);
@@ -118,7 +126,7 @@ fn new_token(owner: &str, name: &str) -> NewToken {
     NewToken {
         pat_id: PatId::new(created_at),
         user_id: UserId::new(owner),
-        username: format!("{owner}@login"),
+        names: names(&format!("{owner}@login")),
         name: name.to_owned(),
         description: None,
         kid: "kid".to_owned(),

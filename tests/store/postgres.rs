@@ -86,7 +86,7 @@ fn client(token: &NewToken) -> ClientRecord {
         client_id: ClientId::of(&account_id, "app").unwrap(),
         account_id,
         owner_id: token.user_id.clone(),
-        owner_username: token.username.clone(),
+        owner_username: token.names.username.clone(),
         keycloak_id: None,
         spec: String::new(),
         written: String::new(),

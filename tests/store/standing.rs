@@ -4,13 +4,24 @@ use std::time::Duration;
 
 use hallpass::audit::Action;
 use hallpass::clock::Timestamp;
-use hallpass::store::{NewToken, Standing, Store};
+use hallpass::store::{NewToken, OwnerSaid, Standing, Store};
 
 use super::{NOW, create, delete, event, new_token, on_each, revoke};
 
 fn is_plain(store: &Store, token: &NewToken) -> bool {
-    let owner = (token.user_id.as_str(), token.owner_roles.as_str());
-    store.is_known_as_plain(owner, token.pat_id, token.expires_at)
+    store.is_known_as_plain(said(token), token.pat_id, token.expires_at)
+}
+
+/// What the token says of its owner.
+fn said(token: &NewToken) -> OwnerSaid<'_> {
+    let email = token.names.email.as_ref().unwrap();
+    OwnerSaid {
+        user_id: token.user_id.as_str(),
+        roles: &token.owner_roles,
+        username: &token.names.username,
+        email: &email.address,
+        email_verified: email.verified,
+    }
 }
 
 /// Its standing, which may come from memory: the changes were read just now.
@@ -65,15 +76,18 @@ async fn a_token_is_known_as_plain_only_as_it_is_and_while_it_is() {
         assert!(is_plain(store, &token) && is_plain(store, &revoked) && is_plain(store, &deleted));
         assert!(!is_plain(store, &ended));
         assert!(!narrowed.iter().any(|token| is_plain(store, token)));
-        let (end, roles) = (token.expires_at, token.owner_roles.as_str());
-        for (owner, end) in [
-            (("b", roles), end),
-            (("a", roles), end.plus(Duration::from_secs(1))),
-            (("a", roles), Timestamp::from_seconds(end.seconds() - 1)),
-            (("a", r#"{"realm":["admin"],"clients":{}}"#), end),
-            (("a", ""), end),
+        let (end, own) = (token.expires_at, said(&token));
+        for (said, end) in [
+            (OwnerSaid { user_id: "b", ..own }, end),
+            (own, end.plus(Duration::from_secs(1))),
+            (own, Timestamp::from_seconds(end.seconds() - 1)),
+            (OwnerSaid { roles: r#"{"realm":["admin"],"clients":{}}"#, ..own }, end),
+            (OwnerSaid { roles: "", ..own }, end),
+            (OwnerSaid { username: "b", ..own }, end),
+            (OwnerSaid { email: "", ..own }, end),
+            (OwnerSaid { email_verified: false, ..own }, end),
         ] {
-            assert!(!store.is_known_as_plain(owner, token.pat_id, end), "{owner:?}");
+            assert!(!store.is_known_as_plain(said, token.pat_id, end), "{said:?}");
         }
 
         revoke(store, revoked.pat_id, &event(Action::TokenRevoked, &revoked)).await.unwrap();

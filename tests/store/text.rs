@@ -5,7 +5,7 @@ use hallpass::id::UserId;
 use hallpass::store::{NewToken, TokenCreated};
 use sqlx::Row as _;
 
-use super::{create, event, new_token, on_each, revoke};
+use super::{create, event, names, new_token, on_each, revoke};
 
 const TEXTS: [&str; 12] = [
     "",
@@ -25,7 +25,7 @@ const TEXTS: [&str; 12] = [
 fn with_text(text: &str) -> NewToken {
     NewToken {
         user_id: UserId::new(format!("user {text}")),
-        username: text.to_owned(),
+        names: names(text),
         description: Some(text.to_owned()),
         kid: text.to_owned(),
         owner_roles: text.to_owned(),
@@ -52,7 +52,7 @@ async fn text_comes_back_as_it_went_in() {
             let found =
                 fresh.store.find_token(&token.user_id, token.pat_id).await.unwrap().unwrap();
             assert_eq!(found.user_id, token.user_id);
-            assert_eq!([&found.username, &found.name], [text, text]);
+            assert_eq!([&found.names.username, &found.name], [text, text]);
             assert_eq!(
                 [found.description.as_deref(), found.revoked_reason.as_deref()],
                 [Some(text); 2]

@@ -28,7 +28,7 @@ fn untouched(token: &NewToken) -> TokenRecord {
     TokenRecord {
         pat_id: token.pat_id,
         user_id: token.user_id.clone(),
-        username: token.username.clone(),
+        names: token.names.clone(),
         name: token.name.clone(),
         description: token.description.clone(),
         created_at: token.created_at,

@@ -223,7 +223,7 @@ proptest! {
 #[test]
 fn policies_come_from_tables_variables_and_json() {
     let folder = tempfile::tempdir().unwrap();
-    let file = "[forward_auth.policies.reports]\nroles = ['a', 'c:d']\nscopes = ['s']\naud = ['x']\n\
+    let file = "[forward_auth]\nunverified_email = true\n[forward_auth.policies.reports]\nroles = ['a', 'c:d']\nscopes = ['s']\naud = ['x']\n\
                 [forward_auth.policies.any]\n[forward_auth.policies.other]\nroles = ['b']\n";
     fs::write(folder.path().join("hallpass.toml"), file).unwrap();
     let variables = [&complete()[..], &[("HALLPASS_FORWARD_AUTH__POLICIES__OTHER__ROLES", "e,f")]];
@@ -234,10 +234,11 @@ fn policies_come_from_tables_variables_and_json() {
     let other = Policy { roles: list(&["e", "f"]), ..Policy::default() };
     let expected = [("any", Policy::default()), ("other", other), ("reports", reports.clone())];
     let expected = expected.map(|(name, policy)| (name.to_owned(), policy)).into();
-    assert_eq!(Settings::load(&sources).unwrap().forward_auth.policies, expected);
+    let forward_auth = Settings::load(&sources).unwrap().forward_auth;
+    assert_eq!((forward_auth.policies, forward_auth.unverified_email), (expected, true));
 
     let json = r#"{"reports": {"roles": ["a", "c:d"], "scopes": ["s"], "aud": ["x"]}}"#;
     let from_json = load(&[("HALLPASS_FORWARD_AUTH__POLICIES", json)]).unwrap();
     assert_eq!(from_json.forward_auth.policies, [("reports".to_owned(), reports)].into());
-    assert!(load(&[]).unwrap().forward_auth.policies.is_empty());
+    assert_eq!(load(&[]).unwrap().forward_auth, ForwardAuth::default());
 }

@@ -278,6 +278,7 @@ fn policies_are_tables_of_lists() {
         (&[], "[forward_auth.policies.a]\nroles = ['']", "is empty, too long"),
         (&[], "[forward_auth]\npolicies = 'x'", "is no JSON object"),
         (&[], "[forward_auth]\npolicy = {}", "forward_auth.policy (from "),
+        (&[], "[forward_auth]\nunverified_email = 'yes'", "is neither `true` nor `false`"),
         (&[("HALLPASS_FORWARD_AUTH__POLICIES", r#"{"a": 1}"#)], "", "is none of these lists"),
         (&[("HALLPASS_FORWARD_AUTH__POLICIES", r#"["a"]"#)], "", "is no JSON object"),
         (

@@ -305,6 +305,23 @@ impl Store {
         .await
     }
 
+    /// The clients of this user where they are called otherwise.
+    pub async fn list_clients_of_owner_called_otherwise(
+        &self,
+        owner: &UserId,
+        username: &str,
+    ) -> Result<Vec<ClientRecord>, StoreError> {
+        within(async {
+            let rows = sqlx::query(select_clients!("WHERE owner_id = $1 AND owner_username <> $2"))
+                .bind(owner.as_str())
+                .bind(username)
+                .fetch_all(&self.pool)
+                .await?;
+            rows.iter().map(client_record).collect()
+        })
+        .await
+    }
+
     /// Whether this user owns a client.
     pub async fn owns_clients(&self, owner: &UserId) -> Result<bool, StoreError> {
         within(async {

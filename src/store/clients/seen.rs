@@ -70,6 +70,29 @@ impl Store {
         })
         .await
     }
+
+    /// Notes what the owner of this client is called now, unless an operation is under way.
+    pub async fn rename_client_owner(
+        &self,
+        record: &ClientRecord,
+        username: &str,
+        search_text: &str,
+    ) -> Result<(), StoreError> {
+        within(async {
+            sqlx::query(
+                "UPDATE clients SET owner_username = $3, search_text = $4, version = version + 1 \
+                 WHERE record_id = $1 AND version = $2 AND operation IS NULL",
+            )
+            .bind(record.record_id.as_str())
+            .bind(record.version)
+            .bind(username)
+            .bind(search_text)
+            .execute(&self.pool)
+            .await?;
+            Ok(())
+        })
+        .await
+    }
 }
 
 async fn is_unchanged(

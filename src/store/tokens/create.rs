@@ -3,6 +3,7 @@
 use sqlx::{Any, Transaction};
 
 use super::NewToken;
+use super::names::{columns, search_text};
 use super::restrictions::column;
 use crate::audit::Event;
 use crate::clock::Timestamp;
@@ -88,23 +89,24 @@ pub(super) async fn insert(
     token: &NewToken,
     rotated_from: Option<PatId>,
 ) -> Result<bool, sqlx::Error> {
+    let (address, verified) = columns(&token.names);
     let inserted = sqlx::query(
         "INSERT INTO tokens (pat_id, user_id, username, name, description, kid, owner_roles, \
          created_at, expires_at, last_used_at, search_text, family_id, chain_began_at, rotated_from, \
-         scopes, roles, audience, allowed_cidrs, authority_claims) \
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 0, $10, $11, $12, $13, $14, $15, $16, $17, $18) \
+         scopes, roles, audience, allowed_cidrs, authority_claims, email, email_verified) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 0, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20) \
          ON CONFLICT DO NOTHING",
     )
     .bind(token.pat_id.to_string())
     .bind(token.user_id.as_str())
-    .bind(token.username.as_str())
+    .bind(token.names.username.as_str())
     .bind(token.name.as_str())
     .bind(token.description.as_deref())
     .bind(token.kid.as_str())
     .bind(token.owner_roles.as_str())
     .bind(token.created_at.millis())
     .bind(token.expires_at.millis())
-    .bind(format!("{}\n{}", token.name.to_lowercase(), token.username.to_lowercase()))
+    .bind(search_text(&token.name, &token.names.username))
     .bind(token.chain.map(|chain| chain.family_id.to_string()))
     .bind(token.chain.map(|chain| chain.began_at.millis()))
     .bind(rotated_from.map(|from| from.to_string()))
@@ -113,6 +115,8 @@ pub(super) async fn insert(
     .bind(column(token.restrictions.audience.as_ref()))
     .bind(column(token.restrictions.allowed_cidrs.as_ref()))
     .bind(token.authority_claims.as_deref())
+    .bind(address)
+    .bind(verified)
     .execute(&mut **tx)
     .await?;
     Ok(inserted.rows_affected() == 1)

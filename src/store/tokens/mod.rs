@@ -6,6 +6,7 @@ mod end;
 mod held;
 mod lifecycle;
 mod list;
+mod names;
 mod restrictions;
 mod rotate;
 mod standing;
@@ -30,6 +31,7 @@ pub use uses::TokenUse;
 use super::{Store, StoreError, optional_time, within};
 use crate::clock::Timestamp;
 use crate::id::{PatId, UserId};
+use crate::names::Names;
 
 /// What is recorded before a token is signed.
 #[derive(Clone, Debug)]
@@ -38,8 +40,8 @@ pub struct NewToken {
     pub pat_id: PatId,
     /// Its owner.
     pub user_id: UserId,
-    /// The owner's name at login.
-    pub username: String,
+    /// What its owner is called.
+    pub names: Names,
     /// Its name, unique among the owner's listed tokens.
     pub name: String,
     /// What it is for.
@@ -67,8 +69,8 @@ pub struct TokenRecord {
     pub pat_id: PatId,
     /// Its owner.
     pub user_id: UserId,
-    /// The owner's name at login, as it was at issue.
-    pub username: String,
+    /// What its owner is called now, as far as is known.
+    pub names: Names,
     /// Its name.
     pub name: String,
     /// What it is for.
@@ -121,7 +123,7 @@ pub struct Chain {
 }
 
 /// All columns of a record.
-const COLUMNS: &str = "pat_id, user_id, username, name, description, created_at, expires_at, \
+const COLUMNS: &str = "pat_id, user_id, username, email, email_verified, name, description, created_at, expires_at, \
      revoked_at, revoked_reason, revoked_note, suspended_at, suspended_reason, last_used_at, last_used_ip, scopes, roles, \
      audience, allowed_cidrs, rotated_from, rotated_to, grace_until, rotated_by, family_id, chain_began_at";
 
@@ -215,7 +217,7 @@ fn token_record(row: &AnyRow) -> Result<TokenRecord, StoreError> {
     Ok(TokenRecord {
         pat_id,
         user_id: UserId::new(row.try_get::<String, _>("user_id")?),
-        username: row.try_get("username")?,
+        names: names::names(row)?,
         name: row.try_get("name")?,
         description: row.try_get("description")?,
         created_at,

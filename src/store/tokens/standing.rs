@@ -4,11 +4,12 @@ use sqlx::any::AnyRow;
 use sqlx::{AssertSqlSafe, Row as _};
 
 use super::lifecycle::owners_after;
+use super::names::names;
 use super::status::ROTATED;
 use super::{TokenRecord, pat_id};
 use crate::clock::Timestamp;
 use crate::id::PatId;
-use crate::store::statuses::{Plain, Status};
+use crate::store::statuses::{OwnerSaid, Plain, Status};
 use crate::store::{Dialect, Store, StoreError, optional_time, within};
 
 /// What a record says of its token, but for its end in time, which the token itself says.
@@ -87,13 +88,14 @@ impl TokenRecord {
     }
 
     pub(in crate::store) fn to_remember(&self, owner_roles: &str) -> Status {
-        let plain = || Plain::new((self.user_id.as_str(), owner_roles), self.expires_at);
-        Status::new(self.standing(), if self.is_narrowed() { None } else { plain() })
+        let said = OwnerSaid::by_record(self.user_id.as_str(), owner_roles, &self.names);
+        let said = said.filter(|_| !self.is_narrowed());
+        Status::new(self.standing(), said.and_then(|said| Plain::new(said, self.expires_at)))
     }
 }
 
 /// What a status is read from.
-const STATUS: &str = "pat_id, user_id, owner_roles, expires_at, revoked_at, revoked_reason, grace_until, rotated_to, suspended_at, \
+const STATUS: &str = "pat_id, user_id, username, email, email_verified, owner_roles, expires_at, revoked_at, revoked_reason, grace_until, rotated_to, suspended_at, \
      CAST(CASE WHEN scopes IS NULL AND roles IS NULL AND audience IS NULL AND allowed_cidrs IS NULL \
      THEN 1 ELSE 0 END AS BIGINT) AS plain";
 
@@ -160,10 +162,12 @@ fn status(row: &AnyRow) -> Result<Status, StoreError> {
     let suspended = optional_time(row, "suspended_at")?.is_some();
     let is_plain = row.try_get::<i64, _>("plain")? == 1;
     let expires_at = Timestamp::from_millis(row.try_get("expires_at")?);
-    let owner: (&str, &str) = (row.try_get("user_id")?, row.try_get("owner_roles")?);
+    let names = names(row)?;
+    let said = OwnerSaid::by_record(row.try_get("user_id")?, row.try_get("owner_roles")?, &names);
+    let said = said.filter(|_| is_plain);
     let grace_until = optional_time(row, "grace_until")?;
     let standing = Standing::new(revoked, grace_until, rotated.is_some(), suspended);
-    Ok(Status::new(standing, is_plain.then(|| Plain::new(owner, expires_at)).flatten()))
+    Ok(Status::new(standing, said.and_then(|said| Plain::new(said, expires_at))))
 }
 
 #[cfg(test)]

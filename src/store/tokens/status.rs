@@ -132,6 +132,7 @@ mod tests {
     use super::super::Chain;
     use super::*;
     use crate::id::{PatId, UserId};
+    use crate::names::Names;
 
     const DAY: i64 = 24 * 3600;
 
@@ -139,7 +140,7 @@ mod tests {
         TokenRecord {
             pat_id: PatId::from(Uuid::from_u128(1)),
             user_id: UserId::new("u"),
-            username: "u".to_owned(),
+            names: Names { username: "u".to_owned(), email: None },
             name: "n".to_owned(),
             description: None,
             created_at: Timestamp::from_seconds(0),

@@ -152,7 +152,7 @@ pub(in crate::http) struct ApiClient {
 struct Owner {
     /// The id in Keycloak.
     id: UserId,
-    /// The name at login.
+    /// The name at login, as it is now.
     username: String,
 }
 

@@ -32,7 +32,7 @@ pub(in crate::http) struct Token {
     pat_id: PatId,
     /// Its owner's id in Keycloak.
     user_id: UserId,
-    /// Its owner's name at login.
+    /// Its owner's name at login, as it is now.
     username: String,
     /// Its name.
     name: String,
@@ -94,7 +94,7 @@ impl Token {
         Self {
             pat_id: record.pat_id,
             user_id: record.user_id,
-            username: record.username,
+            username: record.names.username,
             name: record.name,
             description: record.description,
             status,
