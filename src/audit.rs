@@ -26,6 +26,12 @@ macro_rules! actions {
             /// The action's name in the log.
             #[must_use]
             pub const fn name(self) -> &'static str { match self { $(Self::$variant => $name,)+ } }
+
+            /// What it says, for the documentation.
+            #[must_use]
+            pub const fn meaning(self) -> &'static str {
+                match self { $(Self::$variant => concat!($($doc),+),)+ }
+            }
         }
     };
 }
@@ -33,19 +39,19 @@ macro_rules! actions {
 actions! {
     /// A personal access token was recorded, to be issued.
     TokenCreated = "token_created";
-    /// It was not issued after all: its owner changed, or Keycloak went away, before it was signed.
+    /// A personal access token was not issued after all: its owner changed, or Keycloak went away, before it was signed.
     TokenAbandoned = "token_abandoned";
-    /// It was revoked.
+    /// A personal access token was revoked.
     TokenRevoked = "token_revoked";
-    /// Its description was changed.
+    /// The description of a personal access token was changed.
     TokenDescribed = "token_described";
-    /// It is refused for now: its owner seems to be disabled or gone, or cannot be read.
+    /// A personal access token is refused for now: its owner seems to be disabled or gone, or cannot be read.
     TokenSuspended = "token_suspended";
-    /// It is suspended no more.
+    /// A personal access token is suspended no more.
     TokenReleased = "token_released";
-    /// It was deleted with its metadata.
+    /// A personal access token was deleted with its metadata.
     TokenDeleted = "token_deleted";
-    /// It was replaced by a successor, which is named in the reason.
+    /// A personal access token was replaced by a successor, which the reason names.
     TokenRotated = "token_rotated";
     /// A token that had rotated itself was used after its grace: everything that came from it is revoked.
     FamilyBurned = "family_burned";
@@ -53,21 +59,21 @@ actions! {
     RotatedTokenUsed = "rotated_token_used";
     /// An API client was created.
     ClientCreated = "client_created";
-    /// It was changed.
+    /// An API client was changed.
     ClientUpdated = "client_updated";
-    /// An administrator stopped it; its owner cannot undo that.
+    /// An administrator blocked an API client; its owner cannot undo that.
     ClientBlocked = "client_blocked";
-    /// An administrator let it go on.
+    /// An administrator unblocked an API client.
     ClientUnblocked = "client_unblocked";
-    /// It was deleted in Keycloak and here.
+    /// An API client was deleted, in Keycloak and here.
     ClientDeleted = "client_deleted";
-    /// Its creation was interrupted and taken back.
+    /// The creation of an API client was interrupted and taken back.
     ClientAbandoned = "client_abandoned";
-    /// Somebody read its secret.
+    /// Somebody read the secret of an API client.
     ClientSecretRead = "client_secret_read";
-    /// It got a new secret.
+    /// An API client got a new secret.
     ClientSecretRegenerated = "client_secret_regenerated";
-    /// It got another owner, and a new secret.
+    /// An API client got another owner, and a new secret.
     ClientTransferred = "client_transferred";
     /// An account may have more or fewer API clients; the credential is the account.
     QuotaSet = "quota_set";

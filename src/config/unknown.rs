@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use crate::spelling;
 
-/// Settings that the specification names and this version does not have yet.
+/// Settings that are planned and that this version does not have yet.
 const LATER: &[&str] = &["api_keys.enabled", "api_keys.header", "telemetry.otlp_endpoint"];
 
 /// Why the key is refused, and what is allowed in its place.

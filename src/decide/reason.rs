@@ -20,6 +20,12 @@ macro_rules! reasons {
             /// The word.
             #[must_use]
             pub const fn code(self) -> &'static str { match self { $(Self::$variant => $code,)+ } }
+
+            /// What it says, for the documentation.
+            #[must_use]
+            pub const fn meaning(self) -> &'static str {
+                match self { $(Self::$variant => concat!($($doc),+),)+ }
+            }
         }
     };
 }
@@ -59,9 +65,9 @@ reasons! {
     Unknown = "unknown";
     /// It was revoked.
     Revoked = "revoked";
-    /// It was rotated, and its grace is over: all that came from it is revoked.
+    /// It was rotated, and its grace is over.
     Rotated = "rotated";
-    /// It is refused for now: whether its owner is gone is not certain.
+    /// It is refused for now: its owner seems to be away or cannot be read, or a person is to decide.
     Suspended = "suspended";
     /// Its owner is disabled.
     OwnerDisabled = "owner_disabled";

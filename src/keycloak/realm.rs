@@ -1,4 +1,4 @@
-//! The realm's clients, client scopes and keys, as far as more than one use case needs them.
+//! A client of the realm by both of its ids, with what its evaluation can show; and the key provider that holds our key.
 
 use reqwest::Method;
 use serde::Deserialize;

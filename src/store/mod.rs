@@ -1,8 +1,10 @@
 //! All SQL, over SQLite and PostgreSQL alike.
 //!
-//! One method is one atomic unit: no transaction leaves this module, so none is ever open across a call
-//! to Keycloak. Statements are stated once, with `$n` placeholders and the column types TEXT and BIGINT.
-//! Each revocation, deletion and key switch takes a number in [`changes`] within its own transaction.
+//! 1. One method is one atomic unit. No transaction leaves this module, so none is ever open across a call to Keycloak.
+//! 2. A statement is written once, with `$n` placeholders and the column types TEXT and BIGINT. Lists join fragments in
+//!    one file each.
+//! 3. Whatever other processes must hear of takes a number in [`changes`], within its own transaction; [`hearing`] reads
+//!    these numbers and forgets what they make untrue.
 
 mod accounts;
 mod audit;

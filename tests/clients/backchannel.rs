@@ -177,7 +177,7 @@ async fn without_the_setting_a_loopback_address_is_refused() {
     developer.server.stop().await;
 }
 
-/// The token's claims, if a stock JWT library finds it good by the realm's JWKS and §2.6 of the specification.
+/// The token's claims, if a stock JWT library finds it good by the realm's JWKS and OpenID Connect Back-Channel Logout 1.0 §2.6.
 async fn verified(client: &Registered, token: &str) -> Value {
     let jwks: JwkSet =
         http().get(client.realm.jwks_url()).send().await.unwrap().json().await.unwrap();

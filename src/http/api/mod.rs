@@ -1,4 +1,5 @@
-//! The JSON API: one file for each group of endpoints, with its request and response types.
+//! The JSON API: one module per group of endpoints, in the order of their paths. A handler stands beside its request and
+//! response types; a group with many has one file per operation.
 
 pub(super) mod accounts;
 pub(super) mod audit;

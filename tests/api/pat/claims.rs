@@ -1,4 +1,4 @@
-//! What a token says (SPEC 4.3): mappers on the designated client shape it, and forge nothing.
+//! What a token says: mappers on the designated client shape it, and forge nothing.
 
 use serde_json::{Value, json};
 

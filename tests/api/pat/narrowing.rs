@@ -1,4 +1,4 @@
-//! Narrowed tokens (SPEC 4.3): what was asked for, and nothing else, in any claim.
+//! Narrowed tokens: what was asked for, and nothing else, in any claim.
 
 use std::collections::BTreeSet;
 

@@ -1,4 +1,4 @@
-//! The scopes of a token: the default ones of the designated client, or those that were asked for (SPEC 4.3).
+//! The scopes of a token: the default ones of the designated client, or those that were asked for.
 
 use serde_json::{Value, json};
 
