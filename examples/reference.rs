@@ -34,8 +34,10 @@ fn table<'a>(word: &str, rows: impl Iterator<Item = (&'a str, &'a str)>) -> Stri
 
 /// The page with this in the place that is marked for it.
 fn fill(page: &str, place: &str, with: &str) -> anyhow::Result<String> {
-    let (begin, end) = (format!("<!-- {place}, from the code -->\n"), format!("<!-- {place} end -->"));
-    let (before, rest) = page.split_once(&begin).with_context(|| format!("no place for {place}"))?;
+    let (begin, end) =
+        (format!("<!-- {place}, from the code -->\n"), format!("<!-- {place} end -->"));
+    let (before, rest) =
+        page.split_once(&begin).with_context(|| format!("no place for {place}"))?;
     let (_, after) = rest.split_once(&end).with_context(|| format!("no end of {place}"))?;
     Ok(format!("{before}{begin}\n{with}\n{end}{after}"))
 }

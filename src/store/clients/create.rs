@@ -79,26 +79,26 @@ impl Store {
         event: &Event,
     ) -> Result<bool, StoreError> {
         within(async {
-        let mut tx = self.begin().await?;
-        let completed = sqlx::query(
-            "UPDATE clients SET keycloak_id = $2, spec = $3, secret_created_at = $4, operation = NULL, \
-             lease_until = NULL, version = version + 1 \
-             WHERE record_id = $1 AND version = $5 AND operation = 'create'",
-        )
-        .bind(record.record_id.as_str())
-        .bind(keycloak_id)
-        .bind(seen.spec.json.as_str())
-        .bind(seen.secret_created_at.map(Timestamp::millis))
-        .bind(record.version)
-        .execute(&mut *tx)
-        .await?
-        .rows_affected()
-            == 1;
-        if completed {
-            audit::append(&mut tx, event).await?;
-            tx.commit().await?;
-        }
-        Ok(completed)
+            let mut tx = self.begin().await?;
+            let completed = sqlx::query(
+                "UPDATE clients SET keycloak_id = $2, spec = $3, secret_created_at = $4, \
+                 operation = NULL, lease_until = NULL, version = version + 1 \
+                 WHERE record_id = $1 AND version = $5 AND operation = 'create'",
+            )
+            .bind(record.record_id.as_str())
+            .bind(keycloak_id)
+            .bind(seen.spec.json.as_str())
+            .bind(seen.secret_created_at.map(Timestamp::millis))
+            .bind(record.version)
+            .execute(&mut *tx)
+            .await?
+            .rows_affected()
+                == 1;
+            if completed {
+                audit::append(&mut tx, event).await?;
+                tx.commit().await?;
+            }
+            Ok(completed)
         })
         .await
     }
@@ -146,9 +146,10 @@ async fn insert(
     client: &NewClient,
 ) -> Result<bool, sqlx::Error> {
     let inserted = sqlx::query(
-        "INSERT INTO clients (record_id, client_id, account_id, owner_id, owner_username, spec, written, \
-         display_name, search_text, unique_name, created_at, operation, lease_until, version) \
-         VALUES ($1, $2, $3, $4, $5, $6, $6, $7, $8, $9, $10, 'create', $11, 1) ON CONFLICT DO NOTHING",
+        "INSERT INTO clients (record_id, client_id, account_id, owner_id, owner_username, spec, \
+         written, display_name, search_text, unique_name, created_at, operation, lease_until, \
+         version) VALUES ($1, $2, $3, $4, $5, $6, $6, $7, $8, $9, $10, 'create', $11, 1) \
+         ON CONFLICT DO NOTHING",
     )
     .bind(client.record_id.as_str())
     .bind(client.client_id.as_str())

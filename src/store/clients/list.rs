@@ -146,39 +146,23 @@ impl Store {
         filter: &ClientFilter,
     ) -> Result<Page<ClientRecord>, StoreError> {
         within(async {
-        let (condition, account, owner) = visible.condition();
-        let condition = format!(
-            "WHERE {condition} AND ($3 = '' OR search_text LIKE $3 ESCAPE '\\') AND ($4 = '' OR {STATUS} = $4) \
-             AND ($5 = '' OR owner_id = $5 OR owner_username = $6) AND ($7 = '' OR spec LIKE $7 ESCAPE '\\') \
-             AND ($8 = '' OR spec LIKE $8 ESCAPE '\\')"
-        );
-        let search = search_pattern(&filter.search);
-        let status = filter.status.unwrap_or_default();
-        let owner_id = filter.owner.as_deref().unwrap_or_default();
-        let owner_name = owner_id.to_lowercase();
-        let capability = filter.capability.map(with_capability).unwrap_or_default();
-        let scope = filter.scope.as_deref().map(with_scope).unwrap_or_default();
-        let total: i64 =
-            sqlx::query_scalar(AssertSqlSafe(format!("SELECT COUNT(*) FROM clients {condition}")))
-                .bind(account)
-                .bind(owner)
-                .bind(search.as_str())
-                .bind(status)
-                .bind(owner_id)
-                .bind(owner_name.as_str())
-                .bind(capability.as_str())
-                .bind(scope.as_str())
-                .fetch_one(&self.pool)
-                .await?;
-        let direction = filter.direction.sql();
-        let order = filter.sort.expression();
-        // Ids are put in order, not whole rows: a record is long.
-        let order = format!("ORDER BY {order} {direction}, client_id {direction}");
-        let sql = format!(
-            "{} WHERE client_id IN (SELECT client_id FROM clients {condition} {order} LIMIT $9 OFFSET $10) {order}",
-            select_clients!("")
-        );
-        let rows = sqlx::query(AssertSqlSafe(sql))
+            let (condition, account, owner) = visible.condition();
+            let condition = format!(
+                "WHERE {condition} AND ($3 = '' OR search_text LIKE $3 ESCAPE '\\') \
+                 AND ($4 = '' OR {STATUS} = $4) \
+                 AND ($5 = '' OR owner_id = $5 OR owner_username = $6) \
+                 AND ($7 = '' OR spec LIKE $7 ESCAPE '\\') \
+                 AND ($8 = '' OR spec LIKE $8 ESCAPE '\\')"
+            );
+            let search = search_pattern(&filter.search);
+            let status = filter.status.unwrap_or_default();
+            let owner_id = filter.owner.as_deref().unwrap_or_default();
+            let owner_name = owner_id.to_lowercase();
+            let capability = filter.capability.map(with_capability).unwrap_or_default();
+            let scope = filter.scope.as_deref().map(with_scope).unwrap_or_default();
+            let total: i64 = sqlx::query_scalar(AssertSqlSafe(format!(
+                "SELECT COUNT(*) FROM clients {condition}"
+            )))
             .bind(account)
             .bind(owner)
             .bind(search.as_str())
@@ -187,12 +171,32 @@ impl Store {
             .bind(owner_name.as_str())
             .bind(capability.as_str())
             .bind(scope.as_str())
-            .bind(i64::from(filter.page.limit))
-            .bind(i64::from(filter.page.offset))
-            .fetch_all(&self.pool)
+            .fetch_one(&self.pool)
             .await?;
-        let items = rows.iter().map(client_record).collect::<Result<_, _>>()?;
-        Ok(Page { items, total: total.unsigned_abs() })
+            let direction = filter.direction.sql();
+            let order = filter.sort.expression();
+            // Ids are put in order, not whole rows: a record is long.
+            let order = format!("ORDER BY {order} {direction}, client_id {direction}");
+            let sql = format!(
+                "{} WHERE client_id IN (SELECT client_id FROM clients {condition} {order} \
+                 LIMIT $9 OFFSET $10) {order}",
+                select_clients!("")
+            );
+            let rows = sqlx::query(AssertSqlSafe(sql))
+                .bind(account)
+                .bind(owner)
+                .bind(search.as_str())
+                .bind(status)
+                .bind(owner_id)
+                .bind(owner_name.as_str())
+                .bind(capability.as_str())
+                .bind(scope.as_str())
+                .bind(i64::from(filter.page.limit))
+                .bind(i64::from(filter.page.offset))
+                .fetch_all(&self.pool)
+                .await?;
+            let items = rows.iter().map(client_record).collect::<Result<_, _>>()?;
+            Ok(Page { items, total: total.unsigned_abs() })
         })
         .await
     }
@@ -265,13 +269,14 @@ impl Store {
         now: Timestamp,
     ) -> Result<Vec<ClientRecord>, StoreError> {
         within(async {
-        let rows = sqlx::query(select_clients!(
-            "WHERE operation IS NOT NULL AND lease_until <= $1 ORDER BY lease_until, record_id LIMIT 100"
-        ))
-        .bind(now.millis())
-        .fetch_all(&self.pool)
-        .await?;
-        rows.iter().map(client_record).collect()
+            let rows = sqlx::query(select_clients!(
+                "WHERE operation IS NOT NULL AND lease_until <= $1 ORDER BY lease_until, \
+                 record_id LIMIT 100"
+            ))
+            .bind(now.millis())
+            .fetch_all(&self.pool)
+            .await?;
+            rows.iter().map(client_record).collect()
         })
         .await
     }

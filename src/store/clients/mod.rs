@@ -116,10 +116,9 @@ pub struct Seen {
 macro_rules! select_clients {
     ($rest:literal) => {
         concat!(
-            "SELECT record_id, client_id, account_id, owner_id, owner_username, keycloak_id, spec, written, \
-             created_at, secret_created_at, operation, plan, version, missing_at, drifted_at, orphaned_at, \
-             drifted_fields, secret_unread_at \
-             FROM clients ",
+            "SELECT record_id, client_id, account_id, owner_id, owner_username, keycloak_id, \
+             spec, written, created_at, secret_created_at, operation, plan, version, missing_at, \
+             drifted_at, orphaned_at, drifted_fields, secret_unread_at FROM clients ",
             $rest
         )
     };

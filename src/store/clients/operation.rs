@@ -37,8 +37,9 @@ impl Store {
     ) -> Result<Option<ClientRecord>, StoreError> {
         within(async {
             let begun = sqlx::query(
-                "UPDATE clients SET operation = $3, plan = $4, lease_until = $5, version = version + 1 \
-                 WHERE record_id = $1 AND version = $2 AND operation IS NULL",
+                "UPDATE clients SET operation = $3, plan = $4, lease_until = $5, \
+                 version = version + 1 WHERE record_id = $1 AND version = $2 \
+                 AND operation IS NULL",
             )
             .bind(record.record_id.as_str())
             .bind(record.version)
@@ -66,8 +67,8 @@ impl Store {
     ) -> Result<Option<ClientRecord>, StoreError> {
         within(async {
             let claimed = sqlx::query(
-                "UPDATE clients SET lease_until = $3, version = version + 1 \
-                 WHERE record_id = $1 AND version = $2",
+                "UPDATE clients SET lease_until = $3, version = version + 1 WHERE record_id = $1 \
+                 AND version = $2",
             )
             .bind(record.record_id.as_str())
             .bind(record.version)
@@ -170,8 +171,9 @@ impl Store {
         within(async {
             let mut tx = self.begin().await?;
             let taken = sqlx::query(
-                "UPDATE clients SET secret_unread_at = NULL, version = version + 1 WHERE record_id = $1 \
-                 AND owner_id = $2 AND secret_unread_at IS NOT NULL AND operation IS NULL",
+                "UPDATE clients SET secret_unread_at = NULL, version = version + 1 \
+                 WHERE record_id = $1 AND owner_id = $2 AND secret_unread_at IS NOT NULL \
+                 AND operation IS NULL",
             )
             .bind(record.record_id.as_str())
             .bind(record.owner_id.as_str())
@@ -205,8 +207,8 @@ async fn end(
     record: &ClientRecord,
 ) -> Result<bool, sqlx::Error> {
     let ended = sqlx::query(
-        "UPDATE clients SET operation = NULL, plan = NULL, lease_until = NULL, version = version + 1 \
-         WHERE record_id = $1 AND version = $2",
+        "UPDATE clients SET operation = NULL, plan = NULL, lease_until = NULL, \
+         version = version + 1 WHERE record_id = $1 AND version = $2",
     )
     .bind(record.record_id.as_str())
     .bind(record.version)
@@ -222,8 +224,8 @@ async fn hand_on(
     at: Timestamp,
 ) -> Result<(), sqlx::Error> {
     sqlx::query(
-        "UPDATE clients SET owner_id = $2, owner_username = $3, search_text = $4, orphaned_at = NULL, \
-         secret_unread_at = $5 WHERE record_id = $1",
+        "UPDATE clients SET owner_id = $2, owner_username = $3, search_text = $4, \
+         orphaned_at = NULL, secret_unread_at = $5 WHERE record_id = $1",
     )
     .bind(record.record_id.as_str())
     .bind(owner.id.as_str())

@@ -34,8 +34,8 @@ impl Store {
     ) -> Result<(), StoreError> {
         within(async {
             sqlx::query(
-                "UPDATE clients SET missing_at = $3 \
-             WHERE record_id = $1 AND version = $2 AND operation IS NULL AND missing_at IS NULL",
+                "UPDATE clients SET missing_at = $3 WHERE record_id = $1 AND version = $2 \
+                 AND operation IS NULL AND missing_at IS NULL",
             )
             .bind(record.record_id.as_str())
             .bind(record.version)
@@ -55,18 +55,19 @@ impl Store {
         now: Timestamp,
     ) -> Result<(), StoreError> {
         within(async {
-        let (orphaned, sql) = if enabled {
-            (
-                None,
-                "UPDATE clients SET orphaned_at = $2 WHERE owner_id = $1 AND orphaned_at IS NOT NULL",
-            )
-        } else {
-            let sql =
-                "UPDATE clients SET orphaned_at = $2 WHERE owner_id = $1 AND orphaned_at IS NULL";
-            (Some(now.millis()), sql)
-        };
-        sqlx::query(sql).bind(owner.as_str()).bind(orphaned).execute(&self.pool).await?;
-        Ok(())
+            let (orphaned, sql) = if enabled {
+                (
+                    None,
+                    "UPDATE clients SET orphaned_at = $2 WHERE owner_id = $1 \
+                     AND orphaned_at IS NOT NULL",
+                )
+            } else {
+                let sql = "UPDATE clients SET orphaned_at = $2 WHERE owner_id = $1 \
+                    AND orphaned_at IS NULL";
+                (Some(now.millis()), sql)
+            };
+            sqlx::query(sql).bind(owner.as_str()).bind(orphaned).execute(&self.pool).await?;
+            Ok(())
         })
         .await
     }
@@ -100,8 +101,8 @@ async fn is_unchanged(
     record: &ClientRecord,
 ) -> Result<bool, sqlx::Error> {
     let found = sqlx::query(
-        "UPDATE clients SET version = version + 1 \
-         WHERE record_id = $1 AND version = $2 AND operation IS NULL",
+        "UPDATE clients SET version = version + 1 WHERE record_id = $1 AND version = $2 \
+         AND operation IS NULL",
     )
     .bind(record.record_id.as_str())
     .bind(record.version)
@@ -123,8 +124,8 @@ pub(super) async fn update_seen(
     // A name that somebody gave it in Keycloak's console may be taken here: the unique one stays as it was.
     sqlx::query(
         "UPDATE clients SET spec = $2, display_name = $3, search_text = $4, missing_at = NULL, \
-         drifted_at = CASE WHEN $5 = 1 THEN COALESCE(drifted_at, $6) END, \
-         drifted_fields = $8, secret_created_at = COALESCE($7, secret_created_at) WHERE record_id = $1",
+         drifted_at = CASE WHEN $5 = 1 THEN COALESCE(drifted_at, $6) END, drifted_fields = $8, \
+         secret_created_at = COALESCE($7, secret_created_at) WHERE record_id = $1",
     )
     .bind(record_id)
     .bind(seen.spec.json.as_str())
