@@ -10,7 +10,7 @@ use crate::audit_log::AuditLog;
 use crate::client::{Clients, Memberships};
 use crate::clock::Clock;
 use crate::config::{self, Lifecycle, SealingKey, Settings};
-use crate::decide::{Callers, Counts, Decider, DeciderParts, Uses};
+use crate::decide::{Counts, Decider, DeciderParts, Introspectors, Uses};
 use crate::keycloak::{Calls, ClientDirectory, Credentials, Keycloak, http_client};
 use crate::keys::{KeyError, KeyRing, Misuse, PublishedKeys};
 use crate::lifecycle::{Decisions, Gauges, Rights, TokenOwners, Watch, owners_checked};
@@ -41,7 +41,7 @@ pub struct Parts {
     /// What credentials are.
     pub decider: Decider,
     /// Who may ask about tokens.
-    pub callers: Callers,
+    pub introspectors: Introspectors,
     /// Personal access tokens.
     pub tokens: Tokens,
     /// API clients.
@@ -129,7 +129,7 @@ impl App {
         };
         let uses = Uses::new(store.clone(), clock.clone());
         let decider = decider((&store, &keys, &jwks, &clock, &uses, &teller, &counts), &settings);
-        let callers = callers(&decider, &api_clients, &clients)?;
+        let introspectors = introspectors(&decider, &api_clients, &clients)?;
         let watch = watch(&api_clients, settings.lifecycle, &metrics);
         let tokens = Tokens {
             store: store.clone(),
@@ -158,7 +158,7 @@ impl App {
             keys,
             published: tokens.published.clone(),
             decider,
-            callers,
+            introspectors,
             tokens,
             clients: api_clients,
             throttle,
@@ -211,13 +211,13 @@ fn authority(settings: &Settings) -> AuthorityRule {
 }
 
 /// Who may ask about tokens.
-fn callers(
+fn introspectors(
     decider: &Decider,
     clients: &Clients,
     directory: &ClientDirectory,
-) -> Result<Callers, aws_lc_rs::error::Unspecified> {
+) -> Result<Introspectors, aws_lc_rs::error::Unspecified> {
     let Clients { keycloak, owners, throttle, .. } = clients.clone();
-    Callers::new(decider.clone(), keycloak, directory.clone(), owners, throttle)
+    Introspectors::new(decider.clone(), keycloak, directory.clone(), owners, throttle)
 }
 
 type DecidersParts<'a> =

@@ -11,7 +11,7 @@ use uuid::Uuid;
 use crate::clock::Timestamp;
 use crate::id::{PatId, UserId, uuid_at};
 use crate::metrics::{Family, Metrics};
-use crate::principal::{Credential, Origin, Principal};
+use crate::principal::{Caller, Credential};
 
 macro_rules! actions {
     ($($(#[doc = $doc:literal])+ $variant:ident = $name:literal;)+) => {
@@ -142,22 +142,22 @@ pub struct Actor {
     request_id: String,
 }
 
-impl Actor {
-    /// A caller.
-    #[must_use]
-    pub fn caller(principal: &Principal, origin: &Origin) -> Self {
+impl From<&Caller> for Actor {
+    fn from(caller: &Caller) -> Self {
         Self {
-            id: principal.user_id.clone(),
-            name: principal.username.clone(),
-            credential: match &principal.credential {
+            id: caller.user_id.clone(),
+            name: caller.username.clone(),
+            credential: match &caller.credential {
                 Credential::AccessToken { .. } => "access_token".to_owned(),
                 Credential::Pat { pat_id, .. } => format!("pat:{pat_id}"),
             },
-            address: origin.address.to_string(),
-            request_id: origin.request_id.to_string(),
+            address: caller.origin.address.to_string(),
+            request_id: caller.origin.request_id.to_string(),
         }
     }
+}
 
+impl Actor {
     /// Hallpass itself.
     #[must_use]
     pub fn hallpass() -> Self {
@@ -214,12 +214,12 @@ impl Event {
     pub fn of_token(
         action: Action,
         token: (PatId, &str, &UserId),
-        (actor, origin): (&Principal, &Origin),
+        caller: &Caller,
         at: Timestamp,
     ) -> Self {
         let (pat_id, name, owner_id) = token;
         let subject = (pat_id.to_string(), name.to_owned());
-        Self::new(action, subject, owner_id, &Actor::caller(actor, origin), at)
+        Self::new(action, subject, owner_id, &Actor::from(caller), at)
     }
 
     /// What the same act does to another personal access token.

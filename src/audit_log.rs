@@ -2,7 +2,7 @@
 
 use crate::error::Error;
 use crate::page::Page;
-use crate::principal::{Action, Principal};
+use crate::principal::{Action, Caller};
 use crate::store::{AuditFilter, AuditRecord, Store};
 
 /// The audit log, for those who may read it. Clones share everything.
@@ -16,7 +16,7 @@ impl AuditLog {
     /// A page of the events that are wanted, of everybody's credentials.
     pub async fn list(
         &self,
-        caller: &Principal,
+        caller: &Caller,
         filter: &AuditFilter,
     ) -> Result<Page<AuditRecord>, Error> {
         caller.authorize(Action::ReadAudit)?;

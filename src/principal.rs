@@ -94,9 +94,9 @@ pub enum Credential {
     },
 }
 
-/// Somebody whose credential was found good.
+/// Who calls: somebody whose credential was found good, and from where.
 #[derive(Clone, Debug)]
-pub struct Principal {
+pub struct Caller {
     /// The user.
     pub user_id: UserId,
     /// The user's name at login, for lists and the audit log.
@@ -109,6 +109,8 @@ pub struct Principal {
     pub client_id: Option<String>,
     /// What was shown.
     pub credential: Credential,
+    /// Where the request came from.
+    pub origin: Origin,
 }
 
 /// Where a request came from, for the audit log.
@@ -165,7 +167,7 @@ pub enum Action {
     IntrospectTokens,
 }
 
-impl Principal {
+impl Caller {
     /// The personal access token that calls.
     pub fn calling_token(&self) -> Result<PatId, Error> {
         match self.credential {
@@ -267,15 +269,17 @@ mod tests {
     use uuid::Uuid;
 
     use super::*;
+    use crate::clock::Timestamp;
 
-    fn caller(credential: Credential, roles: &[Role]) -> Principal {
-        Principal {
+    fn caller(credential: Credential, roles: &[Role]) -> Caller {
+        Caller {
             user_id: UserId::new("u"),
             username: "u".to_owned(),
             roles: roles.iter().copied().collect(),
             account: None,
             client_id: None,
             credential,
+            origin: Origin { address: [127, 0, 0, 1].into(), request_id: RequestId::new(Timestamp::from_seconds(0)) },
         }
     }
 

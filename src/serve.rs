@@ -233,7 +233,7 @@ async fn follow(app: &App, keys_are_old: &mut bool) -> Result<(), StartError> {
     for change in app.store.take_heard() {
         match change.kind {
             Some(ChangeKind::KeySwitched) => *keys_are_old = true,
-            Some(ChangeKind::ClientChanged) => app.callers.forget(&change.subject).await,
+            Some(ChangeKind::ClientChanged) => app.introspectors.forget(&change.subject).await,
             // The store has forgotten what it remembered of it.
             Some(
                 ChangeKind::TokenEnded | ChangeKind::TokenSuspended | ChangeKind::TokenOwnerRenamed,

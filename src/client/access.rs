@@ -8,7 +8,7 @@ use crate::id::{AccountId, ClientId};
 use crate::keycloak::ScopeDetails;
 use crate::owner::Authority;
 use crate::page::Page;
-use crate::principal::{Action, Credential, Origin, Principal, Role};
+use crate::principal::{Action, Caller, Credential, Role};
 use crate::store::{ClientFilter, ClientRecord, Quota, Visible};
 
 /// A client scope that people may grant to their clients.
@@ -24,7 +24,7 @@ impl Clients {
     /// The clients that the caller may see and wants.
     pub async fn list(
         &self,
-        caller: &Principal,
+        caller: &Caller,
         filter: &ClientFilter,
     ) -> Result<Page<Client>, Error> {
         let visible = self.visible(caller, Action::ReadClients).await?;
@@ -34,7 +34,7 @@ impl Clients {
     }
 
     /// One client, as Keycloak has it now; while Keycloak is away, as it was last seen.
-    pub async fn get(&self, caller: &Principal, id: &str) -> Result<Client, Error> {
+    pub async fn get(&self, caller: &Caller, id: &str) -> Result<Client, Error> {
         let record = self.find_visible(caller, Action::ReadClients, id).await?;
         if let Err(error) = self.observe(&record).await {
             tracing::info!(
@@ -46,7 +46,7 @@ impl Clients {
     }
 
     /// What the caller can grant to a client.
-    pub async fn list_scopes(&self, caller: &Principal) -> Result<Vec<GrantableScope>, Error> {
+    pub async fn list_scopes(&self, caller: &Caller) -> Result<Vec<GrantableScope>, Error> {
         self.visible(caller, Action::ReadClients).await?;
         let mut scopes: Vec<_> = self
             .keycloak
@@ -61,7 +61,7 @@ impl Clients {
     }
 
     /// The quota of the caller's account.
-    pub async fn get_own_quota(&self, caller: &Principal) -> Result<(AccountId, Quota), Error> {
+    pub async fn get_own_quota(&self, caller: &Caller) -> Result<(AccountId, Quota), Error> {
         caller.authorize(Action::ReadClients)?;
         let authority = self.authority(caller).await?;
         check_roles(&authority)?;
@@ -71,7 +71,7 @@ impl Clients {
     }
 
     /// The quota of any account, for an administrator.
-    pub async fn get_quota(&self, caller: &Principal, account: &AccountId) -> Result<Quota, Error> {
+    pub async fn get_quota(&self, caller: &Caller, account: &AccountId) -> Result<Quota, Error> {
         match self.visible(caller, Action::ReadClients).await? {
             Visible::All => {
                 self.check_account(account).await?;
@@ -88,29 +88,22 @@ impl Clients {
     /// Sets the quota of an account.
     pub async fn set_quota(
         &self,
-        caller: &Principal,
-        origin: &Origin,
+        caller: &Caller,
         account: &AccountId,
         limit: u32,
     ) -> Result<Quota, Error> {
-        self.change_quota(caller, origin, account, Some(limit)).await?;
+        self.change_quota(caller, account, Some(limit)).await?;
         Ok(self.store.get_quota(account, self.settings.quota).await?)
     }
 
     /// Gives an account the quota of the settings again.
-    pub async fn reset_quota(
-        &self,
-        caller: &Principal,
-        origin: &Origin,
-        account: &AccountId,
-    ) -> Result<(), Error> {
-        self.change_quota(caller, origin, account, None).await
+    pub async fn reset_quota(&self, caller: &Caller, account: &AccountId) -> Result<(), Error> {
+        self.change_quota(caller, account, None).await
     }
 
     async fn change_quota(
         &self,
-        caller: &Principal,
-        origin: &Origin,
+        caller: &Caller,
         account: &AccountId,
         limit: Option<u32>,
     ) -> Result<(), Error> {
@@ -118,7 +111,7 @@ impl Clients {
         self.check_account(account).await?;
         self.throttle.change(&caller.user_id)?;
         let subject = (account.to_string(), account.to_string());
-        let actor = Actor::caller(caller, origin);
+        let actor = Actor::from(caller);
         let reason =
             limit.map_or_else(|| "the default".to_owned(), |limit| format!("limit {limit}"));
         let event =
@@ -142,7 +135,7 @@ impl Clients {
     /// The record of this id, where the caller may do this to it; what they may not see is not there.
     pub(super) async fn find_visible(
         &self,
-        caller: &Principal,
+        caller: &Caller,
         action: Action,
         id: &str,
     ) -> Result<ClientRecord, Error> {
@@ -187,11 +180,7 @@ impl Clients {
     }
 
     /// Which clients the caller may do this to.
-    pub(super) async fn visible(
-        &self,
-        caller: &Principal,
-        action: Action,
-    ) -> Result<Visible, Error> {
+    pub(super) async fn visible(&self, caller: &Caller, action: Action) -> Result<Visible, Error> {
         caller.authorize(action)?;
         let authority = self.authority(caller).await?;
         check_roles(&authority)?;
@@ -206,7 +195,7 @@ impl Clients {
     }
 
     /// Roles and account of the caller. A personal access token does not say them: then Keycloak is asked.
-    async fn authority(&self, caller: &Principal) -> Result<Authority, Error> {
+    async fn authority(&self, caller: &Caller) -> Result<Authority, Error> {
         match caller.credential {
             Credential::AccessToken { .. } => {
                 Ok(Authority { roles: caller.roles.clone(), account: caller.account.clone() })

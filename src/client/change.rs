@@ -13,7 +13,7 @@ use super::{consent, identity, in_doubt, is_refusal, overtaken, parse, rejection
 use crate::audit::{self, Actor};
 use crate::error::{Code, Error, FieldError};
 use crate::keycloak::{ClientDocument, KeycloakError, ScopeKind};
-use crate::principal::{Action, Origin, Principal};
+use crate::principal::{Action, Caller};
 use crate::store::{ClientRecord, Operation, Visible};
 
 /// What a change makes of a client, as the record keeps it meanwhile.
@@ -47,13 +47,7 @@ enum Beginning {
 
 impl Clients {
     /// Changes the members that are asked for (JSON merge patch).
-    pub async fn update(
-        &self,
-        caller: &Principal,
-        origin: &Origin,
-        id: &str,
-        asked: Asked,
-    ) -> Result<Client, Error> {
+    pub async fn update(&self, caller: &Caller, id: &str, asked: Asked) -> Result<Client, Error> {
         self.throttle.change(&caller.user_id)?;
         let turn = Turn::begin();
         let begun = loop {
@@ -63,7 +57,7 @@ impl Clients {
                 Err(error) => turn.wait(error).await?,
             }
         };
-        let (clients, actor) = (self.clone(), Actor::caller(caller, origin));
+        let (clients, actor) = (self.clone(), Actor::from(caller));
         run(async move {
             let (record, document, plan) = *begun;
             clients.make_change(&record, &document, &plan, &actor).await
@@ -73,7 +67,7 @@ impl Clients {
 
     async fn begin_change(
         &self,
-        caller: &Principal,
+        caller: &Caller,
         id: &str,
         asked: Asked,
     ) -> Result<Beginning, Error> {

@@ -9,15 +9,14 @@ use crate::audit::{self, Actor};
 use crate::error::{Code, Error, FieldError};
 use crate::id::{AccountId, ClientId, uuid_at};
 use crate::keycloak::KeycloakError;
-use crate::principal::{Action, Origin, Principal};
+use crate::principal::{Action, Caller};
 use crate::store::{ClientRecord, ClientReserved, NewClient};
 
 impl Clients {
     /// Makes a client with the fields in `members`; answers its secret.
     pub async fn create(
         &self,
-        caller: &Principal,
-        origin: &Origin,
+        caller: &Caller,
         members: Map<String, Value>,
         errors: Vec<FieldError>,
     ) -> Result<ClientWithSecret, Error> {
@@ -35,7 +34,7 @@ impl Clients {
 
         let written = self.written(&spec, false, lacking);
         let record = self.reserve(caller, account, client_id, written).await?;
-        let (clients, actor) = (self.clone(), Actor::caller(caller, origin));
+        let (clients, actor) = (self.clone(), Actor::from(caller));
         run(async move { clients.make(&record, &spec, &actor).await }).await
     }
 
@@ -70,7 +69,7 @@ impl Clients {
 
     async fn reserve(
         &self,
-        caller: &Principal,
+        caller: &Caller,
         account: &AccountId,
         client_id: ClientId,
         written: Written,

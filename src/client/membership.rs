@@ -17,7 +17,7 @@ use crate::clock::Timestamp;
 use crate::error::{Code, Error};
 use crate::id::{AccountId, UserId};
 use crate::keycloak::KeycloakError;
-use crate::principal::{Action, Principal};
+use crate::principal::{Action, Caller};
 
 /// For so long a confirmation is trusted without asking.
 const FRESH: Duration = Duration::from_mins(1);
@@ -46,7 +46,7 @@ impl Clients {
     /// The account that the caller's token names, where it is their own.
     pub(super) async fn own_account(
         &self,
-        caller: &Principal,
+        caller: &Caller,
         named: Option<AccountId>,
         action: Action,
     ) -> Result<AccountId, Error> {
@@ -78,7 +78,7 @@ impl Clients {
     }
 
     /// Why the caller's credential names no account. Whether the user has one, Hallpass's own client would say.
-    async fn no_account(&self, caller: &Principal) -> Error {
+    async fn no_account(&self, caller: &Caller) -> Error {
         let own = self.owners.own_client_id();
         let other = caller.client_id.as_deref().filter(|client| *client != own);
         if let Some(client) = other

@@ -5,7 +5,7 @@ use super::turn::Turn;
 use super::{Attempt, Client, Clients, in_doubt, run};
 use crate::audit::{self, Actor};
 use crate::error::{Code, Error};
-use crate::principal::{Action, Origin, Principal};
+use crate::principal::{Action, Caller};
 use crate::store::{ClientRecord, Operation, Visible};
 
 /// What became of a client that was to be removed.
@@ -19,10 +19,10 @@ pub enum Removed {
 
 impl Clients {
     /// Removes a client for good.
-    pub async fn delete(&self, caller: &Principal, origin: &Origin, id: &str) -> Result<(), Error> {
+    pub async fn delete(&self, caller: &Caller, id: &str) -> Result<(), Error> {
         let visible = self.visible(caller, Action::ChangeClients).await?;
         self.throttle.change(&caller.user_id)?;
-        match self.delete_one(&visible, id, Actor::caller(caller, origin)).await? {
+        match self.delete_one(&visible, id, Actor::from(caller)).await? {
             Removed::Deleted => Ok(()),
             Removed::NotFound => Err(Error::not_found("API client")),
         }
@@ -32,13 +32,12 @@ impl Clients {
     /// second call goes on.
     pub async fn delete_all(
         &self,
-        caller: &Principal,
-        origin: &Origin,
+        caller: &Caller,
         ids: Vec<String>,
     ) -> Result<Vec<(String, Removed)>, Error> {
         let visible = self.visible(caller, Action::ChangeClients).await?;
         self.throttle.change(&caller.user_id)?;
-        let actor = Actor::caller(caller, origin);
+        let actor = Actor::from(caller);
         let mut results = Vec::new();
         for id in ids {
             let outcome = self.delete_one(&visible, &id, actor.clone()).await?;

@@ -11,7 +11,7 @@ use crate::clock::Timestamp;
 use crate::error::{Code, Error};
 use crate::id::UserId;
 use crate::keycloak::KeycloakError;
-use crate::principal::{Action, Origin, Principal};
+use crate::principal::{Action, Caller};
 use crate::store::{self, ClientRecord, Operation};
 
 /// Who owns it after a transfer, as the record keeps it meanwhile.
@@ -44,12 +44,7 @@ impl Receiver {
 impl Clients {
     /// The secret, which is Keycloak's; the reading is audited before it is answered. Under `domo` only to its owner to
     /// whom it was handed on, and once: what is noted, in one transaction with the audit event, before it is answered.
-    pub async fn get_secret(
-        &self,
-        caller: &Principal,
-        origin: &Origin,
-        id: &str,
-    ) -> Result<SecretString, Error> {
+    pub async fn get_secret(&self, caller: &Caller, id: &str) -> Result<SecretString, Error> {
         let record = self.find_visible(caller, Action::ReadClientSecret, id).await?;
         let unread = record.secret_unread_at.is_some() && record.owner_id == caller.user_id;
         if self.is_domo() && !unread {
@@ -57,7 +52,7 @@ impl Clients {
         }
         self.throttle.change(&caller.user_id)?;
         let secret = self.keycloak.get_client_secret(uuid(&record)?).await.map_err(gone)?;
-        let actor = Actor::caller(caller, origin);
+        let actor = Actor::from(caller);
         let event = self.event(audit::Action::ClientSecretRead, &record, &actor);
         if !self.is_domo() {
             self.store.append_event(&event).await?;
@@ -71,8 +66,7 @@ impl Clients {
     /// Makes a new secret; the old one is invalid at once.
     pub async fn regenerate_secret(
         &self,
-        caller: &Principal,
-        origin: &Origin,
+        caller: &Caller,
         id: &str,
     ) -> Result<SecretString, Error> {
         self.throttle.change(&caller.user_id)?;
@@ -88,7 +82,7 @@ impl Clients {
                 Err(error) => turn.wait(error).await?,
             }
         };
-        let (clients, actor) = (self.clone(), Actor::caller(caller, origin));
+        let (clients, actor) = (self.clone(), Actor::from(caller));
         run(async move { clients.renew(&record, None, &actor, Attempt::First).await }).await
     }
 
@@ -96,8 +90,7 @@ impl Clients {
     /// shown the new one: its owner reads it.
     pub async fn transfer(
         &self,
-        caller: &Principal,
-        origin: &Origin,
+        caller: &Caller,
         id: &str,
         to: &Receiver,
     ) -> Result<Client, Error> {
@@ -113,7 +106,7 @@ impl Clients {
                 Err(error) => turn.wait(error).await?,
             }
         };
-        let (clients, actor) = (self.clone(), Actor::caller(caller, origin));
+        let (clients, actor) = (self.clone(), Actor::from(caller));
         let record_id = record.record_id.clone();
         run(async move { clients.renew(&record, Some(owner), &actor, Attempt::First).await })
             .await?;

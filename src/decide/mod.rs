@@ -9,11 +9,11 @@
 //! 4. What the endpoint asks for beyond that ([`Token::require`]).
 
 mod cache;
-mod callers;
 mod counts;
 mod found;
 mod identity;
 mod introspection;
+mod introspectors;
 mod policy;
 mod prepare;
 mod presented;
@@ -29,9 +29,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use bytes::Bytes;
 
 pub use cache::Fill;
-pub use callers::{Caller, CallerCredential, Callers};
 pub use counts::Counts;
 pub use identity::Identity;
+pub use introspectors::{Introspector, IntrospectorCredential, Introspectors};
 pub use presented::{Accepts, Presented};
 pub use reason::{Reason, Refusal};
 pub use token::{AccessToken, Kind, Pat, Token};
@@ -42,7 +42,7 @@ use crate::clock::Clock;
 use crate::error::{Code, Error};
 use crate::keys::{KeyRing, Whose};
 use crate::owner::AuthorityRule;
-use crate::principal::{Origin, Principal};
+use crate::principal::{Caller, Origin};
 use crate::store::{Standing, Store};
 use crate::verify::{Algorithm, Claims, DEFAULT_MAX_BYTES, JwksCache, Rules, UnverifiedToken};
 use cache::{Hash, Now, Tokens};
@@ -136,7 +136,7 @@ impl Decider {
     }
 
     /// The caller of the API behind a bearer token.
-    pub async fn principal(&self, token: &str, origin: &Origin) -> Result<Principal, Error> {
+    pub async fn find_caller(&self, token: &str, origin: &Origin) -> Result<Caller, Error> {
         let token = self.decide(Presented::by_holder(token, origin)).await?;
         if let Kind::AccessToken(access_token) = &token.kind {
             if !self.is_for_us(&token) {
@@ -151,7 +151,7 @@ impl Decider {
                 return Err(Error::new(Code::ClientNotAllowed, detail));
             }
         }
-        Ok(token.principal())
+        Ok(token.caller(origin))
     }
 
     /// The token in a text that somebody found, if its signature holds and its time is not over, whatever has become of it:
@@ -290,7 +290,7 @@ impl Decider {
             return Err(Reason::Address.into());
         }
         let is_audience =
-            |service: &Caller| token.audience.iter().any(|one| *one == *service.client_id);
+            |service: &Introspector| token.audience.iter().any(|one| *one == *service.client_id);
         if pat.narrowed_in_audience && !presented.service.is_none_or(is_audience) {
             return Err(Reason::Audience.into());
         }

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use super::Caller;
+use super::Introspector;
 use crate::principal::Origin;
 
 /// A token, and for what it is shown.
@@ -15,7 +15,7 @@ pub struct Presented<'a> {
     /// The end caller's address, if known.
     pub from: Option<IpAddr>,
     /// The service that asks about it, where it is not Hallpass's own caller who uses it.
-    pub service: Option<&'a Caller>,
+    pub service: Option<&'a Introspector>,
     /// The request.
     pub origin: &'a Origin,
 }

@@ -19,13 +19,13 @@ impl Decider {
         origin: &Origin,
     ) -> Result<(), Error> {
         let Some(record) = self.store.find_token(&token.user_id, id).await? else { return Ok(()) };
-        let (now, caller) = (self.clock.now(), token.principal());
+        let (now, caller) = (self.clock.now(), token.caller(origin));
         if !record.is_spent(now) {
             return Ok(());
         }
         let event = |action| {
             let subject = (id, record.name.as_str(), &record.user_id);
-            Event::of_token(action, subject, (&caller, origin), now)
+            Event::of_token(action, subject, &caller, now)
         };
         if record.rotated_by_person {
             let event = event(Action::RotatedTokenUsed);

@@ -16,7 +16,7 @@ use crate::error::Error;
 use crate::id::{PatId, UserId};
 use crate::names::{Email, Names};
 use crate::owner::{Authority, Roles};
-use crate::principal::{Credential, Principal};
+use crate::principal::{Caller, Credential, Origin};
 use crate::role_name;
 use crate::store::TokenRecord;
 use crate::verify::Claims;
@@ -189,7 +189,7 @@ impl Token {
 
     /// The caller of the API whose token it is. What a personal access token's owner may do there, it does not say.
     #[must_use]
-    pub fn principal(&self) -> Principal {
+    pub fn caller(&self, origin: &Origin) -> Caller {
         let (authority, client_id, credential) = match &self.kind {
             Kind::Pat(Pat { id, narrowed, .. }) => {
                 (None, None, Credential::Pat { pat_id: *id, narrowed: *narrowed })
@@ -200,13 +200,14 @@ impl Token {
             }
         };
         let authority = authority.cloned().unwrap_or_default();
-        Principal {
+        Caller {
             user_id: self.user_id.clone(),
             username: self.username.clone(),
             roles: authority.roles,
             account: authority.account,
             client_id,
             credential,
+            origin: *origin,
         }
     }
 

@@ -6,7 +6,6 @@
 //!    representation carries its secret), or a [`KeycloakError`] by kind.
 
 mod answer;
-mod callers;
 mod calls;
 mod clients;
 mod directory;
@@ -17,12 +16,12 @@ mod event_list;
 mod events;
 mod groups;
 mod inspect;
+mod introspectors;
 mod jwks;
 mod realm;
 mod transport;
 mod users;
 
-pub use callers::{SecretCheck, ServiceAccount};
 pub use calls::Calls;
 pub use clients::{
     ClientDocument, ClientWithSecret, GRANTABLE, SIGNING_KEYS, ScopeDetails, ScopeKind,
@@ -32,6 +31,7 @@ pub use error::KeycloakError;
 pub use event_id::EventId;
 pub use events::{EventKind, RealmEvent, RoleRef, Subject, UserChange, Wide};
 pub use inspect::{AudienceMapper, Discovery, LastLogin, Login, MappedRoles, Signature};
+pub use introspectors::{SecretCheck, ServiceAccount};
 pub use jwks::{can_check, fetch_jwks};
 pub use realm::{Blindness, ClientId, LIGHTWEIGHT, NewKeyProvider};
 pub use transport::{Credentials, Keycloak, http_client};

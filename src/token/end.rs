@@ -5,7 +5,7 @@ use crate::audit::{self, Event};
 use crate::clock::Timestamp;
 use crate::error::Error;
 use crate::id::{PatId, UserId};
-use crate::principal::{Action, Origin, Principal};
+use crate::principal::{Action, Caller};
 use crate::store::{EventOf, TokenDeleted, TokenRecord, TokenRevoked};
 
 /// Why a token ended, as `revokedReason` says it.
@@ -43,34 +43,34 @@ impl Tokens {
     /// Revokes a token: it stays listed. Again: nothing changes.
     pub async fn revoke(
         &self,
-        (caller, origin): (&Principal, &Origin),
+        caller: &Caller,
         whose: &Whose,
         pat_id: PatId,
         note: Option<&RevocationNote>,
     ) -> Result<TokenRecord, Error> {
         let owner = whose.ended_by(caller, Action::RevokeToken(pat_id))?.unwrap_or(&caller.user_id);
         let why = Why { note, now: self.clock.now() };
-        self.revoke_each((caller, origin), Some(owner), &[pat_id], why).await?;
+        self.revoke_each(caller, Some(owner), &[pat_id], why).await?;
         self.find(owner, pat_id).await
     }
 
     /// Revokes several tokens, and answers what became of each, in their order.
     pub async fn revoke_several(
         &self,
-        (caller, origin): (&Principal, &Origin),
+        caller: &Caller,
         whose: &Whose,
         ids: &[PatId],
         note: Option<&RevocationNote>,
     ) -> Result<Vec<Revoked>, Error> {
         let owner = whose.ended_by(caller, Action::RevokeTokens)?;
         let why = Why { note, now: self.clock.now() };
-        self.revoke_each((caller, origin), owner, ids, why).await
+        self.revoke_each(caller, owner, ids, why).await
     }
 
     /// Revokes every token of a user, and answers how many that were.
     pub async fn revoke_all(
         &self,
-        (caller, origin): (&Principal, &Origin),
+        caller: &Caller,
         whose: &Whose,
         note: Option<&RevocationNote>,
     ) -> Result<u64, Error> {
@@ -84,20 +84,14 @@ impl Tokens {
             }
             // At the moment of the list: who has ended by itself since then would be listed again and again.
             let why = Why { note, now };
-            let outcomes = self.revoke_each((caller, origin), Some(owner), &ids, why).await?;
+            let outcomes = self.revoke_each(caller, Some(owner), &ids, why).await?;
             revoked += count(&outcomes, &Revoked::Revoked);
         }
     }
 
     /// Deletes a token with its metadata.
-    pub async fn delete(
-        &self,
-        caller: &Principal,
-        origin: &Origin,
-        whose: &Whose,
-        pat_id: PatId,
-    ) -> Result<(), Error> {
-        match *self.delete_several(caller, origin, whose, &[pat_id]).await? {
+    pub async fn delete(&self, caller: &Caller, whose: &Whose, pat_id: PatId) -> Result<(), Error> {
+        match *self.delete_several(caller, whose, &[pat_id]).await? {
             [Deleted::Deleted] => Ok(()),
             _ => Err(Error::not_found("token")),
         }
@@ -106,22 +100,16 @@ impl Tokens {
     /// Deletes several tokens, and answers what became of each, in their order.
     pub async fn delete_several(
         &self,
-        caller: &Principal,
-        origin: &Origin,
+        caller: &Caller,
         whose: &Whose,
         ids: &[PatId],
     ) -> Result<Vec<Deleted>, Error> {
         let owner = whose.ended_by(caller, Action::DeleteTokens)?;
-        self.delete_each((caller, origin), owner, ids).await
+        self.delete_each(caller, owner, ids).await
     }
 
     /// Deletes every token of a user, and answers how many that were.
-    pub async fn delete_all(
-        &self,
-        caller: &Principal,
-        origin: &Origin,
-        whose: &Whose,
-    ) -> Result<u64, Error> {
+    pub async fn delete_all(&self, caller: &Caller, whose: &Whose) -> Result<u64, Error> {
         let owner = whose.ended_by(caller, Action::DeleteTokens)?.unwrap_or(&caller.user_id);
         let mut deleted = 0;
         loop {
@@ -129,21 +117,21 @@ impl Tokens {
             if ids.is_empty() {
                 return Ok(deleted);
             }
-            let outcomes = self.delete_each((caller, origin), Some(owner), &ids).await?;
+            let outcomes = self.delete_each(caller, Some(owner), &ids).await?;
             deleted += count(&outcomes, &Deleted::Deleted);
         }
     }
 
     async fn revoke_each(
         &self,
-        (caller, origin): (&Principal, &Origin),
+        caller: &Caller,
         owner: Option<&UserId>,
         ids: &[PatId],
         Why { note, now }: Why<'_>,
     ) -> Result<Vec<Revoked>, Error> {
         let event = |token: &TokenRecord| {
             let by_owner = token.user_id == caller.user_id;
-            event_at(now, audit::Action::TokenRevoked, token, (caller, origin))
+            event_at(now, audit::Action::TokenRevoked, token, caller)
                 .because(if by_owner { BY_OWNER } else { BY_ADMINISTRATOR })
                 .with_note(note.map(RevocationNote::as_str))
         };
@@ -162,7 +150,7 @@ impl Tokens {
 
     async fn delete_each(
         &self,
-        by: (&Principal, &Origin),
+        by: &Caller,
         owner: Option<&UserId>,
         ids: &[PatId],
     ) -> Result<Vec<Deleted>, Error> {
@@ -183,33 +171,27 @@ impl Tokens {
         &self,
         action: audit::Action,
         token: &TokenRecord,
-        caller: &Principal,
-        origin: &Origin,
+        caller: &Caller,
     ) -> Event {
-        event_at(self.clock.now(), action, token, (caller, origin))
+        event_at(self.clock.now(), action, token, caller)
     }
 }
 
-fn event_at(
-    now: Timestamp,
-    action: audit::Action,
-    token: &TokenRecord,
-    by: (&Principal, &Origin),
-) -> Event {
+fn event_at(now: Timestamp, action: audit::Action, token: &TokenRecord, by: &Caller) -> Event {
     let subject = (token.pat_id, token.name.as_str(), &token.user_id);
     Event::of_token(action, subject, by, now)
 }
 
 impl Whose {
     /// Refuses whoever may not end these tokens. `own` is what it takes for one's own.
-    pub fn may_end(&self, caller: &Principal, own: Action) -> Result<(), Error> {
+    pub fn may_end(&self, caller: &Caller, own: Action) -> Result<(), Error> {
         self.ended_by(caller, own).map(|_| ())
     }
 
     /// Whose tokens the caller may end: this user's, or everybody's. `own` is what it takes for one's own.
     fn ended_by<'a>(
         &'a self,
-        caller: &'a Principal,
+        caller: &'a Caller,
         own: Action,
     ) -> Result<Option<&'a UserId>, Error> {
         match self {

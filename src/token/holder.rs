@@ -27,9 +27,9 @@ impl Tokens {
         ) {
             return self.throttle.revocation(origin.address);
         }
-        let caller = held.principal();
+        let caller = held.caller(origin);
         let event = |record: &TokenRecord| {
-            self.event(audit::Action::TokenRevoked, record, &caller, origin).because(BY_HOLDER)
+            self.event(audit::Action::TokenRevoked, record, &caller).because(BY_HOLDER)
         };
         let outcomes = self.store.revoke_tokens(Some(&held.user_id), &[pat.id], &event).await?;
         if let [TokenRevoked::Revoked(event)] = &*outcomes {

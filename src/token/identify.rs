@@ -4,7 +4,7 @@ use super::{Tokens, Whose};
 use crate::decide::{Reason, Refusal};
 use crate::error::{Code, Error};
 use crate::id::{PatId, UserId};
-use crate::principal::{Action, Principal};
+use crate::principal::{Action, Caller};
 use crate::store::{TokenRecord, TokenStatus};
 use crate::verify::Claims;
 
@@ -21,7 +21,7 @@ impl Tokens {
     /// The record behind a token, which may have ended: one's own, or for an administrator anybody's.
     pub async fn identify(
         &self,
-        caller: &Principal,
+        caller: &Caller,
         whose: &Whose,
         token: &str,
     ) -> Result<Identified, Error> {

@@ -29,7 +29,7 @@ use crate::id::{PatId, UserId};
 use crate::keycloak::KeycloakError;
 use crate::keys::Signer;
 use crate::owner::{AuthorityClaims, Owner};
-use crate::principal::{Action, Origin, Principal};
+use crate::principal::{Action, Caller};
 use crate::store::{
     self, Chain, OwnerNote, Restrictions, TokenCreated, TokenDeleted, TokenRecord, TokenStatus,
 };
@@ -106,12 +106,7 @@ pub(super) struct Prepared {
 
 impl Tokens {
     /// Issues a token to the caller. See the module's steps.
-    pub async fn issue(
-        &self,
-        caller: &Principal,
-        origin: &Origin,
-        request: NewToken,
-    ) -> Result<IssuedToken, Error> {
+    pub async fn issue(&self, caller: &Caller, request: NewToken) -> Result<IssuedToken, Error> {
         let begun = Instant::now();
         caller.authorize(Action::CreateToken)?;
         self.throttle.creation(&caller.user_id)?;
@@ -127,7 +122,7 @@ impl Tokens {
         }
         let subject = (record.pat_id, record.name.as_str(), &record.user_id);
         let created = audit::Action::TokenCreated;
-        let event = Event::of_token(created, subject, (caller, origin), record.created_at);
+        let event = Event::of_token(created, subject, caller, record.created_at);
         match self.store.create_token(record, self.settings.max_per_user, &event).await? {
             TokenCreated::Created => self.teller.tell(&event),
             TokenCreated::NameTaken => {
@@ -137,7 +132,7 @@ impl Tokens {
         }
 
         if let Err(error) = self.compare_owner(begun, &prepared).await {
-            self.abandon(record, caller, origin, &error).await?;
+            self.abandon(record, caller, &error).await?;
             return Err(error);
         }
         let token = prepared.signing_input.sign(&prepared.signer)?;
@@ -264,14 +259,12 @@ impl Tokens {
     pub(super) fn abandoned(
         &self,
         record: &store::NewToken,
-        caller: &Principal,
-        origin: &Origin,
+        caller: &Caller,
         error: &Error,
     ) -> Event {
         let subject = (record.pat_id, record.name.as_str(), &record.user_id);
         let abandoned = audit::Action::TokenAbandoned;
-        Event::of_token(abandoned, subject, (caller, origin), self.clock.now())
-            .because(error.code().name())
+        Event::of_token(abandoned, subject, caller, self.clock.now()).because(error.code().name())
     }
 
     /// Says which token has the name, and what can be done where it is of no use any more.
@@ -303,11 +296,10 @@ impl Tokens {
     async fn abandon(
         &self,
         record: &store::NewToken,
-        caller: &Principal,
-        origin: &Origin,
+        caller: &Caller,
         error: &Error,
     ) -> Result<(), Error> {
-        let event = self.abandoned(record, caller, origin, error);
+        let event = self.abandoned(record, caller, error);
         let outcome = self
             .store
             .delete_tokens(Some(&record.user_id), &[record.pat_id], &|_| event.clone())

@@ -39,7 +39,7 @@ use crate::keycloak::ClientDirectory;
 use crate::keys::{KeyRing, PublishedKeys};
 use crate::owner::Owners;
 use crate::page::Page;
-use crate::principal::{Action, Credential, Origin, Principal, Role};
+use crate::principal::{Action, Caller, Credential, Role};
 use crate::store::{Store, TokenFilter, TokenRecord};
 use crate::throttle::Throttle;
 
@@ -85,7 +85,7 @@ pub enum Whose {
 
 impl Tokens {
     /// The caller's token of this id.
-    pub async fn get(&self, caller: &Principal, pat_id: PatId) -> Result<TokenRecord, Error> {
+    pub async fn get(&self, caller: &Caller, pat_id: PatId) -> Result<TokenRecord, Error> {
         caller.authorize(Action::ReadTokens)?;
         self.find(&caller.user_id, pat_id).await
     }
@@ -93,8 +93,7 @@ impl Tokens {
     /// Changes what one of the caller's tokens is said to be for.
     pub async fn describe(
         &self,
-        caller: &Principal,
-        origin: &Origin,
+        caller: &Caller,
         pat_id: PatId,
         description: Option<&Description>,
     ) -> Result<TokenRecord, Error> {
@@ -104,7 +103,7 @@ impl Tokens {
         if token.description.as_deref() == description {
             return Ok(token);
         }
-        let event = self.event(audit::Action::TokenDescribed, &token, caller, origin);
+        let event = self.event(audit::Action::TokenDescribed, &token, caller);
         if self.store.describe_token(pat_id, description, &event).await? {
             self.teller.tell(&event);
         }
@@ -112,7 +111,7 @@ impl Tokens {
     }
 
     /// The token that the caller used.
-    pub async fn get_self(&self, caller: &Principal) -> Result<TokenRecord, Error> {
+    pub async fn get_self(&self, caller: &Caller) -> Result<TokenRecord, Error> {
         caller.authorize(Action::ReadSelf)?;
         let found = self.store.find_token(&caller.user_id, caller.calling_token()?).await?;
         // It was deleted a moment ago, and this process had not heard of it.
@@ -122,7 +121,7 @@ impl Tokens {
     /// A page of the tokens that are wanted.
     pub async fn list(
         &self,
-        caller: &Principal,
+        caller: &Caller,
         whose: &Whose,
         filter: &TokenFilter,
     ) -> Result<Page<TokenRecord>, Error> {
@@ -146,7 +145,7 @@ impl Tokens {
     }
 
     /// Refuses whoever may not do this; a personal access token does not say its owner's roles, so they are asked.
-    async fn require(&self, caller: &Principal, action: Action, role: Role) -> Result<(), Error> {
+    async fn require(&self, caller: &Caller, action: Action, role: Role) -> Result<(), Error> {
         caller.authorize(action)?;
         match caller.credential {
             Credential::AccessToken { .. } => Ok(()),

@@ -11,7 +11,7 @@ use super::{Description, Tokens, claims};
 use crate::error::Error;
 use crate::id::UserId;
 use crate::owner::{Owner, is_keycloaks_own_client};
-use crate::principal::{Action, Principal};
+use crate::principal::{Action, Caller};
 
 /// Keycloak reads a request line of 4 KiB at most, in which each character of a scope may take three.
 const MAX_SCOPES: usize = 1_200;
@@ -49,7 +49,7 @@ const OF_ONE_TOKEN: [&str; 2] = ["jti", "sid"];
 
 impl Tokens {
     /// What the caller may ask for now.
-    pub async fn see_offer(&self, caller: &Principal) -> Result<Offered, Error> {
+    pub async fn see_offer(&self, caller: &Caller) -> Result<Offered, Error> {
         caller.authorize(Action::PreviewToken)?;
         self.throttle.creation(&caller.user_id)?;
         let id = &caller.user_id;
@@ -67,7 +67,7 @@ impl Tokens {
     }
 
     /// What a token would say that is asked for so. It is refused as the token itself would be.
-    pub async fn preview(&self, caller: &Principal, request: &NewToken) -> Result<Preview, Error> {
+    pub async fn preview(&self, caller: &Caller, request: &NewToken) -> Result<Preview, Error> {
         let begun = Instant::now();
         caller.authorize(Action::PreviewToken)?;
         self.throttle.creation(&caller.user_id)?;

@@ -22,7 +22,7 @@ use crate::config::MIN_LIFETIME;
 use crate::error::{Code, Error};
 use crate::id::PatId;
 use crate::owner::AuthorityClaims;
-use crate::principal::{Action, Credential, Origin, Principal, Role};
+use crate::principal::{Action, Caller, Credential, Role};
 use crate::store::{FamilyBurned, Rotation, StoreError, TokenRecord, TokenRotated};
 
 /// What a caller asks of a rotation.
@@ -53,15 +53,14 @@ impl Tokens {
     /// Replaces one of the caller's tokens. See the module's steps.
     pub async fn rotate(
         &self,
-        caller: &Principal,
-        origin: &Origin,
+        caller: &Caller,
         pat_id: PatId,
         request: RotateToken,
     ) -> Result<IssuedToken, Error> {
         let begun = Instant::now();
         self.require(caller, Action::RotateToken(pat_id), Role::CreateTokens).await?;
         self.throttle.creation(&caller.user_id)?;
-        let replaced = self.find_replaced(caller, origin, pat_id).await?;
+        let replaced = self.find_replaced(caller, pat_id).await?;
         let (asked, old) = (&replaced.asked, replaced.record());
         let by_itself = is_token(caller);
         let narrowing = Narrowing::of_record(&old.restrictions())?;
@@ -93,9 +92,9 @@ impl Tokens {
             asked_by: by_itself.then_some(asked.pat_id),
             successor: prepared.record.clone(),
         };
-        let rotated = self.commit(old, &rotation, caller, origin).await?;
+        let rotated = self.commit(old, &rotation, caller).await?;
         if let Err(error) = self.compare_owner(begun, &prepared).await {
-            let abandoned = self.abandoned(&rotation.successor, caller, origin, &error);
+            let abandoned = self.abandoned(&rotation.successor, caller, &error);
             self.store.undo_rotation(&rotation, &rotated, &abandoned).await?;
             self.teller.tell(&abandoned);
             return Err(error);
@@ -104,12 +103,7 @@ impl Tokens {
         self.issued(&prepared.record, token).await
     }
 
-    async fn find_replaced(
-        &self,
-        caller: &Principal,
-        origin: &Origin,
-        pat_id: PatId,
-    ) -> Result<Replaced, Error> {
+    async fn find_replaced(&self, caller: &Caller, pat_id: PatId) -> Result<Replaced, Error> {
         let (asked, now) = (self.find(&caller.user_id, pat_id).await?, self.clock.now());
         let Some(successor) = asked.rotated_to else {
             return if asked.status(now).is_valid() {
@@ -124,7 +118,7 @@ impl Tokens {
             return Ok(Replaced { asked, lost: Some(lost) });
         }
         if asked.is_spent(now) && !asked.rotated_by_person {
-            return Err(self.burn(&asked, caller, origin).await?);
+            return Err(self.burn(&asked, caller).await?);
         }
         Err(already_rotated(&asked))
     }
@@ -152,15 +146,9 @@ impl Tokens {
         }))
     }
 
-    async fn burn(
-        &self,
-        record: &TokenRecord,
-        caller: &Principal,
-        origin: &Origin,
-    ) -> Result<Error, Error> {
-        let event = self
-            .event(audit::Action::FamilyBurned, record, caller, origin)
-            .because(audit::FAMILY_BURNED);
+    async fn burn(&self, record: &TokenRecord, caller: &Caller) -> Result<Error, Error> {
+        let event =
+            self.event(audit::Action::FamilyBurned, record, caller).because(audit::FAMILY_BURNED);
         Ok(match self.store.burn_family(record.chain.family_id, &event).await? {
             FamilyBurned::Burned(events) => {
                 for event in &events {
@@ -229,16 +217,15 @@ impl Tokens {
         &self,
         old: &TokenRecord,
         rotation: &Rotation,
-        caller: &Principal,
-        origin: &Origin,
+        caller: &Caller,
     ) -> Result<Event, Error> {
         let successor = &rotation.successor;
         let rotated = self
-            .event(audit::Action::TokenRotated, old, caller, origin)
+            .event(audit::Action::TokenRotated, old, caller)
             .because(format!("successor {}", successor.pat_id));
         let subject = (successor.pat_id, successor.name.as_str(), &successor.user_id);
         let created = audit::Action::TokenCreated;
-        let created = Event::of_token(created, subject, (caller, origin), rotated.at)
+        let created = Event::of_token(created, subject, caller, rotated.at)
             .because(format!("successor of {}", old.pat_id));
         match self.store.rotate_token(rotation, &rotated, &created).await? {
             TokenRotated::Rotated => {
@@ -254,7 +241,7 @@ impl Tokens {
     }
 }
 
-fn is_token(caller: &Principal) -> bool {
+fn is_token(caller: &Caller) -> bool {
     matches!(caller.credential, Credential::Pat { .. })
 }
 

@@ -12,10 +12,11 @@ use utoipa::ToSchema;
 use crate::app::App;
 use crate::client::GrantableScope;
 use crate::error::Error;
-use crate::http::extract::{Caller, Check, JsonObject, NoQuery};
+use crate::http::extract::{Check, JsonObject, NoQuery};
 use crate::http::openapi::{ApiErrors, TAG_CLIENTS};
 use crate::http::problem::Problem;
 use crate::id::AccountId;
+use crate::principal::Caller;
 use crate::store;
 
 /// What can be granted to an API client.
@@ -99,10 +100,10 @@ impl FromRequestParts<App> for AccountInPath {
     responses((status = 200, description = "The scopes that can be granted", body = ScopeList), ApiErrors))]
 pub(in crate::http) async fn list_scopes(
     State(app): State<App>,
-    Caller { principal, .. }: Caller,
+    caller: Caller,
     _: NoQuery,
 ) -> Result<Json<ScopeList>, Problem> {
-    let scopes = app.clients.list_scopes(&principal).await?;
+    let scopes = app.clients.list_scopes(&caller).await?;
     Ok(Json(ScopeList { scopes: scopes.into_iter().map(Scope::from).collect() }))
 }
 
@@ -111,10 +112,10 @@ pub(in crate::http) async fn list_scopes(
     responses((status = 200, description = "The quota", body = Quota), ApiErrors))]
 pub(in crate::http) async fn get_own_quota(
     State(app): State<App>,
-    Caller { principal, .. }: Caller,
+    caller: Caller,
     _: NoQuery,
 ) -> Result<Json<Quota>, Problem> {
-    let (account, quota) = app.clients.get_own_quota(&principal).await?;
+    let (account, quota) = app.clients.get_own_quota(&caller).await?;
     Ok(Json(Quota::of(account, quota)))
 }
 
@@ -127,11 +128,11 @@ pub(in crate::http) async fn get_own_quota(
     responses((status = 200, description = "The quota", body = Quota), ApiErrors))]
 pub(in crate::http) async fn get_quota(
     State(app): State<App>,
-    Caller { principal, .. }: Caller,
+    caller: Caller,
     AccountInPath(account): AccountInPath,
     _: NoQuery,
 ) -> Result<Json<Quota>, Problem> {
-    let quota = app.clients.get_quota(&principal, &account).await?;
+    let quota = app.clients.get_quota(&caller, &account).await?;
     Ok(Json(Quota::of(account, quota)))
 }
 
@@ -145,13 +146,13 @@ pub(in crate::http) async fn get_quota(
     responses((status = 200, description = "The quota", body = Quota), ApiErrors))]
 pub(in crate::http) async fn set_quota(
     State(app): State<App>,
-    Caller { principal, origin }: Caller,
+    caller: Caller,
     AccountInPath(account): AccountInPath,
     _: NoQuery,
     JsonObject(body): JsonObject<SetQuota>,
 ) -> Result<Json<Quota>, Problem> {
-    principal.authorize(crate::principal::Action::SetQuota)?;
-    let quota = app.clients.set_quota(&principal, &origin, &account, body.check()?).await?;
+    caller.authorize(crate::principal::Action::SetQuota)?;
+    let quota = app.clients.set_quota(&caller, &account, body.check()?).await?;
     Ok(Json(Quota::of(account, quota)))
 }
 
@@ -164,10 +165,10 @@ pub(in crate::http) async fn set_quota(
     responses((status = 204, description = "The account has the quota of the settings"), ApiErrors))]
 pub(in crate::http) async fn reset_quota(
     State(app): State<App>,
-    Caller { principal, origin }: Caller,
+    caller: Caller,
     AccountInPath(account): AccountInPath,
     _: NoQuery,
 ) -> Result<StatusCode, Problem> {
-    app.clients.reset_quota(&principal, &origin, &account).await?;
+    app.clients.reset_quota(&caller, &account).await?;
     Ok(StatusCode::NO_CONTENT)
 }

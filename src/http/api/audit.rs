@@ -9,10 +9,11 @@ use utoipa::ToSchema;
 use crate::app::App;
 use crate::audit::Action;
 use crate::clock::Timestamp;
-use crate::http::extract::{Caller, Query};
+use crate::http::extract::Query;
 use crate::http::openapi::{ApiErrors, TAG_OPERATION};
 use crate::http::problem::Problem;
 use crate::page::{Direction, Pagination};
+use crate::principal::Caller;
 use crate::store::{AuditFilter, AuditRecord};
 
 /// One act.
@@ -114,10 +115,10 @@ impl FromRequestParts<App> for AuditFilter {
     responses((status = 200, description = "A page of events", body = EventList), ApiErrors))]
 pub(in crate::http) async fn list(
     State(app): State<App>,
-    Caller { principal, .. }: Caller,
+    caller: Caller,
     filter: AuditFilter,
 ) -> Result<Json<EventList>, Problem> {
-    let found = app.audit_log.list(&principal, &filter).await?;
+    let found = app.audit_log.list(&caller, &filter).await?;
     let events = found.items.into_iter().map(AuditEvent::from).collect();
     Ok(Json(EventList { events, pagination: Pagination::new(filter.page, found.total) }))
 }

@@ -10,28 +10,22 @@ use crate::error::{Code, Error};
 use crate::http::authorization::Authorization;
 use crate::http::problem::Problem;
 use crate::http::trace::RequestContext;
-use crate::principal::{Origin, Principal};
-
-/// Who calls, and from where.
-pub(in crate::http) struct Caller {
-    pub(in crate::http) principal: Principal,
-    pub(in crate::http) origin: Origin,
-}
+use crate::principal::{Caller, Origin};
 
 impl FromRequestParts<App> for Caller {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
         let context = RequestContext::of(&parts.extensions)?;
-        let found = principal(app, &parts.headers, &context.origin).await;
-        let principal = found.map_err(|error| count_failure(app, context, error))?;
-        let _ = context.caller.set(principal.user_id.clone());
-        Ok(Self { principal, origin: context.origin })
+        let found = find(app, &parts.headers, &context.origin).await;
+        let caller = found.map_err(|error| count_failure(app, context, error))?;
+        let _ = context.caller.set(caller.user_id.clone());
+        Ok(caller)
     }
 }
 
-async fn principal(app: &App, headers: &HeaderMap, origin: &Origin) -> Result<Principal, Error> {
-    app.decider.principal(bearer_token(headers)?, origin).await
+async fn find(app: &App, headers: &HeaderMap, origin: &Origin) -> Result<Caller, Error> {
+    app.decider.find_caller(bearer_token(headers)?, origin).await
 }
 
 /// Beyond what one address may fail, it is told so instead. A good credential passes from there all the same.

@@ -12,7 +12,7 @@ use axum::http::header::CACHE_CONTROL;
 pub(super) use body::{
     JsonObject, JsonOrNothing, Members, MergePatch, is_any_of, read, refuse_encoded,
 };
-pub(super) use caller::{Caller, count_failure};
+pub(super) use caller::count_failure;
 pub(super) use check::{Check, moment, spelled, text, unknown};
 pub(super) use path::{PatIdInPath, UserInPath, UserTokenInPath};
 pub(super) use query::{NoQuery, Query};

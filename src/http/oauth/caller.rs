@@ -6,7 +6,7 @@ use axum::http::HeaderMap;
 use axum::http::header::AUTHORIZATION;
 use secrecy::ExposeSecret as _;
 
-use crate::decide::{CallerCredential, Reason};
+use crate::decide::{IntrospectorCredential, Reason};
 use crate::error::{Code, Error};
 use crate::http::authorization::{Authorization, Basic};
 
@@ -15,7 +15,7 @@ pub(super) fn credential<'a>(
     headers: &'a HeaderMap,
     client_id: Option<Cow<'a, str>>,
     client_secret: Option<Cow<'a, str>>,
-) -> Result<CallerCredential<'a>, Error> {
+) -> Result<IntrospectorCredential<'a>, Error> {
     if headers.contains_key(AUTHORIZATION) {
         if client_secret.is_some() {
             let detail = "Authenticate in one way: in the header or in the form.";
@@ -23,9 +23,9 @@ pub(super) fn credential<'a>(
         }
         let found = Authorization::read(headers).map_err(|reason| missing().because(reason))?;
         return Ok(match found {
-            Authorization::Bearer(token) => CallerCredential::AccessToken(token),
+            Authorization::Bearer(token) => IntrospectorCredential::AccessToken(token),
             Authorization::Basic(Basic { user: Some(user), password: Some(password) }) => {
-                CallerCredential::Secret {
+                IntrospectorCredential::Secret {
                     client_id: decode(user.expose_secret()).into(),
                     secret: decode(password.expose_secret()).into(),
                 }
@@ -35,7 +35,7 @@ pub(super) fn credential<'a>(
     }
     match (client_id, client_secret) {
         (Some(client_id), Some(secret)) => {
-            Ok(CallerCredential::Secret { client_id, secret: secret.into_owned().into() })
+            Ok(IntrospectorCredential::Secret { client_id, secret: secret.into_owned().into() })
         }
         _ => Err(missing()),
     }

@@ -110,14 +110,14 @@ pub(in crate::http) async fn answer(
         form::parameters(&body, ["token", "client_ip", "client_id", "client_secret"])?;
     let credential = caller::credential(headers, id, secret)
         .map_err(|error| count_failure(app, context, error))?;
-    let caller = app.callers.authenticate(&credential, &context.origin).await;
-    let caller = caller.map_err(|error| count_failure(app, context, error))?;
+    let introspector = app.introspectors.authenticate(&credential, &context.origin).await;
+    let introspector = introspector.map_err(|error| count_failure(app, context, error))?;
     let token = form::required("token", token)?;
     let presented = Presented {
         token: &token,
         accepts: Accepts::Pats,
         from: end_caller.map(|text| address(&text)).transpose()?,
-        service: Some(&caller),
+        service: Some(&introspector),
         origin: &context.origin,
     };
     let decided = async {

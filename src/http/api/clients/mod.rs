@@ -15,13 +15,13 @@ use crate::app::App;
 use crate::client::{Asked, Receiver, Removed};
 use crate::error::{Code, Error};
 use crate::http::extract::{
-    Caller, Check, JsonObject, Members, MergePatch, NO_STORE, NoQuery, NoStore, text,
+    Check, JsonObject, Members, MergePatch, NO_STORE, NoQuery, NoStore, text,
 };
 use crate::http::openapi::{ApiErrors, TAG_CLIENTS};
 use crate::http::problem::Problem;
 use crate::id::UserId;
 use crate::page::Pagination;
-use crate::principal::Action;
+use crate::principal::{Action, Caller};
 use crate::store::{ClientFilter, ClientSort};
 use body::{
     ApiClient, ClientAndSecret, ClientInPath, ClientList, ClientSecret, CreateClient, UpdateClient,
@@ -46,10 +46,10 @@ use body::{
     responses((status = 200, description = "A page of API clients", body = ClientList), ApiErrors))]
 pub(in crate::http) async fn list(
     State(app): State<App>,
-    Caller { principal, .. }: Caller,
+    caller: Caller,
     filter: ClientFilter,
 ) -> Result<Json<ClientList>, Problem> {
-    let found = app.clients.list(&principal, &filter).await?;
+    let found = app.clients.list(&caller, &filter).await?;
     let clients = found.items.into_iter().map(|client| ApiClient::listed(&app, client)).collect();
     Ok(Json(ClientList { clients, pagination: Pagination::new(filter.page, found.total) }))
 }
@@ -62,12 +62,12 @@ pub(in crate::http) async fn list(
     responses((status = 201, description = "The API client with its secret", body = ClientAndSecret), ApiErrors))]
 pub(in crate::http) async fn create(
     State(app): State<App>,
-    Caller { principal, origin }: Caller,
+    caller: Caller,
     _: NoQuery,
     JsonObject(members): JsonObject<Members>,
 ) -> Result<(StatusCode, NoStore, Json<ClientAndSecret>), Problem> {
     let errors = body::refused_in_creation(&members);
-    let made = app.clients.create(&principal, &origin, members.values, errors).await?;
+    let made = app.clients.create(&caller, members.values, errors).await?;
     Ok((StatusCode::CREATED, NO_STORE, Json(made.into())))
 }
 
@@ -77,11 +77,11 @@ pub(in crate::http) async fn create(
     responses((status = 200, description = "The API client", body = ApiClient), ApiErrors))]
 pub(in crate::http) async fn get(
     State(app): State<App>,
-    Caller { principal, .. }: Caller,
+    caller: Caller,
     ClientInPath(id): ClientInPath,
     _: NoQuery,
 ) -> Result<Json<ApiClient>, Problem> {
-    Ok(Json(app.clients.get(&principal, &id).await?.into()))
+    Ok(Json(app.clients.get(&caller, &id).await?.into()))
 }
 
 /// Changes an API client
@@ -94,14 +94,14 @@ pub(in crate::http) async fn get(
     responses((status = 200, description = "The API client", body = ApiClient), ApiErrors))]
 pub(in crate::http) async fn update(
     State(app): State<App>,
-    Caller { principal, origin }: Caller,
+    caller: Caller,
     ClientInPath(id): ClientInPath,
     _: NoQuery,
     MergePatch(members): MergePatch,
 ) -> Result<Json<ApiClient>, Problem> {
     let errors = body::refused_in_change(&members);
     let asked = Asked { members: members.values, errors };
-    Ok(Json(app.clients.update(&principal, &origin, &id, asked).await?.into()))
+    Ok(Json(app.clients.update(&caller, &id, asked).await?.into()))
 }
 
 /// Deletes an API client, in Keycloak and here
@@ -110,11 +110,11 @@ pub(in crate::http) async fn update(
     responses((status = 204, description = "It is gone"), ApiErrors))]
 pub(in crate::http) async fn delete(
     State(app): State<App>,
-    Caller { principal, origin }: Caller,
+    caller: Caller,
     ClientInPath(id): ClientInPath,
     _: NoQuery,
 ) -> Result<StatusCode, Problem> {
-    app.clients.delete(&principal, &origin, &id).await?;
+    app.clients.delete(&caller, &id).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -180,12 +180,12 @@ impl From<(String, Removed)> for DeleteResult {
     responses((status = 200, description = "What became of each", body = DeleteResults), ApiErrors))]
 pub(in crate::http) async fn delete_bulk(
     State(app): State<App>,
-    Caller { principal, origin }: Caller,
+    caller: Caller,
     _: NoQuery,
     JsonObject(body): JsonObject<DeleteClients>,
 ) -> Result<Json<DeleteResults>, Problem> {
-    principal.authorize(Action::ChangeClients)?;
-    let results = app.clients.delete_all(&principal, &origin, body.check()?).await?;
+    caller.authorize(Action::ChangeClients)?;
+    let results = app.clients.delete_all(&caller, body.check()?).await?;
     Ok(Json(DeleteResults { results: results.into_iter().map(DeleteResult::from).collect() }))
 }
 
@@ -198,7 +198,7 @@ pub(in crate::http) async fn delete_bulk(
     responses((status = 200, description = "The secret", body = ClientSecret), ApiErrors))]
 pub(in crate::http) async fn get_secret(
     State(app): State<App>,
-    Caller { principal, origin }: Caller,
+    caller: Caller,
     ClientInPath(id): ClientInPath,
     _: NoQuery,
     method: Method,
@@ -208,7 +208,7 @@ pub(in crate::http) async fn get_secret(
         let detail = "A secret is read with GET.";
         return Err(Error::new(Code::MethodNotAllowed, detail).into());
     }
-    let secret = app.clients.get_secret(&principal, &origin, &id).await?;
+    let secret = app.clients.get_secret(&caller, &id).await?;
     Ok((NO_STORE, Json(secret.into())))
 }
 
@@ -221,11 +221,11 @@ pub(in crate::http) async fn get_secret(
     responses((status = 201, description = "The new secret", body = ClientSecret), ApiErrors))]
 pub(in crate::http) async fn regenerate_secret(
     State(app): State<App>,
-    Caller { principal, origin }: Caller,
+    caller: Caller,
     ClientInPath(id): ClientInPath,
     _: NoQuery,
 ) -> Result<(StatusCode, NoStore, Json<ClientSecret>), Problem> {
-    let secret = app.clients.regenerate_secret(&principal, &origin, &id).await?;
+    let secret = app.clients.regenerate_secret(&caller, &id).await?;
     Ok((StatusCode::CREATED, NO_STORE, Json(secret.into())))
 }
 
@@ -281,13 +281,13 @@ impl TransferClient {
     responses((status = 200, description = "The API client", body = ApiClient), ApiErrors))]
 pub(in crate::http) async fn transfer(
     State(app): State<App>,
-    Caller { principal, origin }: Caller,
+    caller: Caller,
     ClientInPath(id): ClientInPath,
     _: NoQuery,
     JsonObject(body): JsonObject<TransferClient>,
 ) -> Result<(NoStore, Json<ApiClient>), Problem> {
-    principal.authorize(Action::ChangeClients)?;
+    caller.authorize(Action::ChangeClients)?;
     let receiver = body.check()?;
-    let handed_on = app.clients.transfer(&principal, &origin, &id, &receiver).await?;
+    let handed_on = app.clients.transfer(&caller, &id, &receiver).await?;
     Ok((NO_STORE, Json(handed_on.into())))
 }

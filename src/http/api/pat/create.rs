@@ -16,11 +16,10 @@ use crate::app::App;
 use crate::clock::{Clock, Timestamp};
 use crate::config::{MIN_LIFETIME, Tokens};
 use crate::error::Error;
-use crate::http::extract::{
-    Caller, Check, JsonObject, NO_STORE, NoQuery, NoStore, moment, spelled, text,
-};
+use crate::http::extract::{Check, JsonObject, NO_STORE, NoQuery, NoStore, moment, spelled, text};
 use crate::http::openapi::{ApiErrors, TAG_PAT};
 use crate::http::problem::Problem;
+use crate::principal::Caller;
 use crate::token::{Description, End, IssuedToken, Narrowing, NewToken, TokenName, Wanted};
 
 /// A new token.
@@ -139,12 +138,12 @@ impl CreatedToken {
     responses((status = 201, description = "The token, shown this once", body = CreatedToken), ApiErrors))]
 pub(in crate::http) async fn create(
     State(app): State<App>,
-    Caller { principal, origin }: Caller,
+    caller: Caller,
     _: NoQuery,
     JsonObject(body): JsonObject<CreateToken>,
 ) -> Result<(StatusCode, NoStore, Json<CreatedToken>), Problem> {
-    principal.authorize(crate::principal::Action::CreateToken)?;
+    caller.authorize(crate::principal::Action::CreateToken)?;
     let request = body.check(&app.clock, &app.settings.tokens)?;
-    let issued = app.tokens.issue(&principal, &origin, request).await?;
+    let issued = app.tokens.issue(&caller, request).await?;
     Ok((StatusCode::CREATED, NO_STORE, Json(CreatedToken::at(app.clock.now(), issued))))
 }

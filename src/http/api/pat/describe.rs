@@ -8,10 +8,10 @@ use utoipa::ToSchema;
 use super::Token;
 use crate::app::App;
 use crate::error::Error;
-use crate::http::extract::{Caller, Check, Members, MergePatch, NoQuery, PatIdInPath, text};
+use crate::http::extract::{Check, Members, MergePatch, NoQuery, PatIdInPath, text};
 use crate::http::openapi::{ApiErrors, TAG_PAT};
 use crate::http::problem::Problem;
-use crate::principal::Action;
+use crate::principal::{Action, Caller};
 use crate::token::Description;
 
 /// A merge patch (RFC 7396) of a token. Other members of its metadata are taken where they are unchanged.
@@ -65,15 +65,15 @@ fn read(patch: Members, current: &Token) -> Result<Change, Error> {
     responses((status = 200, description = "The token's metadata", body = Token), ApiErrors))]
 pub(in crate::http) async fn update(
     State(app): State<App>,
-    Caller { principal, origin }: Caller,
+    caller: Caller,
     PatIdInPath(pat_id): PatIdInPath,
     _: NoQuery,
     MergePatch(patch): MergePatch,
 ) -> Result<Json<Token>, Problem> {
-    principal.authorize(Action::DescribeToken)?;
-    let record = app.tokens.get(&principal, pat_id).await?;
+    caller.authorize(Action::DescribeToken)?;
+    let record = app.tokens.get(&caller, pat_id).await?;
     let current = Token::at(app.clock.now(), record);
     let Change::Set(description) = read(patch, &current)? else { return Ok(Json(current)) };
-    let record = app.tokens.describe(&principal, &origin, pat_id, description.as_ref()).await?;
+    let record = app.tokens.describe(&caller, pat_id, description.as_ref()).await?;
     Ok(Json(Token::at(app.clock.now(), record)))
 }

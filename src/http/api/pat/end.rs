@@ -12,11 +12,11 @@ use utoipa::ToSchema;
 use super::Token;
 use crate::app::App;
 use crate::error::Error;
-use crate::http::extract::{Caller, Check, JsonObject, JsonOrNothing, NoQuery, PatIdInPath, text};
+use crate::http::extract::{Check, JsonObject, JsonOrNothing, NoQuery, PatIdInPath, text};
 use crate::http::openapi::{ApiErrors, TAG_PAT};
 use crate::http::problem::Problem;
 use crate::id::PatId;
-use crate::principal::{Action, Origin, Principal};
+use crate::principal::{Action, Caller};
 use crate::token::{Deleted, RevocationNote, Revoked, Whose};
 
 /// Which tokens.
@@ -200,12 +200,12 @@ pub(in crate::http) struct DeletedCount {
     responses((status = 200, description = "The token's metadata", body = Token), ApiErrors))]
 pub(in crate::http) async fn invalidate(
     State(app): State<App>,
-    Caller { principal, origin }: Caller,
+    caller: Caller,
     PatIdInPath(pat_id): PatIdInPath,
     _: NoQuery,
     JsonOrNothing(body): JsonOrNothing<Revocation>,
 ) -> Result<Json<Token>, Problem> {
-    revoke(&app, (&principal, &origin), &Whose::Own, pat_id, body).await
+    revoke(&app, &caller, &Whose::Own, pat_id, body).await
 }
 
 /// Revokes the personal access token that calls
@@ -216,12 +216,12 @@ pub(in crate::http) async fn invalidate(
     responses((status = 200, description = "The token's metadata", body = Token), ApiErrors))]
 pub(in crate::http) async fn invalidate_self(
     State(app): State<App>,
-    Caller { principal, origin }: Caller,
+    caller: Caller,
     _: NoQuery,
     JsonOrNothing(body): JsonOrNothing<Revocation>,
 ) -> Result<Json<Token>, Problem> {
-    let pat_id = principal.calling_token()?;
-    revoke(&app, (&principal, &origin), &Whose::Own, pat_id, body).await
+    let pat_id = caller.calling_token()?;
+    revoke(&app, &caller, &Whose::Own, pat_id, body).await
 }
 
 /// Revokes all of one's own tokens
@@ -230,11 +230,11 @@ pub(in crate::http) async fn invalidate_self(
     responses((status = 200, description = "How many were revoked", body = RevokedCount), ApiErrors))]
 pub(in crate::http) async fn invalidate_all(
     State(app): State<App>,
-    Caller { principal, origin }: Caller,
+    caller: Caller,
     _: NoQuery,
     JsonOrNothing(body): JsonOrNothing<Revocation>,
 ) -> Result<Json<RevokedCount>, Problem> {
-    revoke_all(&app, (&principal, &origin), &Whose::Own, body).await
+    revoke_all(&app, &caller, &Whose::Own, body).await
 }
 
 /// Revokes several of one's own tokens
@@ -260,11 +260,11 @@ pub(in crate::http) async fn invalidate_bulk(
     responses((status = 204, description = "It is gone"), ApiErrors))]
 pub(in crate::http) async fn delete(
     State(app): State<App>,
-    Caller { principal, origin }: Caller,
+    caller: Caller,
     PatIdInPath(pat_id): PatIdInPath,
     _: NoQuery,
 ) -> Result<StatusCode, Problem> {
-    app.tokens.delete(&principal, &origin, &Whose::Own, pat_id).await?;
+    app.tokens.delete(&caller, &Whose::Own, pat_id).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -273,10 +273,10 @@ pub(in crate::http) async fn delete(
     responses((status = 200, description = "How many were deleted", body = DeletedCount), ApiErrors))]
 pub(in crate::http) async fn delete_all(
     State(app): State<App>,
-    Caller { principal, origin }: Caller,
+    caller: Caller,
     _: NoQuery,
 ) -> Result<Json<DeletedCount>, Problem> {
-    let deleted = app.tokens.delete_all(&principal, &origin, &Whose::Own).await?;
+    let deleted = app.tokens.delete_all(&caller, &Whose::Own).await?;
     Ok(Json(DeletedCount { deleted }))
 }
 
@@ -297,52 +297,51 @@ pub(in crate::http) async fn delete_bulk(
 
 pub(super) async fn revoke(
     app: &App,
-    (caller, origin): (&Principal, &Origin),
+    caller: &Caller,
     whose: &Whose,
     pat_id: PatId,
     body: Revocation,
 ) -> Result<Json<Token>, Problem> {
     whose.may_end(caller, Action::RevokeToken(pat_id))?;
     let note = body.check()?;
-    let record = app.tokens.revoke((caller, origin), whose, pat_id, note.as_ref()).await?;
+    let record = app.tokens.revoke(caller, whose, pat_id, note.as_ref()).await?;
     Ok(Json(Token::at(app.clock.now(), record)))
 }
 
 pub(super) async fn revoke_all(
     app: &App,
-    (caller, origin): (&Principal, &Origin),
+    caller: &Caller,
     whose: &Whose,
     body: Revocation,
 ) -> Result<Json<RevokedCount>, Problem> {
     whose.may_end(caller, Action::RevokeTokens)?;
     let note = body.check()?;
-    let revoked = app.tokens.revoke_all((caller, origin), whose, note.as_ref()).await?;
+    let revoked = app.tokens.revoke_all(caller, whose, note.as_ref()).await?;
     Ok(Json(RevokedCount { revoked }))
 }
 
 pub(super) async fn revoke_several(
     app: &App,
-    Caller { principal, origin }: &Caller,
+    caller: &Caller,
     whose: &Whose,
     action: Action,
     body: RevokePatIds,
 ) -> Result<Json<Results>, Problem> {
-    principal.authorize(action)?;
+    caller.authorize(action)?;
     let (asked, note) = body.check()?;
-    let by = (principal, origin);
-    let outcomes = app.tokens.revoke_several(by, whose, &asked.ids(), note.as_ref()).await?;
+    let outcomes = app.tokens.revoke_several(caller, whose, &asked.ids(), note.as_ref()).await?;
     Ok(asked.answer(outcomes))
 }
 
 pub(super) async fn delete_several(
     app: &App,
-    Caller { principal, origin }: &Caller,
+    caller: &Caller,
     whose: &Whose,
     action: Action,
     body: PatIds,
 ) -> Result<Json<Results>, Problem> {
-    principal.authorize(action)?;
+    caller.authorize(action)?;
     let asked = body.check()?;
-    let outcomes = app.tokens.delete_several(principal, origin, whose, &asked.ids()).await?;
+    let outcomes = app.tokens.delete_several(caller, whose, &asked.ids()).await?;
     Ok(asked.answer(outcomes))
 }

@@ -12,10 +12,10 @@ use super::Token;
 use crate::app::App;
 use crate::clock::Timestamp;
 use crate::error::Error;
-use crate::http::extract::{Caller, Check, JsonObject, NoQuery, text};
+use crate::http::extract::{Check, JsonObject, NoQuery, text};
 use crate::http::openapi::{ApiErrors, TAG_PAT, TAG_PAT_USERS};
 use crate::http::problem::Problem;
-use crate::principal::Action;
+use crate::principal::{Action, Caller};
 use crate::token::{Identified, Whose};
 
 /// The token that was found.
@@ -62,12 +62,12 @@ impl IdentifiedToken {
     responses((status = 200, description = "The token's metadata", body = IdentifiedToken), ApiErrors))]
 pub(in crate::http) async fn own(
     State(app): State<App>,
-    Caller { principal, .. }: Caller,
+    caller: Caller,
     _: NoQuery,
     JsonObject(body): JsonObject<FoundToken>,
 ) -> Result<Json<IdentifiedToken>, Problem> {
-    principal.authorize(Action::IdentifyToken)?;
-    let identified = app.tokens.identify(&principal, &Whose::Own, &body.check()?).await?;
+    caller.authorize(Action::IdentifyToken)?;
+    let identified = app.tokens.identify(&caller, &Whose::Own, &body.check()?).await?;
     Ok(Json(IdentifiedToken::at(app.clock.now(), identified)))
 }
 
@@ -79,11 +79,11 @@ pub(in crate::http) async fn own(
     responses((status = 200, description = "The token's metadata", body = IdentifiedToken), ApiErrors))]
 pub(in crate::http) async fn any(
     State(app): State<App>,
-    Caller { principal, .. }: Caller,
+    caller: Caller,
     _: NoQuery,
     JsonObject(body): JsonObject<FoundToken>,
 ) -> Result<Json<IdentifiedToken>, Problem> {
-    principal.authorize(Action::IdentifyAnyToken)?;
-    let identified = app.tokens.identify(&principal, &Whose::Everybody, &body.check()?).await?;
+    caller.authorize(Action::IdentifyAnyToken)?;
+    let identified = app.tokens.identify(&caller, &Whose::Everybody, &body.check()?).await?;
     Ok(Json(IdentifiedToken::at(app.clock.now(), identified)))
 }

@@ -16,11 +16,12 @@ use utoipa::ToSchema;
 
 use crate::app::App;
 use crate::clock::Timestamp;
-use crate::http::extract::{Caller, NoQuery, PatIdInPath, Query};
+use crate::http::extract::{NoQuery, PatIdInPath, Query};
 use crate::http::openapi::{ApiErrors, TAG_PAT};
 use crate::http::problem::Problem;
 use crate::id::{PatId, UserId};
 use crate::page::{Page, Pagination};
+use crate::principal::Caller;
 use crate::store::{TokenFilter, TokenRecord, TokenSort, TokenStatus};
 use crate::token::Whose;
 
@@ -188,10 +189,10 @@ const SORTS: [(&str, TokenSort); 6] = [
     responses((status = 200, description = "A page of tokens", body = TokenList), ApiErrors))]
 pub(in crate::http) async fn list(
     State(app): State<App>,
-    Caller { principal, .. }: Caller,
+    caller: Caller,
     filter: TokenFilter,
 ) -> Result<Json<TokenList>, Problem> {
-    let found = app.tokens.list(&principal, &Whose::Own, &filter).await?;
+    let found = app.tokens.list(&caller, &Whose::Own, &filter).await?;
     Ok(Json(TokenList::at(app.clock.now(), found, &filter)))
 }
 
@@ -200,10 +201,10 @@ pub(in crate::http) async fn list(
     responses((status = 200, description = "The token's metadata", body = Token), ApiErrors))]
 pub(in crate::http) async fn get_self(
     State(app): State<App>,
-    Caller { principal, .. }: Caller,
+    caller: Caller,
     _: NoQuery,
 ) -> Result<Json<Token>, Problem> {
-    let record = app.tokens.get_self(&principal).await?;
+    let record = app.tokens.get_self(&caller).await?;
     Ok(Json(Token::at(app.clock.now(), record)))
 }
 
@@ -213,10 +214,10 @@ pub(in crate::http) async fn get_self(
     responses((status = 200, description = "The token's metadata", body = Token), ApiErrors))]
 pub(in crate::http) async fn get(
     State(app): State<App>,
-    Caller { principal, .. }: Caller,
+    caller: Caller,
     PatIdInPath(pat_id): PatIdInPath,
     _: NoQuery,
 ) -> Result<Json<Token>, Problem> {
-    let record = app.tokens.get(&principal, pat_id).await?;
+    let record = app.tokens.get(&caller, pat_id).await?;
     Ok(Json(Token::at(app.clock.now(), record)))
 }

@@ -9,10 +9,10 @@ use utoipa::ToSchema;
 use super::create::CreateToken;
 use crate::app::App;
 use crate::config::{MIN_LIFETIME, Tokens};
-use crate::http::extract::{Caller, JsonObject, NoQuery};
+use crate::http::extract::{JsonObject, NoQuery};
 use crate::http::openapi::{ApiErrors, TAG_PAT};
 use crate::http::problem::Problem;
-use crate::principal::Action;
+use crate::principal::{Action, Caller};
 use crate::token::{Offered, Preview};
 
 /// What a new token can be asked to have.
@@ -81,10 +81,10 @@ impl From<Preview> for TokenPreview {
     responses((status = 200, description = "What can be asked for", body = TokenOffer), ApiErrors))]
 pub(in crate::http) async fn get(
     State(app): State<App>,
-    Caller { principal, .. }: Caller,
+    caller: Caller,
     _: NoQuery,
 ) -> Result<Json<TokenOffer>, Problem> {
-    let offered = app.tokens.see_offer(&principal).await?;
+    let offered = app.tokens.see_offer(&caller).await?;
     Ok(Json(TokenOffer::new(offered, &app.settings.tokens)))
 }
 
@@ -97,11 +97,11 @@ pub(in crate::http) async fn get(
     responses((status = 200, description = "What it would say", body = TokenPreview), ApiErrors))]
 pub(in crate::http) async fn preview(
     State(app): State<App>,
-    Caller { principal, .. }: Caller,
+    caller: Caller,
     _: NoQuery,
     JsonObject(body): JsonObject<CreateToken>,
 ) -> Result<Json<TokenPreview>, Problem> {
-    principal.authorize(Action::PreviewToken)?;
+    caller.authorize(Action::PreviewToken)?;
     let request = body.check(&app.clock, &app.settings.tokens)?;
-    Ok(Json(app.tokens.preview(&principal, &request).await?.into()))
+    Ok(Json(app.tokens.preview(&caller, &request).await?.into()))
 }

@@ -14,11 +14,11 @@ use super::create::{CreatedToken, within};
 use crate::app::App;
 use crate::config::Tokens;
 use crate::error::Error;
-use crate::http::extract::{Caller, Check, JsonOrNothing, NO_STORE, NoQuery, NoStore, PatIdInPath};
+use crate::http::extract::{Check, JsonOrNothing, NO_STORE, NoQuery, NoStore, PatIdInPath};
 use crate::http::openapi::{ApiErrors, TAG_PAT};
 use crate::http::problem::Problem;
 use crate::id::PatId;
-use crate::principal::{Action, Origin, Principal};
+use crate::principal::{Action, Caller};
 use crate::token::{Narrowing, RotateToken, Wanted};
 
 /// The longest that an old token works beside its successor.
@@ -94,12 +94,12 @@ impl Rotate {
     responses((status = 201, description = "The successor, shown this once", body = CreatedToken), ApiErrors))]
 pub(in crate::http) async fn rotate(
     State(app): State<App>,
-    Caller { principal, origin }: Caller,
+    caller: Caller,
     PatIdInPath(pat_id): PatIdInPath,
     _: NoQuery,
     JsonOrNothing(body): JsonOrNothing<Rotate>,
 ) -> Result<(StatusCode, NoStore, Json<CreatedToken>), Problem> {
-    replace(&app, (&principal, &origin), pat_id, body).await
+    replace(&app, &caller, pat_id, body).await
 }
 
 /// Replaces the personal access token that calls by a successor
@@ -110,22 +110,22 @@ pub(in crate::http) async fn rotate(
     responses((status = 201, description = "The successor, shown this once", body = CreatedToken), ApiErrors))]
 pub(in crate::http) async fn rotate_self(
     State(app): State<App>,
-    Caller { principal, origin }: Caller,
+    caller: Caller,
     _: NoQuery,
     JsonOrNothing(body): JsonOrNothing<Rotate>,
 ) -> Result<(StatusCode, NoStore, Json<CreatedToken>), Problem> {
-    let pat_id = principal.calling_token()?;
-    replace(&app, (&principal, &origin), pat_id, body).await
+    let pat_id = caller.calling_token()?;
+    replace(&app, &caller, pat_id, body).await
 }
 
 async fn replace(
     app: &App,
-    (caller, origin): (&Principal, &Origin),
+    caller: &Caller,
     pat_id: PatId,
     body: Rotate,
 ) -> Result<(StatusCode, NoStore, Json<CreatedToken>), Problem> {
     caller.authorize(Action::RotateToken(pat_id))?;
     let request = body.check(&app.settings.tokens)?;
-    let issued = app.tokens.rotate(caller, origin, pat_id, request).await?;
+    let issued = app.tokens.rotate(caller, pat_id, request).await?;
     Ok((StatusCode::CREATED, NO_STORE, Json(CreatedToken::at(app.clock.now(), issued))))
 }

@@ -10,12 +10,10 @@ use super::end::{
 };
 use super::{Token, TokenList, TokenListQuery, end};
 use crate::app::App;
-use crate::http::extract::{
-    Caller, JsonObject, JsonOrNothing, NoQuery, UserInPath, UserTokenInPath,
-};
+use crate::http::extract::{JsonObject, JsonOrNothing, NoQuery, UserInPath, UserTokenInPath};
 use crate::http::openapi::{ApiErrors, TAG_PAT_USERS};
 use crate::http::problem::Problem;
-use crate::principal::Action;
+use crate::principal::{Action, Caller};
 use crate::store::TokenFilter;
 use crate::token::Whose;
 
@@ -27,10 +25,10 @@ use crate::token::Whose;
     responses((status = 200, description = "A page of tokens", body = TokenList), ApiErrors))]
 pub(in crate::http) async fn list(
     State(app): State<App>,
-    Caller { principal, .. }: Caller,
+    caller: Caller,
     filter: TokenFilter,
 ) -> Result<Json<TokenList>, Problem> {
-    let found = app.tokens.list(&principal, &Whose::Everybody, &filter).await?;
+    let found = app.tokens.list(&caller, &Whose::Everybody, &filter).await?;
     Ok(Json(TokenList::at(app.clock.now(), found, &filter)))
 }
 
@@ -41,11 +39,11 @@ pub(in crate::http) async fn list(
     responses((status = 200, description = "A page of tokens", body = TokenList), ApiErrors))]
 pub(in crate::http) async fn list_of_user(
     State(app): State<App>,
-    Caller { principal, .. }: Caller,
+    caller: Caller,
     UserInPath(user): UserInPath,
     filter: TokenFilter,
 ) -> Result<Json<TokenList>, Problem> {
-    let found = app.tokens.list(&principal, &Whose::User(user), &filter).await?;
+    let found = app.tokens.list(&caller, &Whose::User(user), &filter).await?;
     Ok(Json(TokenList::at(app.clock.now(), found, &filter)))
 }
 
@@ -60,12 +58,12 @@ pub(in crate::http) async fn list_of_user(
     responses((status = 200, description = "The token's metadata", body = Token), ApiErrors))]
 pub(in crate::http) async fn invalidate(
     State(app): State<App>,
-    Caller { principal, origin }: Caller,
+    caller: Caller,
     UserTokenInPath(user, pat_id): UserTokenInPath,
     _: NoQuery,
     JsonOrNothing(body): JsonOrNothing<Revocation>,
 ) -> Result<Json<Token>, Problem> {
-    end::revoke(&app, (&principal, &origin), &Whose::User(user), pat_id, body).await
+    end::revoke(&app, &caller, &Whose::User(user), pat_id, body).await
 }
 
 /// Revokes all of a user's tokens
@@ -76,12 +74,12 @@ pub(in crate::http) async fn invalidate(
     responses((status = 200, description = "How many were revoked", body = RevokedCount), ApiErrors))]
 pub(in crate::http) async fn invalidate_all(
     State(app): State<App>,
-    Caller { principal, origin }: Caller,
+    caller: Caller,
     UserInPath(user): UserInPath,
     _: NoQuery,
     JsonOrNothing(body): JsonOrNothing<Revocation>,
 ) -> Result<Json<RevokedCount>, Problem> {
-    end::revoke_all(&app, (&principal, &origin), &Whose::User(user), body).await
+    end::revoke_all(&app, &caller, &Whose::User(user), body).await
 }
 
 /// Revokes several tokens, whoever owns them
@@ -107,11 +105,11 @@ pub(in crate::http) async fn invalidate_bulk(
     responses((status = 204, description = "It is gone"), ApiErrors))]
 pub(in crate::http) async fn delete(
     State(app): State<App>,
-    Caller { principal, origin }: Caller,
+    caller: Caller,
     UserTokenInPath(user, pat_id): UserTokenInPath,
     _: NoQuery,
 ) -> Result<StatusCode, Problem> {
-    app.tokens.delete(&principal, &origin, &Whose::User(user), pat_id).await?;
+    app.tokens.delete(&caller, &Whose::User(user), pat_id).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -122,11 +120,11 @@ pub(in crate::http) async fn delete(
     responses((status = 200, description = "How many were deleted", body = DeletedCount), ApiErrors))]
 pub(in crate::http) async fn delete_all(
     State(app): State<App>,
-    Caller { principal, origin }: Caller,
+    caller: Caller,
     UserInPath(user): UserInPath,
     _: NoQuery,
 ) -> Result<Json<DeletedCount>, Problem> {
-    let deleted = app.tokens.delete_all(&principal, &origin, &Whose::User(user)).await?;
+    let deleted = app.tokens.delete_all(&caller, &Whose::User(user)).await?;
     Ok(Json(DeletedCount { deleted }))
 }
 

@@ -27,7 +27,7 @@ use crate::keycloak::{
     ClientDirectory, ClientId, Keycloak, KeycloakError, SecretCheck, ServiceAccount,
 };
 use crate::owner::Owners;
-use crate::principal::{Action, Credential, Origin, Principal};
+use crate::principal::{Action, Origin, Role};
 use crate::throttle::Throttle;
 
 const GOOD_FOR: Duration = Duration::from_mins(1);
@@ -45,13 +45,13 @@ const MAX_SECRET: usize = 1024;
 
 /// Who asks about tokens.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Caller {
+pub struct Introspector {
     /// The client.
     pub client_id: Arc<str>,
 }
 
 /// What a caller shows.
-pub enum CallerCredential<'a> {
+pub enum IntrospectorCredential<'a> {
     /// The client's own secret.
     Secret {
         /// The client.
@@ -65,7 +65,7 @@ pub enum CallerCredential<'a> {
 
 /// The parts that ask Keycloak about callers.
 #[derive(Clone)]
-pub struct Callers {
+pub struct Introspectors {
     decider: Decider,
     keycloak: Keycloak,
     directory: ClientDirectory,
@@ -94,7 +94,7 @@ struct Digest([u8; 32]);
 /// A client whose secret is good and that may ask.
 #[derive(Clone)]
 struct Known {
-    caller: Caller,
+    caller: Introspector,
     /// Keycloak's own id of the client.
     uuid: Arc<str>,
     generation: u64,
@@ -106,7 +106,7 @@ enum Refused {
     Role,
 }
 
-impl Callers {
+impl Introspectors {
     /// Nobody is known yet. Fails only where the system has no randomness.
     pub fn new(
         decider: Decider,
@@ -131,14 +131,14 @@ impl Callers {
     /// Who asks, where they may.
     pub async fn authenticate(
         &self,
-        credential: &CallerCredential<'_>,
+        credential: &IntrospectorCredential<'_>,
         origin: &Origin,
-    ) -> Result<Caller, Error> {
+    ) -> Result<Introspector, Error> {
         match credential {
-            CallerCredential::Secret { client_id, secret } => {
+            IntrospectorCredential::Secret { client_id, secret } => {
                 self.by_secret(client_id, secret.expose_secret(), origin).await
             }
-            CallerCredential::AccessToken(token) => {
+            IntrospectorCredential::AccessToken(token) => {
                 Box::pin(self.by_access_token(token, origin)).await
             }
         }
@@ -157,7 +157,7 @@ impl Callers {
         client_id: &str,
         secret: &str,
         origin: &Origin,
-    ) -> Result<Caller, Error> {
+    ) -> Result<Introspector, Error> {
         let fits = |text: &str, max| (1..=max).contains(&text.len()) && !text.contains('\0');
         if !fits(client_id, MAX_ID) || !fits(secret, MAX_SECRET) {
             return Err(Refused::Secret.into());
@@ -176,7 +176,7 @@ impl Callers {
         secret: &str,
         digest: Digest,
         origin: &Origin,
-    ) -> Result<Caller, Error> {
+    ) -> Result<Introspector, Error> {
         let Remembered { good, refused, proven, generation, .. } = &*self.remembered;
         if let Some(refused) = refused.get(&digest).await {
             return Err(refused.into());
@@ -188,7 +188,7 @@ impl Callers {
         let asked = async {
             let generation = generation.load(Ordering::Acquire);
             let (client_id, uuid) = self.ask(client_id, secret).await?;
-            Ok::<_, Answer>(Known { caller: Caller { client_id }, uuid, generation })
+            Ok::<_, Answer>(Known { caller: Introspector { client_id }, uuid, generation })
         };
         match good.try_get_with(digest, asked).await {
             Ok(known) => {
@@ -231,35 +231,28 @@ impl Callers {
             return Err(Answer::Refused(Refused::Role));
         };
         let id = UserId::new(account.id);
-        let principal = Principal {
-            roles: self.owners.get_authority(&id).await?.roles,
-            user_id: id,
-            username: account.username,
-            account: None,
-            client_id: None,
-            credential: Credential::AccessToken { impersonated: false },
-        };
-        match principal.authorize(Action::IntrospectTokens) {
+        let held = self.owners.get_authority(&id).await?.roles;
+        match Role::IntrospectTokens.require(&held) {
             Ok(()) => Ok((client_id.into(), client.uuid().into())),
             Err(_) => Err(Answer::Refused(Refused::Role)),
         }
     }
 
-    async fn by_access_token(&self, token: &str, origin: &Origin) -> Result<Caller, Error> {
+    async fn by_access_token(&self, token: &str, origin: &Origin) -> Result<Introspector, Error> {
         let token = self.decider.decide(Presented::by_holder(token, origin)).await?;
         let Kind::AccessToken(access_token) = &token.kind else {
-            token.principal().authorize(Action::IntrospectTokens)?;
+            token.caller(origin).authorize(Action::IntrospectTokens)?;
             return Err(Refused::Role.into());
         };
         if !self.decider.is_for_us(&token) {
             return Err(Refusal::Because(Reason::Audience).into());
         }
-        token.principal().authorize(Action::IntrospectTokens)?;
+        token.caller(origin).authorize(Action::IntrospectTokens)?;
         if access_token.of_service_account {
-            return Ok(Caller { client_id: access_token.client_id.as_str().into() });
+            return Ok(Introspector { client_id: access_token.client_id.as_str().into() });
         }
         let client_id = self.service_account(&token, &access_token.client_id).await?;
-        Ok(Caller { client_id })
+        Ok(Introspector { client_id })
     }
 
     /// The client whose service account the token is of. A person who holds the role is none.
