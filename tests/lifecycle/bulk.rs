@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -14,13 +15,19 @@ const PEOPLE: usize = 120;
 /// Looks after an event: at once, with the next events, and ten seconds later.
 const LOOKS: usize = 3;
 
+/// Ids of users that no other test has: they are Keycloak's, and not of a realm.
+fn ids(count: usize) -> Vec<String> {
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    let (process, call) = (std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
+    let id = |number| format!("{process:08x}-{call:04x}-4000-8000-{number:012x}");
+    (0..count).map(id).collect()
+}
+
 impl Scene {
     /// Tokens of people who are yet to come, with the roles that they will have; answers their ids.
-    async fn mint_for(&self, count: usize) -> Vec<String> {
+    pub(super) async fn mint_for(&self, count: usize) -> Vec<String> {
         let model = self.holder().await;
-        let ids: Vec<_> = (0..count)
-            .map(|number| format!("{:08x}-0000-4000-8000-{number:012x}", std::process::id()))
-            .collect();
+        let ids = ids(count);
         let mut people = String::new();
         for (number, id) in ids.iter().enumerate() {
             let separator = if number == 0 { "" } else { " UNION ALL " };
@@ -37,7 +44,7 @@ impl Scene {
     }
 
     /// All of them come at once: one call, as many events, of few stamps.
-    async fn import(&self, ids: &[String]) {
+    pub(super) async fn import(&self, ids: &[String]) {
         let person = |id: &String| {
             json!({"id": id, "username": id, "enabled": true, "email": format!("{id}@example.org"),
                 "firstName": "Test", "lastName": "Person",
