@@ -76,13 +76,13 @@ impl Clients {
             let Some(end) = records.last() else { break };
             last.clone_from(&end.record_id);
             for record in &records {
-                match record.keycloak_id.as_ref().and_then(|uuid| in_keycloak.get(uuid)) {
-                    Some(document) => self.note(record, document).await?,
+                let listed = record.keycloak_id.as_ref().and_then(|uuid| in_keycloak.get(uuid));
+                if let Some(document) = listed {
+                    self.note(record, document).await?;
+                } else {
                     // The list may have been older than the record, or the client too large for it.
-                    None => {
-                        let observed = self.observe(record).await;
-                        self.pass_over(&mut passed_over, &record.client_id, observed).await?;
-                    }
+                    let observed = self.observe(record).await;
+                    self.pass_over(&mut passed_over, &record.client_id, observed).await?;
                 }
             }
         }

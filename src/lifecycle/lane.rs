@@ -109,6 +109,7 @@ impl Waiter {
 
 #[cfg(test)]
 mod tests {
+    use tokio::task::JoinHandle;
     use tokio::time::{Instant, sleep};
 
     use super::*;
@@ -117,7 +118,7 @@ mod tests {
     const LONG: Duration = Duration::from_secs(5);
 
     /// Starts looks of these durations, in their order, and waits; answers how long that took, and the lane's looks.
-    async fn run(durations: Vec<Duration>) -> (Duration, Vec<tokio::task::JoinHandle<Option<()>>>) {
+    async fn run(durations: Vec<Duration>) -> (Duration, Vec<JoinHandle<Option<()>>>) {
         let begun = Instant::now();
         let (lane, waiter) = Lane::new(8, &Late::default());
         let start = |duration| tokio::spawn(lane.clone().run(move |_| sleep(duration)));
@@ -133,7 +134,7 @@ mod tests {
         durations.extend([SHORT; 8]);
         let (waited, looks) = run(durations).await;
         assert!(waited < PROMPT * 6, "{waited:?}");
-        assert!(looks[40..].iter().all(|look| look.is_finished()));
+        assert!(looks[40..].iter().all(JoinHandle::is_finished));
         for look in looks {
             assert!(look.await.unwrap().is_some());
         }
@@ -143,7 +144,7 @@ mod tests {
     async fn those_that_are_prompt_are_waited_for_however_many_they_are() {
         let (waited, looks) = run(vec![SHORT; 4_000]).await;
         assert!(waited >= SHORT * 500, "{waited:?}");
-        assert!(looks.iter().all(|look| look.is_finished()));
+        assert!(looks.iter().all(JoinHandle::is_finished));
     }
 
     #[tokio::test(start_paused = true)]

@@ -22,7 +22,7 @@ const AGAIN: Duration = Duration::from_secs(1);
 /// What failed is tried again this much later; other changes do not wait for it.
 const RETRY: Duration = Duration::from_secs(5);
 /// So long those are counted together whom looks at many could see only later.
-const LONGEST_COUNT: Duration = Duration::from_secs(60);
+const LONGEST_COUNT: Duration = Duration::from_mins(1);
 /// Why owners are looked at here.
 const HINT: Hint = Hint::Event(UserChange::Changed);
 

@@ -113,3 +113,31 @@ async fn a_clock_of_the_host_that_is_wrong_loses_no_event() {
     scene.assert_deleted(&after, "owner_disabled").await;
     scene.server.stop().await;
 }
+
+/// A list that grows fast is read on from its end. Each call from the beginning would read half a minute of it anew.
+#[tokio::test]
+async fn of_a_list_that_grows_fast_each_page_is_read_once() {
+    const BURSTS: usize = 5;
+    const BURST: usize = 250;
+    let proxy = FaultProxy::start();
+    let extra = [EVENTS_ONLY[0], EVENTS_ONLY[1], ("HALLPASS_KEYCLOAK__URL", proxy.url())];
+    let scene = Scene::set_with(Database::sqlite, &extra).await;
+    scene.wait_until_started().await;
+    proxy.clear();
+    for _ in 0..BURSTS {
+        scene.import(&ids(BURST)).await;
+        scene.wait_until_read().await;
+    }
+    let calls: Vec<_> =
+        proxy.passed_whole().into_iter().filter(|call| call.contains("/admin-events?")).collect();
+    // What follows is asked for, and then everything since the same moment.
+    let since = |call: &str| call.split_once("&direction").unwrap().0.to_owned();
+    let is_anew = |pair: &&[String]| {
+        let from_the_end = !pair[0].contains("&first=0&");
+        from_the_end && pair[1].contains("&first=0&") && since(&pair[0]) == since(&pair[1])
+    };
+    let anew = calls.windows(2).filter(is_anew).count();
+    println!("{} calls, {anew} of them read the list anew", calls.len());
+    assert!(anew < BURSTS, "{anew} calls");
+    scene.server.stop().await;
+}
