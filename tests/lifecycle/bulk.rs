@@ -21,14 +21,15 @@ impl Scene {
         let ids: Vec<_> = (0..count)
             .map(|number| format!("{:08x}-0000-4000-8000-{number:012x}", std::process::id()))
             .collect();
+        // Rows of `VALUES` may be more than the terms of a `UNION`.
         let mut people = String::new();
         for (number, id) in ids.iter().enumerate() {
-            let separator = if number == 0 { "" } else { " UNION ALL " };
-            write!(people, "{separator}SELECT {number} AS i, '{id}' AS id").unwrap();
+            let separator = if number == 0 { "VALUES " } else { ", " };
+            write!(people, "{separator}({number}, '{id}')").unwrap();
         }
         let rows = format!(
             "INSERT INTO tokens (pat_id, user_id, username, name, kid, owner_roles, created_at, expires_at, search_text) \
-             SELECT '01900000-0000-7000-8000-' || (100000000000 + i), id, 'bulk', 'bulk', kid, owner_roles, \
+             SELECT '01900000-0000-7000-8000-' || (100000000000 + column1), column2, 'bulk', 'bulk', kid, owner_roles, \
              created_at, expires_at, 'bulk' FROM ({people}), tokens WHERE pat_id = '{}'",
             model.pat_id
         );
