@@ -18,7 +18,9 @@ impl Keycloak {
         first: usize,
         max: usize,
     ) -> Result<Vec<RealmEvent>, KeycloakError> {
-        let (begin, first, max) = (from.millis().to_string(), first.to_string(), max.to_string());
+        // Keycloak 26.5 and older refuse a moment before 1970.
+        let begin = from.millis().max(0).to_string();
+        let (first, max) = (first.to_string(), max.to_string());
         let mut query = vec![
             ("dateFrom", begin.as_str()),
             ("direction", "asc"),

@@ -30,12 +30,13 @@ impl Scene {
         let ids = ids(count);
         let mut people = String::new();
         for (number, id) in ids.iter().enumerate() {
-            let separator = if number == 0 { "" } else { " UNION ALL " };
-            write!(people, "{separator}SELECT {number} AS i, '{id}' AS id").unwrap();
+            // Rows of `VALUES` may be more than the terms of a `UNION`.
+            let separator = if number == 0 { "VALUES " } else { ", " };
+            write!(people, "{separator}({number}, '{id}')").unwrap();
         }
         let rows = format!(
             "INSERT INTO tokens (pat_id, user_id, username, name, kid, owner_roles, created_at, expires_at, search_text) \
-             SELECT '01900000-0000-7000-8000-' || (100000000000 + i), id, 'bulk', 'bulk', kid, owner_roles, \
+             SELECT '01900000-0000-7000-8000-' || (100000000000 + column1), column2, 'bulk', 'bulk', kid, owner_roles, \
              created_at, expires_at, 'bulk' FROM ({people}), tokens WHERE pat_id = '{}'",
             model.pat_id
         );
@@ -78,14 +79,18 @@ async fn of_many_who_change_at_once_each_is_looked_at_three_times_and_then_it_is
     };
     until("each is looked at three times", async || looks().iter().all(|looks| *looks >= LOOKS))
         .await;
-    // Long after their stamps, too, and after the last of what may have been asked for.
     let lists = || proxy.count("GET */admin-events") + proxy.count("GET */events");
+    // The last looks are still under way: a poll ends with them, and the next one reads both lists.
+    let polled = lists();
+    until("the last looks have ended", async || lists() >= polled + 4).await;
+    // Long after their stamps, too, and after the last of what may have been asked for.
     let (before, calls) = (lists(), proxy.passed().len());
     until("events were read a while longer", async || lists() >= before + 100).await;
     assert_eq!(looks(), vec![LOOKS; ids.len()]);
     // What is asked for at rest: one call for each list, and now and then a login or what is swept.
-    let (lists, others) = (lists() - before, proxy.passed().len() - calls);
-    assert!(others - lists <= 5, "{others} calls, {lists} of them for lists");
+    let rest = proxy.passed().split_off(calls);
+    let others: Vec<_> = rest.iter().filter(|call| !call.ends_with("events")).collect();
+    assert!(others.len() <= 5, "beside {} calls for lists: {others:?}", rest.len() - others.len());
     scene.server.stop().await;
 }
 
