@@ -127,8 +127,11 @@ impl Watch {
             for (cause, begun) in self.token_owners.unreadable.take_due(now, free) {
                 looks.spawn(self.clone().look_at_user(begun, cause, lane.clone()));
             }
-            let are_failing = self.token_owners.unreadable.has_untold(|_| true);
-            if are_failing && checked_at.elapsed() >= CHECK_INTERVAL {
+            // Once is no reason to ask: most of them are read the next time.
+            let are_failing = self.token_owners.unreadable.has_untold(|retry| retry.tries > 1);
+            if !are_failing {
+                answered_at = None;
+            } else if checked_at.elapsed() >= CHECK_INTERVAL {
                 answered_at = match self.token_owners.judge_unreadable(answered_at).await {
                     Ok(answered_at) => answered_at,
                     Err(error) => {

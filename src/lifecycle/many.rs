@@ -122,12 +122,13 @@ impl Many {
         let are_known = self.are_spared_known(pacing);
         let mut asked = self.agenda.asked();
         let mut next = pacing.take_wide(&mut asked).map(Next::Wide);
-        if next.is_none() && !asked.has_wide() {
-            next = if !asked.deferred.is_empty() {
+        if next.is_none() && asked.narrow.is_empty() {
+            let has_wide = asked.has_wide();
+            next = if !has_wide && !asked.deferred.is_empty() {
                 Some(Next::Deferred(std::mem::take(&mut asked.deferred)))
             } else if !asked.missed.is_empty() {
                 Some(Next::Missed(std::mem::take(&mut asked.missed)))
-            } else if are_known && !asked.spared.is_empty() {
+            } else if !has_wide && are_known && !asked.spared.is_empty() {
                 Some(Next::Spared(std::mem::take(&mut asked.spared)))
             } else {
                 None
@@ -148,7 +149,7 @@ impl Many {
         }
         let since = *pacing.spared_since.get_or_insert_with(Instant::now);
         since.elapsed() >= LONGEST_COUNT
-            || !self.owners.unreadable.has_untold(|cause| cause.is_of_many)
+            || !self.owners.unreadable.has_untold(|retry| retry.what.is_of_many)
     }
 
     /// They are few, and something wide that was pending did not hold them.

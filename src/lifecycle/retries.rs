@@ -206,10 +206,8 @@ impl<K: Ord + Clone, V: Clone> Retries<K, V> {
     }
 
     /// Whether there are such that failed, and that nobody was told of.
-    pub(super) fn has_untold(&self, is_meant: impl Fn(&V) -> bool) -> bool {
-        self.all()
-            .values()
-            .any(|retry| retry.is_failing() && !retry.is_told && is_meant(&retry.what))
+    pub(super) fn has_untold(&self, is_meant: impl Fn(&Retry<V>) -> bool) -> bool {
+        self.all().values().any(|retry| retry.is_failing() && !retry.is_told && is_meant(retry))
     }
 
     /// Those that failed more than once, for so long and after this moment, too, and that nobody was told of. No look at them
@@ -322,7 +320,7 @@ mod tests {
         assert!(untold(90).is_empty() && !retries.has_untold(|_| true));
         retries.note(&2, 0, at(90), |_, _| {});
         retries.note(&2, 0, at(91), |_, _| {});
-        assert!(retries.has_untold(|what| *what == 0) && !retries.has_untold(|what| *what == 1));
+        assert!(retries.has_untold(|it| it.tries == 2) && !retries.has_untold(|it| it.what == 1));
         retries.excuse(at(119));
         for seconds in [120, 121] {
             retries.note(&2, 0, at(seconds), |_, _| {});
