@@ -4,7 +4,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use super::{Holder, Scene, user};
-use crate::support::{http, unique};
+use crate::support::{http, keycloak_is_at_least, unique};
 
 /// A client of the account console's kind: its tokens may edit their owner's account.
 const ACCOUNT_CLIENT: &str = "account-editor";
@@ -42,6 +42,10 @@ impl Scene {
 
 #[tokio::test]
 async fn a_person_with_as_many_attributes_as_keycloak_takes_is_followed_and_so_are_others() {
+    // 26.4 puts all attributes into each list of users: such a person cannot be read there, and is suspended.
+    if !keycloak_is_at_least(26, 5) {
+        return;
+    }
     let scene = Scene::set().await;
     scene.let_people_write().await;
     let (large, other) = (scene.holder().await, scene.holder().await);
