@@ -1,6 +1,15 @@
 # Shared by the scripts in this folder. Source it; it changes nothing by itself.
 
-KEYCLOAK_VERSION=26.7.5
+# The versions of Keycloak that are tried, each with the SHA-256 of its distribution at Maven Central.
+declare -A KEYCLOAK_SHA256=(
+    [26.7.5]=30ef87fb7101c43d29688d1ae80c0588ff4a151b3330e9f664bf9692d398658a
+    [26.5.6]=490189d9dff05272432d51f71a069462eeca97f2920a694d539a1e6c26a5a347
+    [26.4.7]=dd9834c023460be856f731423d86228c23b5d002194a2064642bec0cc6573eaa
+)
+# What `make up` starts and every test runs against, unless told otherwise.
+KEYCLOAK_VERSION=${HALLPASS_TEST_KEYCLOAK_VERSION:-26.7.5}
+# What `make soak` tries beside it, newest first.
+OLDER_KEYCLOAKS=(26.5.6 26.4.7)
 CACHE=${HALLPASS_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/hallpass}
 
 say() { printf '%s\n' "$*" >&2; }

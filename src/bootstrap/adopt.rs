@@ -45,7 +45,8 @@ pub(super) async fn adopt(
     add_missing_scopes(run, found, allowed).await?;
     remove_role_mappings(run, &format!("{path}/scope-mappings"), client_id, "the scope").await?;
     remove_composites(run, &path, client_id).await?;
-    if found["serviceAccountsEnabled"] == true {
+    // Where it is to have none, Keycloak removed its account with the change.
+    if found["serviceAccountsEnabled"] == true && wanted["serviceAccountsEnabled"] == true {
         let account = run.service_account(text(found, "id")).await?;
         let mappings = format!("/users/{account}/role-mappings");
         remove_role_mappings(run, &mappings, client_id, "the service account").await?;

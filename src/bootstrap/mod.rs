@@ -124,6 +124,12 @@ pub enum BootstrapError {
          changed"
     )]
     MissingPermissions(String),
+    /// Keycloak lets only the realm's administrators give the service account its roles.
+    #[error(
+        "the administrator may not give the service account its roles: Keycloak 26.4 lets only who holds `realm-admin` do \
+         so; give the administrator that role of the client `realm-management`, and run this again"
+    )]
+    MayNotGiveRoles,
     /// There is no store, in which the signing keys would have to be retired.
     #[error(
         "there is no store at {0}: the signing keys in it would stay, and be published again; name it with `--config` \

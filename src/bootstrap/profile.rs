@@ -1,5 +1,8 @@
 //! The attribute `account_id` in the user profile, which only administrators may edit.
 
+use aws_lc_rs::digest::{SHA256, digest};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -11,6 +14,9 @@ use crate::store::Note;
 
 /// Where the permissions of an attribute that was there before us are noted.
 const EDIT_BEFORE: &str = "hallpass.edit-before";
+/// Notes on our attribute that the realm had Keycloak's default profile, which no realm stores: its SHA-256, so that a
+/// change by somebody else since shows. Our store may be lost by then.
+const DEFAULT_BEFORE: &str = "hallpass.default-before";
 const PATH: &str = "/users/profile";
 /// Where Keycloak stores a profile that is not its default.
 const COMPONENTS: &str = "/components?type=org.keycloak.userprofile.UserProfileProvider";
@@ -19,14 +25,18 @@ const COMPONENTS: &str = "/components?type=org.keycloak.userprofile.UserProfileP
 /// can change their account can act for another one.
 pub(super) async fn prepare(run: &mut Run<'_>) -> Result<(), BootstrapError> {
     let mut profile = run.get(PATH).await?;
-    let before = profile.clone();
+    let before = hash(&profile);
     let Some(attributes) = profile["attributes"].as_array_mut() else {
         let reason = "there are no attributes".to_owned();
         return Err(KeycloakError::Protocol { call: format!("GET {PATH}"), reason }.into());
     };
     let what = match attributes.iter_mut().find(|found| found["name"] == ACCOUNT_ATTRIBUTE) {
         None => {
-            attributes.push(declaration());
+            let mut ours = declaration();
+            if run.list(COMPONENTS).await?.is_empty() {
+                ours["annotations"][DEFAULT_BEFORE] = json!(before);
+            }
+            attributes.push(ours);
             "declare the user attribute account_id"
         }
         Some(found) if found["permissions"]["edit"] == json!(["admin"]) => {
@@ -42,12 +52,6 @@ pub(super) async fn prepare(run: &mut Run<'_>) -> Result<(), BootstrapError> {
             "let only administrators edit the user attribute account_id"
         }
     };
-    // Where the realm has Keycloak's default profile, it stores none: so it is to be again.
-    if run.list(COMPONENTS).await?.is_empty()
-        && let Some(store) = run.inventory.writable()
-    {
-        store.keep_note(Note::ProfileBefore, &before.to_string()).await?;
-    }
     Ok(run.change(what, Method::PUT, PATH, Some(&profile)).await?)
 }
 
@@ -59,6 +63,7 @@ pub(super) async fn remove(run: &mut Run<'_>) -> Result<(), BootstrapError> {
         return Ok(());
     };
     let found = &mut attributes[index];
+    let default = found["annotations"][DEFAULT_BEFORE].as_str().map(str::to_owned);
     let what = if found["annotations"][MANAGED] == "true" {
         attributes.remove(index);
         "remove the user attribute account_id"
@@ -68,18 +73,28 @@ pub(super) async fn remove(run: &mut Run<'_>) -> Result<(), BootstrapError> {
     } else {
         return Ok(());
     };
-    let before = match run.inventory.store() {
-        Some(store) => store.find_note(Note::ProfileBefore).await?,
-        None => None,
+    let is_default_again = match default {
+        Some(before) => before == hash(&profile),
+        None => noted(run).await?.as_ref() == Some(&profile),
     };
-    let before = before.and_then(|before| serde_json::from_str::<Value>(&before).ok());
     // Nobody changed anything else since: null makes it Keycloak's default, of whatever version.
-    let profile = if before.as_ref() == Some(&profile) { Value::Null } else { profile };
+    let profile = if is_default_again { Value::Null } else { profile };
     run.change(what, Method::PUT, PATH, Some(&profile)).await?;
     if let Some(store) = run.inventory.writable() {
         store.forget_note(Note::ProfileBefore).await?;
     }
     Ok(())
+}
+
+/// Earlier versions kept the default profile in the store.
+async fn noted(run: &Run<'_>) -> Result<Option<Value>, BootstrapError> {
+    let Some(store) = run.inventory.store() else { return Ok(None) };
+    let before = store.find_note(Note::ProfileBefore).await?;
+    Ok(before.and_then(|before| serde_json::from_str(&before).ok()))
+}
+
+fn hash(profile: &Value) -> String {
+    URL_SAFE_NO_PAD.encode(digest(&SHA256, profile.to_string().as_bytes()))
 }
 
 fn take_note(attribute: &mut Value) -> Option<Value> {

@@ -3,6 +3,7 @@
 use reqwest::Method;
 use serde_json::{Value, json};
 
+use super::BootstrapError;
 use super::desired::CLI_CLIENT;
 use super::run::{Run, text};
 use crate::config::{Realm, segment};
@@ -25,7 +26,7 @@ pub(crate) const ADMINISTRATORS_ROLES: [Role; 6] = [
 ];
 
 /// The client roles on the service client, and its own permissions.
-pub(super) async fn prepare(run: &mut Run<'_>, service: &str) -> Result<(), KeycloakError> {
+pub(super) async fn prepare(run: &mut Run<'_>, service: &str) -> Result<(), BootstrapError> {
     let path = format!("/clients/{service}/roles");
     let found = run.list(&path).await?;
     let described = Role::ALL.map(|role| (role.name(), role.description()));
@@ -39,7 +40,11 @@ pub(super) async fn prepare(run: &mut Run<'_>, service: &str) -> Result<(), Keyc
     }
     prepare_administrator(run, service).await?;
     prepare_command_line_scope(run, service).await?;
-    prepare_service_account(run, service).await
+    match prepare_service_account(run, service).await {
+        // Keycloak 26.4: who has the very roles may not give them.
+        Err(KeycloakError::Forbidden(_)) => Err(BootstrapError::MayNotGiveRoles),
+        prepared => Ok(prepared?),
+    }
 }
 
 /// The names of all client roles on the service client.

@@ -97,7 +97,7 @@ impl Clients {
     }
 
     /// Something happened to this user: the next call asks Keycloak.
-    pub(super) async fn forget_membership(&self, user: &UserId) {
+    pub async fn forget_membership(&self, user: &UserId) {
         self.memberships.0.invalidate(user).await;
     }
 }

@@ -9,13 +9,17 @@ use tokio::time::sleep;
 use super::{Clients, parse};
 use crate::error::{Code, Error};
 use crate::id::UserId;
-use crate::keycloak::{ClientDocument, KeycloakError};
+use crate::keycloak::ClientDocument;
 use crate::store::ClientRecord;
 
 /// So many at a time, with a pause between: others use Keycloak too.
 const STRETCH: usize = 100;
-/// With more clients than this that cannot be read, it is not a client that is wrong.
-const MOST_PASSED_OVER: usize = 100;
+/// After so many clients in a row that cannot be listed it is the list that cannot.
+const MOST_FAILED: usize = 3;
+/// After so many in a row it may not be theirs that Keycloak does not answer.
+const MOST_IN_A_ROW: usize = 3;
+/// A client of this number is in no realm.
+const NO_CLIENT: usize = 2_000_000_000;
 const PAUSE: Duration = Duration::from_millis(50);
 
 impl Clients {
@@ -53,9 +57,8 @@ impl Clients {
         }
     }
 
-    /// Something happened to this user.
+    /// Looks whether this user, if they own clients, is enabled.
     pub async fn observe_owner(&self, user: &UserId) -> Result<(), Error> {
-        self.forget_membership(user).await;
         if !self.store.owns_clients(user).await? {
             return Ok(());
         }
@@ -78,76 +81,104 @@ impl Clients {
     /// Looks at all clients and owners: not every change has an event.
     pub async fn sweep(&self) -> Result<(), Error> {
         let in_keycloak = self.list_documents().await?;
-        let mut last = String::new();
+        let (mut last, mut passed_over) = (String::new(), PassedOver::default());
         loop {
             let stretch = u32::try_from(STRETCH).unwrap_or(u32::MAX);
             let records = self.store.list_clients_after(&last, stretch).await?;
             let Some(end) = records.last() else { break };
             last.clone_from(&end.record_id);
             for record in &records {
-                match record.keycloak_id.as_ref().and_then(|uuid| in_keycloak.get(uuid)) {
-                    Some(document) => self.note(record, document).await?,
+                let listed = record.keycloak_id.as_ref().and_then(|uuid| in_keycloak.get(uuid));
+                if let Some(document) = listed {
+                    self.note(record, document).await?;
+                } else {
                     // The list may have been older than the record, or the client too large for it.
-                    None => pass_over(&record.client_id, self.observe(record).await)?,
+                    let observed = self.observe(record).await;
+                    self.pass_over(&mut passed_over, &record.client_id, observed).await?;
                 }
             }
         }
         for owner in self.store.list_client_owners().await? {
-            pass_over(&owner, self.observe_owner(&owner).await)?;
+            self.forget_membership(&owner).await;
+            let observed = self.observe_owner(&owner).await;
+            self.pass_over(&mut passed_over, &owner, observed).await?;
             sleep(PAUSE).await;
         }
-        Ok(())
+        if passed_over.in_a_row > 0 { self.owners.check_answers().await } else { Ok(()) }
     }
 
-    /// Our clients in the realm, by internal id. Anybody who may register a client there can make one that is too large to
-    /// be read, ours or not: pages with it are read in smaller ones, and it alone is passed over.
+    /// Our clients in the realm, by internal id. One that is too large to be read is not among them. A page that takes too
+    /// long is read in smaller ones; one client that does alone is passed over.
     async fn list_documents(&self) -> Result<HashMap<String, ClientDocument>, Error> {
         let mut documents = HashMap::new();
-        let (mut first, mut stretch, mut passed_over) = (0, STRETCH, 0);
+        let (mut first, mut stretch, mut failed) = (0, STRETCH, 0);
         loop {
             let page = match self.keycloak.list_clients(first, stretch).await {
                 Ok(page) => page,
-                Err(error @ KeycloakError::Protocol { .. }) if passed_over < MOST_PASSED_OVER => {
-                    if stretch == 1 {
-                        passed_over += 1;
-                        tracing::warn!(
-                            first,
-                            error = &error as &dyn std::error::Error,
-                            "a client of the realm cannot be read, and is passed over"
-                        );
-                        first += 1;
+                Err(error) => {
+                    let is_one = stretch == 1;
+                    failed += usize::from(is_one);
+                    let is_answered = self.keycloak.list_clients(NO_CLIENT, 1).await.is_ok();
+                    if failed > MOST_FAILED || !is_answered {
+                        return Err(error.into());
                     }
+                    let error = &error as &dyn std::error::Error;
+                    tracing::warn!(first, stretch, error, "clients of the realm cannot be read");
+                    first += usize::from(is_one);
                     stretch = (stretch / 2).max(1);
                     continue;
                 }
-                Err(error) => return Err(error.into()),
             };
-            let last = page.len() < stretch;
-            first += page.len();
+            let (rows, is_last) = (page.len(), page.len() < stretch);
+            for (row, _) in page.iter().enumerate().filter(|(_, client)| client.is_none()) {
+                let number = first + row;
+                tracing::warn!(number, "a client of the realm is too large to be read in a list");
+            }
+            first += rows;
             stretch = (stretch * 2).min(STRETCH);
+            failed = 0;
             let ours = page
                 .into_iter()
+                .flatten()
                 .filter(|client| client.attribute(super::template::RECORD).is_some());
             documents.extend(ours.map(|client| (client.uuid().to_owned(), client)));
-            if last {
+            if is_last {
                 return Ok(documents);
             }
             sleep(PAUSE).await;
         }
     }
+
+    /// What cannot be read of one, or takes too long, does not stop the others while Keycloak answers.
+    async fn pass_over(
+        &self,
+        passed_over: &mut PassedOver,
+        whose: &(impl fmt::Display + Sync),
+        outcome: Result<(), Error>,
+    ) -> Result<(), Error> {
+        let Err(error) = outcome else {
+            passed_over.in_a_row = 0;
+            return Ok(());
+        };
+        if !matches!(error.code(), Code::KeycloakRefused | Code::KeycloakUnavailable) {
+            return Err(error);
+        }
+        passed_over.in_a_row += 1;
+        if passed_over.in_a_row >= MOST_IN_A_ROW {
+            self.owners.check_answers().await?;
+            passed_over.in_a_row = 0;
+        }
+        tracing::warn!(
+            %whose,
+            error = &error as &dyn std::error::Error,
+            "what Keycloak says of one is passed over"
+        );
+        Ok(())
+    }
 }
 
-/// What cannot be read of one, while Keycloak answers, does not stop the others.
-fn pass_over(whose: &impl fmt::Display, outcome: Result<(), Error>) -> Result<(), Error> {
-    match outcome {
-        Err(error) if error.code() == Code::KeycloakRefused => {
-            tracing::warn!(
-                %whose,
-                error = &error as &dyn std::error::Error,
-                "what Keycloak says of one is passed over"
-            );
-            Ok(())
-        }
-        other => other,
-    }
+/// Who could not be looked at.
+#[derive(Default)]
+struct PassedOver {
+    in_a_row: usize,
 }

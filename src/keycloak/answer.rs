@@ -4,7 +4,7 @@ use reqwest::{RequestBuilder, Response};
 use serde::de::DeserializeOwned;
 
 use super::KeycloakError;
-use super::elements::Elements;
+use super::elements::{Bounds, Elements};
 
 /// Nothing that we read whole is larger; a realm with everything in it is a few hundred kilobytes.
 const MAX_ANSWER: usize = 2 * 1024 * 1024;
@@ -34,9 +34,10 @@ pub(super) async fn decode<T: DeserializeOwned>(
 pub(super) async fn split<T>(
     call: &str,
     mut answer: Response,
+    bounds: Bounds,
     each: impl Fn(&[u8]) -> T,
 ) -> Result<Vec<T>, KeycloakError> {
-    let (mut elements, mut all) = (Elements::default(), Vec::new());
+    let (mut elements, mut all) = (Elements::within(bounds), Vec::new());
     while let Some(chunk) =
         answer.chunk().await.map_err(|error| KeycloakError::from_transport(call, error))?
     {

@@ -3,8 +3,10 @@
 use reqwest::Method;
 use secrecy::SecretString;
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
+use super::elements::Bounds;
 use super::{Keycloak, KeycloakError};
 
 /// A Keycloak client as the admin API shows it, without its secret: that is taken out where it comes in.
@@ -150,16 +152,18 @@ impl Keycloak {
         Ok(documents.into_iter().find(|client| client.client_id() == client_id))
     }
 
-    /// A page of all of the realm's clients, in a stable order.
+    /// A page of all of the realm's clients, in a stable order. Those are `None` that are too large to be read: anybody who
+    /// may register a client can make one.
     pub async fn list_clients(
         &self,
         first: usize,
         max: usize,
-    ) -> Result<Vec<ClientDocument>, KeycloakError> {
+    ) -> Result<Vec<Option<ClientDocument>>, KeycloakError> {
         let (first, max) = (first.to_string(), max.to_string());
         let query = [("first", first.as_str()), ("max", max.as_str())];
-        let found: Vec<ClientWithSecret> = self.get("/clients", &query).await?;
-        Ok(found.into_iter().map(|client| client.document).collect())
+        let found: Vec<Option<ClientWithSecret>> =
+            self.get_readable("/clients", &query, Bounds::WHOLE).await?;
+        Ok(found.into_iter().map(|client| client.map(|client| client.document)).collect())
     }
 
     /// Changes the members that `change` has. Attributes are merged, and a null one is taken away.
@@ -214,19 +218,25 @@ impl Keycloak {
 
     /// The names of the client scopes that a token of this client has only where they are asked for.
     pub async fn list_optional_scopes(&self, uuid: &str) -> Result<Vec<String>, KeycloakError> {
-        let scopes: Vec<ScopeName> =
-            self.get(&format!("{}/optional-client-scopes", path(uuid)), &[]).await?;
+        let path = format!("{}/optional-client-scopes", path(uuid));
+        let scopes: Vec<ScopeName> = self.list_scopes(&path).await?;
         Ok(scopes.into_iter().map(|scope| scope.name).collect())
     }
 
     /// The realm's client scopes with their attributes.
     pub async fn list_scope_details(&self) -> Result<Vec<ScopeDetails>, KeycloakError> {
-        self.get("/client-scopes", &[]).await
+        self.list_scopes("/client-scopes").await
     }
 
     /// The client scopes that a client made in the console gets.
     pub async fn list_default_scopes(&self) -> Result<Vec<ScopeDetails>, KeycloakError> {
-        self.get("/default-default-client-scopes", &[]).await
+        self.list_scopes("/default-default-client-scopes").await
+    }
+
+    /// One that is too large to be read is as if it was not there.
+    async fn list_scopes<T: DeserializeOwned>(&self, path: &str) -> Result<Vec<T>, KeycloakError> {
+        let scopes: Vec<Option<T>> = self.get_readable(path, &[], Bounds::WHOLE).await?;
+        Ok(scopes.into_iter().flatten().collect())
     }
 }
 

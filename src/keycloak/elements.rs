@@ -4,14 +4,30 @@
 //! Strings that are too long become `null`: what an administrator sent with an event, say. What is still too large is
 //! cut, and no JSON then: its reader has to say what that means.
 
-/// Longer than anything that is read: names, paths and ids have columns of a few kilobytes.
-const MAX_STRING: usize = 16 * 1024;
-/// An element is held up to this size.
-const MAX_ELEMENT: usize = 64 * 1024;
+/// How much of an array is held.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Bounds {
+    /// Longer strings become `null`.
+    string: usize,
+    /// Larger elements are cut.
+    element: usize,
+}
+
+impl Bounds {
+    /// For what is read of an event: names, paths and ids have columns of a few kilobytes.
+    pub(super) const EVENT: Self = Self { string: 16 * 1024, element: 64 * 1024 };
+    /// For what is read whole, or not at all: clients and scopes with 50 addresses and mappers each.
+    pub(super) const WHOLE: Self = Self::whole(256 * 1024);
+
+    /// An element of up to so many bytes is as it is.
+    pub(super) const fn whole(element: usize) -> Self {
+        Self { string: usize::MAX, element }
+    }
+}
 
 /// Splits an array. What is not an array has no elements, and never ends.
-#[derive(Default)]
 pub(super) struct Elements {
+    bounds: Bounds,
     place: Place,
     /// Brackets and braces that are open within the element.
     depth: usize,
@@ -21,10 +37,9 @@ pub(super) struct Elements {
     escaped: bool,
 }
 
-#[derive(Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 enum Place {
     /// Nothing but white space so far.
-    #[default]
     Before,
     Within,
     After,
@@ -33,6 +48,17 @@ enum Place {
 }
 
 impl Elements {
+    pub(super) const fn within(bounds: Bounds) -> Self {
+        Self {
+            bounds,
+            place: Place::Before,
+            depth: 0,
+            element: Vec::new(),
+            string: None,
+            escaped: false,
+        }
+    }
+
     /// Takes what came in, and gives out the elements that it ends.
     pub(super) fn take(&mut self, bytes: &[u8], mut each: impl FnMut(&[u8])) {
         for &byte in bytes {
@@ -83,7 +109,7 @@ impl Elements {
     fn take_string(&mut self, byte: u8) {
         let Some((begin, length)) = &mut self.string else { return };
         *length += 1;
-        let (begin, fits) = (*begin, *length <= MAX_STRING);
+        let (begin, fits) = (*begin, *length <= self.bounds.string);
         if fits {
             self.keep(byte);
         }
@@ -103,7 +129,7 @@ impl Elements {
     }
 
     fn keep(&mut self, byte: u8) {
-        if self.element.len() < MAX_ELEMENT {
+        if self.element.len() < self.bounds.element {
             self.element.push(byte);
         }
     }
@@ -118,7 +144,11 @@ mod tests {
 
     /// The elements, where what came in was an array; it comes in pieces of this size.
     fn split(text: &str, piece: usize) -> Option<Vec<String>> {
-        let (mut elements, mut found) = (Elements::default(), Vec::new());
+        split_within(Bounds::EVENT, text, piece)
+    }
+
+    fn split_within(bounds: Bounds, text: &str, piece: usize) -> Option<Vec<String>> {
+        let (mut elements, mut found) = (Elements::within(bounds), Vec::new());
         for bytes in text.as_bytes().chunks(piece) {
             elements.take(bytes, |element| found.push(String::from_utf8_lossy(element).into()));
         }
@@ -143,7 +173,7 @@ mod tests {
 
     #[test]
     fn a_string_that_is_too_long_is_null_and_the_rest_is_as_it_was() {
-        let quotes = "\"\\é".repeat(MAX_STRING);
+        let quotes = "\"\\é".repeat(Bounds::EVENT.string);
         let array = json!([{"id": "a", "sent": quotes, "time": 1}, {"id": "b", "sent": "[{\"]"}]);
         for piece in [1, 7, 1 << 20] {
             let found = split(&array.to_string(), piece).unwrap();
@@ -154,11 +184,22 @@ mod tests {
 
     #[test]
     fn of_an_element_that_is_too_large_the_beginning_is_held() {
-        let many = vec!["x"; MAX_ELEMENT];
+        let many = vec!["x"; Bounds::EVENT.element];
         let found = split(&json!([{"id": "a", "z": many}, {"id": "b"}]).to_string(), 4096).unwrap();
         assert_eq!(found.len(), 2);
-        assert_eq!(found[0].len(), MAX_ELEMENT);
+        assert_eq!(found[0].len(), Bounds::EVENT.element);
         assert!(found[0].starts_with(r#"{"id":"a""#) && found[1] == r#"{"id":"b"}"#);
+    }
+
+    #[test]
+    fn what_is_read_whole_is_as_it_is_or_no_json() {
+        let element = |length: usize| json!({"id": "a", "z": "x".repeat(length), "y": 1});
+        let bounds = Bounds::whole(element(100).to_string().len());
+        let array = json!([element(100), element(101), element(5_000), {"id": "b"}]);
+        let found = split_within(bounds, &array.to_string(), 7).unwrap();
+        let read: Vec<_> =
+            found.iter().map(|element| serde_json::from_str::<Value>(element).ok()).collect();
+        assert_eq!(read, [Some(element(100)), None, None, Some(json!({"id": "b"}))]);
     }
 
     fn any_json() -> impl Strategy<Value = Value> {

@@ -1,5 +1,6 @@
 //! The realm's two lists of events, a page at a time.
 
+use super::elements::Bounds;
 use super::events::{DELETE_ACCOUNT, LOCKED_OUT, Listed, read_admin_event, read_user_event};
 use super::{EventKind, Keycloak, KeycloakError, RealmEvent};
 use crate::clock::Timestamp;
@@ -17,7 +18,9 @@ impl Keycloak {
         first: usize,
         max: usize,
     ) -> Result<Vec<RealmEvent>, KeycloakError> {
-        let (begin, first, max) = (from.millis().to_string(), first.to_string(), max.to_string());
+        // Keycloak 26.5 and older refuse a moment before 1970.
+        let begin = from.millis().max(0).to_string();
+        let (first, max) = (first.to_string(), max.to_string());
         let mut query = vec![
             ("dateFrom", begin.as_str()),
             ("direction", "asc"),
@@ -25,10 +28,12 @@ impl Keycloak {
             ("max", max.as_str()),
         ];
         let listed = match kind {
-            EventKind::Admin => self.get_each("/admin-events", &query, read_admin_event).await?,
+            EventKind::Admin => {
+                self.get_each("/admin-events", &query, Bounds::EVENT, read_admin_event).await?
+            }
             EventKind::User => {
                 query.extend([("type", DELETE_ACCOUNT), ("type", LOCKED_OUT)]);
-                self.get_each("/events", &query, read_user_event).await?
+                self.get_each("/events", &query, Bounds::EVENT, read_user_event).await?
             }
         };
         Ok(with_stamps(listed, from))

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
+use super::elements::Bounds;
 use super::{Keycloak, KeycloakError};
 use crate::id::UserId;
 
@@ -64,22 +65,26 @@ impl Keycloak {
         Ok(Some(members))
     }
 
-    /// The path of a group that has this attribute, whatever its value.
+    /// The path of a group that has this attribute, whatever its value. Fails where there is none, but a group that is too
+    /// large to be read.
     pub async fn find_group_with_attribute(
         &self,
         name: &str,
     ) -> Result<Option<String>, KeycloakError> {
-        let mut parents = vec!["/groups".to_owned()];
+        let (mut parents, mut unread) = (vec!["/groups".to_owned()], 0);
         while let Some(parent) = parents.pop() {
             let mut first = 0;
             loop {
                 let (from, max) = (first.to_string(), ATTRIBUTES_PAGE.to_string());
                 let query =
                     [("first", from.as_str()), ("max", &max), ("briefRepresentation", "false")];
-                let page: Vec<Group> = self.get(&parent, &query).await?;
+                let page: Vec<Option<Group>> =
+                    self.get_readable(&parent, &query, Bounds::WHOLE).await?;
                 if page.is_empty() {
                     break;
                 }
+                unread += page.iter().filter(|group| group.is_none()).count();
+                let page: Vec<_> = page.into_iter().flatten().collect();
                 if let Some(found) = page.iter().find(|group| group.has(name)) {
                     return Ok(Some(found.path.clone()));
                 }
@@ -88,7 +93,11 @@ impl Keycloak {
                 first += ATTRIBUTES_PAGE;
             }
         }
-        Ok(None)
+        if unread == 0 {
+            return Ok(None);
+        }
+        let reason = format!("{unread} groups that are too large to be read");
+        Err(KeycloakError::Protocol { call: "GET /groups".to_owned(), reason })
     }
 
     /// The ids of a group's `members` or `children`.
@@ -102,7 +111,12 @@ impl Keycloak {
         loop {
             let (from, max) = (first.to_string(), PAGE.to_string());
             let query = [("first", from.as_str()), ("max", &max), ("briefRepresentation", "true")];
-            let Some(page) = self.find::<Vec<Id>>(&path, &query).await? else { return Ok(None) };
+            // However many names they have: only their ids are held.
+            let page = match self.get_readable::<Id>(&path, &query, Bounds::WHOLE).await {
+                Ok(page) => page,
+                Err(KeycloakError::NotFound(_)) => return Ok(None),
+                Err(error) => return Err(error),
+            };
             // A page may lack some that Keycloak left out after it was read.
             if page.is_empty() {
                 return Ok(Some(ids));
@@ -110,6 +124,7 @@ impl Keycloak {
             if first > MOST {
                 return Ok(None);
             }
+            let Some(page) = page.into_iter().collect::<Option<Vec<_>>>() else { return Ok(None) };
             ids.extend(page.into_iter().map(|found| found.id));
             first += PAGE;
         }

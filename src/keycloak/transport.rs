@@ -15,6 +15,7 @@ use tokio::time::{Instant, timeout};
 use super::KeycloakError;
 use super::answer::{decode, read, send_once, split};
 use super::calls::Calls;
+use super::elements::Bounds;
 use super::inspect::{LastLogin, issued_at};
 use crate::clock::Timestamp;
 use crate::config::Realm;
@@ -132,16 +133,17 @@ impl Keycloak {
     }
 
     /// GET of a list whose elements may be large: each is read on its own, as it comes in.
-    pub(crate) async fn get_each<T>(
+    pub(super) async fn get_each<T>(
         &self,
         path: &str,
         query: &[(&str, &str)],
+        bounds: Bounds,
         read: impl Fn(&[u8]) -> T + Sync,
     ) -> Result<Vec<T>, KeycloakError> {
         let request =
             |token: &str| self.http.get(self.admin_url(path)).query(query).bearer_auth(token);
         let call = format!("GET {path}");
-        let once = async || split(&call, self.send(&call, &request).await?, &read).await;
+        let once = async || split(&call, self.send(&call, &request).await?, bounds, &read).await;
         self.in_time(&call, async {
             match once().await {
                 Err(error) if error.may_be_over() => once().await,
@@ -149,6 +151,22 @@ impl Keycloak {
             }
         })
         .await
+    }
+
+    /// GET of a list of which one element may be larger than all that is read of it: that one is `None`.
+    pub(super) async fn get_readable<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        query: &[(&str, &str)],
+        bounds: Bounds,
+    ) -> Result<Vec<Option<T>>, KeycloakError> {
+        let read = |element: &[u8]| serde_json::from_slice(element).ok();
+        let found: Vec<Option<T>> = self.get_each(path, query, bounds, read).await?;
+        let unread = found.iter().filter(|element| element.is_none()).count();
+        if unread > 0 {
+            tracing::debug!(path, unread, "elements of a list cannot be read");
+        }
+        Ok(found)
     }
 
     /// GET, where not finding it is an answer.

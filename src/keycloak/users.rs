@@ -5,6 +5,7 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::{Map, Value};
 
+use super::elements::Bounds;
 use super::{Keycloak, KeycloakError};
 use crate::id::UserId;
 use crate::names::{Email, Names};
@@ -76,6 +77,8 @@ struct FailedLogins {
 /// The attribute by which Keycloak says why it disabled a user; users cannot edit it.
 const DISABLED_REASON: &str = "disabledReason";
 const LOCKED_OUT: &str = "permanentLockout";
+/// No user of a list is read that is larger.
+const MAX_USER: usize = 1024 * 1024;
 /// The end of a lockout that has none.
 const FOR_GOOD: i64 = i64::MAX;
 
@@ -135,13 +138,16 @@ impl Keycloak {
         Ok(found.map(|user| user.values(name)))
     }
 
-    /// Whether some user has exactly this value of the attribute themselves.
+    /// Whether some user has this value of the attribute themselves: exactly, as far as that can be read.
     pub async fn has_own_attribute(&self, name: &str, value: &str) -> Result<bool, KeycloakError> {
         let condition = format!("{name}:{value}");
         // The search knows no case.
         let query = [("q", condition.as_str()), ("max", "20")];
-        let found: Vec<WithAttributes> = self.get("/users", &query).await?;
-        Ok(found.iter().any(|user| user.values(name).iter().any(|found| found == value)))
+        // Users make themselves as large as they like. Of one who is too large to be read the search alone says it.
+        let found: Vec<Option<WithAttributes>> =
+            self.get_readable("/users", &query, Bounds::whole(MAX_USER)).await?;
+        let has = |user: &WithAttributes| user.values(name).iter().any(|found| found == value);
+        Ok(found.iter().any(|user| user.as_ref().is_none_or(has)))
     }
 
     /// The id of the user with exactly this name at login, in any case.

@@ -6,7 +6,7 @@
 //! first ([`Agenda::has_wide`]): a change that a look can see has its event in the list. Where something wide turns out to
 //! be pending the tokens are suspended only, and decided about after it.
 
-use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -68,9 +68,9 @@ pub(super) struct Asked {
     /// Who had events of their own while nobody followed.
     pub(super) missed: BTreeSet<UserId>,
     /// Those of whom one cause is to end tokens as soon as nothing wide is pending.
-    pub(super) deferred: VecDeque<Vec<UserId>>,
-    /// Who could not be looked at.
-    pub(super) failed: BTreeSet<UserId>,
+    pub(super) deferred: BTreeSet<UserId>,
+    /// Whose suspended tokens are to end, and why, since a look at many could see them only later.
+    pub(super) spared: BTreeMap<UserId, &'static str>,
     pub(super) under_way: Option<UnderWay>,
 }
 
@@ -84,7 +84,7 @@ pub(super) enum UnderWay {
 }
 
 impl Asked {
-    fn has_wide(&self) -> bool {
+    pub(super) fn has_wide(&self) -> bool {
         self.everybody || !self.narrow.is_empty()
     }
 }
@@ -112,11 +112,18 @@ impl Agenda {
     }
 
     /// The suspended tokens of these owners end for one cause, as soon as nothing wide is pending that holds them.
-    pub(super) fn defer(&self, owners: Vec<UserId>) {
-        if !owners.is_empty() {
-            self.asked().deferred.push_back(owners);
-            self.0.woken.notify_one();
+    pub(super) fn defer(&self, owners: impl IntoIterator<Item = UserId>) {
+        self.asked().deferred.extend(owners);
+        self.0.woken.notify_one();
+    }
+
+    /// The suspended tokens of an owner are to end for this reason, together with those whom the same look at many could see
+    /// only later.
+    pub(super) fn spare(&self, owner: UserId, reason: &'static str) {
+        if self.asked().spared.insert(owner.clone(), reason).is_none() {
+            self.weigh(owner);
         }
+        self.0.woken.notify_one();
     }
 
     /// Whether everything that was asked for was looked at, but for owners who could not be.
@@ -124,13 +131,23 @@ impl Agenda {
         self.count() == 0
     }
 
+    /// Whether nothing at all is to be done.
+    pub(super) fn is_idle(&self) -> bool {
+        self.is_done() && self.asked().spared.is_empty()
+    }
+
     /// How much was asked for and not looked at, but for owners who could not be.
     pub(super) fn count(&self) -> u32 {
         let asked = self.asked();
-        let single =
-            [asked.everybody, asked.rest, !asked.missed.is_empty(), asked.under_way.is_some()];
+        let single = [
+            asked.everybody,
+            asked.rest,
+            !asked.missed.is_empty(),
+            !asked.deferred.is_empty(),
+            asked.under_way.is_some(),
+        ];
         let single = single.into_iter().filter(|is_asked| *is_asked).count();
-        u32::try_from(asked.narrow.len() + asked.deferred.len() + single).unwrap_or(u32::MAX)
+        u32::try_from(asked.narrow.len() + single).unwrap_or(u32::MAX)
     }
 
     /// Waits until something is asked for.

@@ -87,7 +87,7 @@ impl Decisions {
     }
 
     async fn accept(&self, owner: &UserId) -> Result<Released, Error> {
-        let _turn = self.owners.turn(owner).lock().await;
+        let _turn = self.owners.turns.take(owner).await;
         let (store, acts) = (&self.owners.store, &self.owners.acts);
         let live = self.owners.list_live(owner).await?;
         let seen = self.owners.see(owner, &live).await?;

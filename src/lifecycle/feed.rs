@@ -4,7 +4,7 @@
 //!    is never read again. What was stamped later is remembered: an event is stamped before its commit, and by one of
 //!    several clocks.
 //! 2. A quiet list costs one call: it asks for what follows the last of the events that are known. Where their number is
-//!    not what it was, one came in between, and all of them are read anew.
+//!    not what it was, one came in between, and all of them are read anew; where more follow than one page holds, those are.
 //! 3. Then each page begins with the stamp by which the last one ended. Events of one stamp have no order, so two calls may
 //!    give one of them out twice and another never: they are read in one call, however many they are.
 //! 4. A page that cannot be read is halved, down to one event. That one is passed over, and may concern everybody.
@@ -29,6 +29,8 @@ const PAGE: usize = 200;
 const LARGEST_PAGE: usize = 12_800;
 /// What happened long ago is dealt with after so many events, before more are read.
 const AT_ONCE: usize = 2_000;
+/// So often what follows the events that are known is read, before all are read anew.
+const READINGS_ON: usize = 3;
 /// After so many in a row that cannot be read it is the list that cannot.
 const MOST_PASSED: usize = 3;
 /// Seconds since the epoch in the year 2286.
@@ -45,6 +47,8 @@ pub(super) struct Feed {
     noted: Option<Timestamp>,
     /// The events that are known from the floor on, and their stamps.
     seen: HashMap<EventId, i64>,
+    /// How many events one call asks for: no more than could be read the last time.
+    page: usize,
 }
 
 /// What one reading led to. What it gave out counts, though it failed later.
@@ -65,7 +69,7 @@ pub(super) struct Source<'a> {
 impl Feed {
     /// From where the store says; what happened before the first start is the sweep's.
     pub(super) fn new(kind: EventKind) -> Self {
-        Self { kind, floor: None, read_at: None, noted: None, seen: HashMap::new() }
+        Self { kind, floor: None, read_at: None, noted: None, seen: HashMap::new(), page: PAGE }
     }
 
     /// What the new events are about, oldest first. What fails on the way is read again.
@@ -83,20 +87,15 @@ impl Feed {
     ) -> Result<bool, Error> {
         let begun = source.keycloak.now().await?;
         let floor = self.begin(store, begun).await?;
-        let first = self.seen.len().saturating_sub(1);
-        match source.keycloak.list_events(self.kind, floor, first, PAGE).await {
-            Ok(page) => {
-                let (rows, is_last) = (first + page.len(), page.len() < PAGE);
-                self.take(page, subjects, source);
-                if is_last && self.seen.len() == rows {
-                    self.complete(begun);
-                    return Ok(true);
-                }
+        match self.read_on(begun, floor, subjects, source).await {
+            Ok(true) => {
+                self.complete(begun);
+                return Ok(true);
             }
             Err(error) if !self.is_answered(source).await => return Err(error.into()),
-            Err(_) => {}
+            Ok(false) | Err(_) => {}
         }
-        let Some(found) = self.read_anew(begun, floor, subjects, source).await? else {
+        let Some(found) = self.read_from(begun, floor, subjects, source).await? else {
             return Ok(false);
         };
         // What was known and is there no more was deleted.
@@ -105,20 +104,49 @@ impl Feed {
         Ok(true)
     }
 
-    /// Reads all events from the floor on, and answers which there are; `None`: there are more.
-    async fn read_anew(
+    /// Reads what follows the events that are known; `false`: that is not all, or something came in between.
+    async fn read_on(
         &mut self,
         begun: Timestamp,
         floor: Timestamp,
         subjects: &mut Vec<Subject>,
         source: Source<'_>,
+    ) -> Result<bool, KeycloakError> {
+        for _ in 0..READINGS_ON {
+            let first = self.seen.len().saturating_sub(1);
+            let page = source.keycloak.list_events(self.kind, floor, first, self.page).await?;
+            let (rows, is_last) = (first + page.len(), page.len() < self.page);
+            let last = page.last().map_or(floor, |event| Timestamp::from_millis(event.time));
+            self.take(page, subjects, source);
+            if is_last && self.seen.len() == rows {
+                self.page = (self.page * 2).min(PAGE);
+                return Ok(true);
+            }
+            // What happened long ago is read a part at a time.
+            if is_last || self.read_at.is_none() {
+                return Ok(false);
+            }
+            self.read_from(begun, last, subjects, source).await?;
+        }
+        Ok(false)
+    }
+
+    /// Reads all events from a moment on, and answers which there are; `None`: there are more.
+    async fn read_from(
+        &mut self,
+        begun: Timestamp,
+        moment: Timestamp,
+        subjects: &mut Vec<Subject>,
+        source: Source<'_>,
     ) -> Result<Option<HashSet<EventId>>, KeycloakError> {
-        let (mut found, mut taken, mut place) = (HashSet::new(), 0, Place::at(floor));
+        let (mut found, mut taken) = (HashSet::new(), 0);
+        let mut place = Place::at(moment, self.page);
         loop {
             let Place { from, first, max, .. } = place;
             let page = match source.keycloak.list_events(self.kind, from, first, max).await {
                 Ok(page) => {
                     place.passed = 0;
+                    self.page = max.min(PAGE);
                     page
                 }
                 Err(error) => {
@@ -242,8 +270,8 @@ enum Narrowed {
 }
 
 impl Place {
-    const fn at(from: Timestamp) -> Self {
-        Self { from, first: 0, max: PAGE, is_wary: false, passed: 0 }
+    const fn at(from: Timestamp, max: usize) -> Self {
+        Self { from, first: 0, max, is_wary: false, passed: 0 }
     }
 
     /// Goes on after a page; `false`: it was the last one.
@@ -294,7 +322,7 @@ mod tests {
     fn read(times: &[i64], bad: &[usize]) -> Option<(HashSet<EventId>, usize, usize)> {
         let all = events(times);
         let (mut found, mut calls, mut passed) = (HashSet::new(), 0, 0);
-        let mut place = Place::at(Timestamp::from_millis(0));
+        let mut place = Place::at(Timestamp::from_millis(0), PAGE);
         loop {
             calls += 1;
             assert!(calls < 10_000, "it does not end");

@@ -7,6 +7,8 @@ mod decision;
 mod feed;
 mod fingerprint;
 mod gauges;
+mod lane;
+mod looks;
 mod many;
 mod owners;
 mod position;
@@ -15,6 +17,7 @@ mod rights;
 mod round;
 mod seen;
 mod turn;
+mod turns;
 mod unreadable;
 mod watch;
 

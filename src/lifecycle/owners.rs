@@ -8,16 +8,15 @@
 //!
 //! So it does not matter how often, or in which order, somebody is looked at.
 
-use std::hash::{DefaultHasher, Hash as _, Hasher as _};
-use std::sync::Arc;
-
 use ::metrics::Counter;
-use tokio::sync::{Mutex, Semaphore};
 
 use super::acts::Acts;
 use super::agenda::{Agenda, Asker};
+use super::lane::{Lane, Late, Place};
 use super::retries::Retries;
 use super::seen::{Comparison, Seen};
+use super::turns::Turns;
+use super::unreadable::Cause;
 use crate::audit::{
     Actor, CLAIMS_CHANGED, OWNER_DELETED, OWNER_DISABLED, OWNER_LOCKED_OUT, ROLES_CHANGED, Teller,
 };
@@ -31,8 +30,6 @@ use crate::store::{OwnedToken, OwnerNote, Store, StoreError, TokenRecord};
 
 /// How many tokens are read at a time.
 const BATCH: u32 = 250;
-/// Owners share these locks: looks at one owner wait for each other. Each may wait for a reading of events.
-const TURNS: usize = 1024;
 
 /// Why an owner is looked at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -101,11 +98,12 @@ pub struct TokenOwners {
     pub(super) clock: Clock,
     pub(super) settings: Lifecycle,
     pub(super) acts: Acts,
-    turns: Arc<[Mutex<()>]>,
+    pub(super) turns: Turns,
     /// What may be the cause of what a look finds.
     pub(super) agenda: Agenda,
-    /// Who could not be looked at.
-    pub(super) unreadable: Retries<UserId, UserChange>,
+    /// Who is looked at on their own, and who could not be looked at.
+    pub(super) unreadable: Retries<UserId, Cause>,
+    pub(super) late: Late,
     asker: Asker,
     pub(super) checked: Counter,
 }
@@ -120,11 +118,23 @@ impl TokenOwners {
         teller: Teller,
         settings: Lifecycle,
     ) -> Self {
-        let turns = std::iter::repeat_with(Mutex::default).take(TURNS).collect();
+        let (turns, late) = (Turns::default(), Late::default());
         let acts = Acts::new(store.clone(), clock.clone(), teller);
         let (agenda, asker, checked) = (Agenda::default(), Asker::Beside, Counter::noop());
         let unreadable = Retries::default();
-        Self { store, owners, clock, settings, acts, turns, agenda, unreadable, asker, checked }
+        Self {
+            store,
+            owners,
+            clock,
+            settings,
+            acts,
+            turns,
+            agenda,
+            unreadable,
+            late,
+            asker,
+            checked,
+        }
     }
 
     /// The same, counting whom it looks at.
@@ -150,20 +160,20 @@ impl TokenOwners {
         hint: Hint,
         force: Force,
     ) -> Result<(), Error> {
-        self.look_with(owner, hint, force, &Semaphore::new(1)).await.map(drop)
+        let (lane, _) = Lane::new(1, &Late::none());
+        self.look_with(owner, hint, force, lane).await.map(drop)
     }
 
-    /// Looks at an owner, and does to their tokens what follows; Keycloak is asked with a permit. See the module's steps.
-    /// [`Self::look_with`] notes besides whether that can be done.
+    /// Looks at an owner, and does to their tokens what follows; the place is left when Keycloak was asked. See the module's
+    /// steps. [`Self::look_with`] notes besides whether that can be done.
     pub(super) async fn look_unnoted(
         &self,
         owner: &UserId,
         hint: Hint,
         force: Force,
-        asking: &Semaphore,
+        place: &Place,
     ) -> Result<Found, Error> {
-        let _turn = self.turn(owner).lock().await;
-        let permit = asking.acquire().await;
+        let _turn = self.turns.take(owner).await;
         let is_held = self.store.find_owner_note(owner).await?.held_at.is_some();
         let live = self.list_live(owner).await?;
         if live.is_empty() && self.store.list_ids(owner).await?.is_empty() {
@@ -174,7 +184,7 @@ impl TokenOwners {
         }
         let seen = self.see(owner, &live).await?;
         let sight = &seen.sight;
-        drop(permit);
+        place.leave();
         if let Some(names) = sight.names() {
             self.store.rename_owner(owner, names, self.clock.now()).await?;
         }
@@ -358,13 +368,5 @@ impl TokenOwners {
             }
         }
         Ok(if force == Force::Suspend { Found::Spared(first) } else { Found::Ended })
-    }
-
-    pub(super) fn turn(&self, owner: &UserId) -> &Mutex<()> {
-        let mut hasher = DefaultHasher::new();
-        owner.as_str().hash(&mut hasher);
-        let turns = u64::try_from(self.turns.len()).unwrap_or(1);
-        let index = usize::try_from(hasher.finish() % turns).unwrap_or_default();
-        &self.turns[index]
     }
 }

@@ -18,7 +18,7 @@ const BEAT: Duration = Duration::from_secs(2);
 const LOOK: Duration = Duration::from_secs(1);
 const PATIENCE: Duration = Duration::from_secs(7);
 const GIVE_UP: Duration = Duration::from_secs(5);
-/// Who has not dealt with the events for so long lets another try, and stands back as long.
+/// Who has dealt with no event for so long lets another try, and stands back as long.
 const FRUITLESS: Duration = Duration::from_secs(30);
 
 /// This process among those that could follow the realm.
@@ -72,12 +72,12 @@ impl Turn {
     /// Gives signs of life, until the turn is another's or may soon be, or leads to nothing.
     pub(super) async fn keep(&self, mut beat: i64) {
         let mut given = Instant::now();
-        let (mut polled, mut fruitful) = (self.polled.get(), Instant::now());
+        let (mut steps, mut fruitful) = (self.polled.steps(), Instant::now());
         loop {
             sleep(BEAT).await;
             let begun = Instant::now();
-            if self.polled.get() != polled {
-                (polled, fruitful) = (self.polled.get(), begun);
+            if self.polled.steps() != steps {
+                (steps, fruitful) = (self.polled.steps(), begun);
             }
             if self.store.is_shared() && fruitful.elapsed() >= self.patience {
                 tracing::warn!("events cannot be followed from here: another process may try");

@@ -7,12 +7,12 @@
 //! 2. Everything is looked at when a process begins to follow, and every `lifecycle.sweep_interval`.
 //! 3. Interrupted operations are brought to an end at start and every few seconds, by each process.
 //!
-//! Each of them fails on its own, is said once, and is tried again. One client or user that cannot be looked at keeps
-//! nobody else: it is set apart, and looked at again on its own.
+//! Each of them fails on its own, is said once, and is tried again. One client or user that cannot be looked at, or not
+//! soon, keeps nobody else: it is set apart, and looked at again on its own (see `looks`).
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
 
 use tokio::sync::Mutex;
@@ -21,10 +21,9 @@ use tokio::time::{MissedTickBehavior, interval, sleep};
 use super::agenda::Agenda;
 use super::feed::{Feed, Source};
 use super::many::Many;
-use super::owners::{Force, Found, Hint, TokenOwners};
+use super::owners::TokenOwners;
 use super::position::{Position, note};
 use super::retries::Retries;
-use super::round::Looked;
 use super::turn::Turn;
 use crate::client::Clients;
 use crate::clock::Timestamp;
@@ -37,36 +36,54 @@ use crate::store::{DeletedClient, StoreError};
 const RECONCILE_INTERVAL: Duration = Duration::from_secs(5);
 /// A sweep that failed is tried again this much later, or after the interval where that is shorter.
 const RETRY: Duration = Duration::from_secs(30);
-/// How often those are thought of that could not be looked at.
-const AGAIN_INTERVAL: Duration = Duration::from_millis(500);
-/// Clients that are looked at again at a time.
-const MOST_CLIENTS: usize = 16;
 
 /// Follows the realm. Clones share the position.
 #[derive(Clone)]
 pub struct Watch {
     keycloak: Keycloak,
-    clients: Clients,
-    token_owners: TokenOwners,
+    pub(super) clients: Clients,
+    pub(super) token_owners: TokenOwners,
     settings: Lifecycle,
     news: Arc<Mutex<News>>,
     position: Arc<Mutex<Position>>,
     /// Owners of whom one event concerns several.
     many: Many,
-    agenda: Agenda,
-    /// Clients, by Keycloak's ids, that could not be looked at.
-    unreadable_clients: Retries<String, ()>,
-    polled: Polled,
+    pub(super) agenda: Agenda,
+    /// Clients, by Keycloak's ids, that are looked at, or could not be.
+    pub(super) unreadable_clients: Retries<String, ()>,
+    pub(super) polled: Polled,
 }
 
-/// When the newest reading of events began after which nothing was left to do. Clones share it.
+/// How far the events are dealt with. Clones share it.
 #[derive(Clone, Default)]
-pub(super) struct Polled(Arc<AtomicI64>);
+pub(super) struct Polled(Arc<Progress>);
+
+#[derive(Default)]
+struct Progress {
+    /// When the newest reading began after which nothing was left to do.
+    at: AtomicI64,
+    steps: AtomicU64,
+}
 
 impl Polled {
     pub(super) fn get(&self) -> Option<Timestamp> {
-        let millis = self.0.load(Ordering::Relaxed);
+        let millis = self.0.at.load(Ordering::Relaxed);
         (millis > 0).then(|| Timestamp::from_millis(millis))
+    }
+
+    fn set(&self, at: Timestamp) {
+        self.0.at.store(at.millis(), Ordering::Relaxed);
+        self.step();
+    }
+
+    /// Something was dealt with, though not all.
+    pub(super) fn step(&self) {
+        self.0.steps.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Differs when something was dealt with since.
+    pub(super) fn steps(&self) -> u64 {
+        self.0.steps.load(Ordering::Relaxed)
     }
 }
 
@@ -152,9 +169,8 @@ impl Watch {
         let retry = RETRY.min(sweep_interval);
         let sweep_clients = || self.clients.sweep();
         let sweep_owners = || self.token_owners.sweep();
-        let look_again = || self.look_again();
         tokio::join!(
-            repeat("what cannot be looked at stays so", AGAIN_INTERVAL, AGAIN_INTERVAL, look_again),
+            self.look_again(),
             repeat("events cannot be followed", poll_interval, poll_interval, || self.poll()),
             repeat("API clients cannot be swept", sweep_interval, retry, sweep_clients),
             repeat("owners of tokens cannot be swept", sweep_interval, retry, sweep_owners),
@@ -173,8 +189,7 @@ impl Watch {
             let (clients, users) = (&mut news.clients, &mut news.users);
             (unread, news.is_whole, std::mem::take(clients), std::mem::take(users))
         };
-        self.look_at_clients(clients).await;
-        self.look_at_users(position.take(fresh)).await;
+        self.look_at(clients, position.take(fresh)).await;
         if let Some(error) = unread {
             return Err(error);
         }
@@ -189,7 +204,7 @@ impl Watch {
             }
         }
         if is_whole {
-            self.polled.0.store(begun.millis(), Ordering::Relaxed);
+            self.polled.set(begun);
         }
         Ok(())
     }
@@ -252,59 +267,6 @@ impl Watch {
         for client in self.clients.store.list_deleted_clients().await? {
             if asked.insert(client.clone()) {
                 self.agenda.ask(Wide::FormerClient(client.client_id));
-            }
-        }
-        Ok(())
-    }
-
-    /// Looks at these. What cannot be looked at is looked at again, apart from all others.
-    async fn look_at_clients(&self, clients: impl IntoIterator<Item = String>) {
-        for uuid in clients {
-            match self.clients.observe_keycloak_client(&uuid).await {
-                Ok(()) => drop(self.unreadable_clients.end(&uuid)),
-                Err(error) => {
-                    tracing::warn!(uuid, cause = error.chain(), "a client cannot be looked at");
-                    self.unreadable_clients.note(
-                        &uuid,
-                        (),
-                        self.clients.clock.passed(),
-                        |(), ()| {},
-                    );
-                }
-            }
-        }
-    }
-
-    async fn look_at_users(&self, users: BTreeMap<UserId, UserChange>) {
-        let apart =
-            |(user, change): &(UserId, UserChange)| !self.token_owners.is_unreadable(user, *change);
-        let users: BTreeMap<_, _> = users.into_iter().filter(apart).collect();
-        let hints = users.iter().map(|(user, change)| (user.clone(), Hint::Event(*change)));
-        let mut looked = BTreeSet::new();
-        for Looked { owner, outcome } in
-            self.token_owners.look_at_each(hints.collect(), Force::EndFew).await
-        {
-            if matches!(outcome, Ok(Found::Deferred)) {
-                self.agenda.defer(vec![owner.clone()]);
-            }
-            looked.insert(owner);
-        }
-        for (user, change) in users {
-            let observed = self.clients.observe_owner(&user).await;
-            // Who is not there was forgotten by a look that panicked.
-            if observed.is_err() || !looked.contains(&user) {
-                self.token_owners.note_unreadable(&user, Hint::Event(change));
-            }
-        }
-    }
-
-    /// Looks again at what could not be looked at.
-    async fn look_again(&self) -> Result<(), Error> {
-        let clients = self.unreadable_clients.due(self.clients.clock.passed(), MOST_CLIENTS);
-        self.look_at_clients(clients.into_iter().map(|(uuid, ())| uuid)).await;
-        for user in self.token_owners.look_again().await? {
-            if self.clients.observe_owner(&user).await.is_err() {
-                self.token_owners.note_unreadable(&user, Hint::Event(UserChange::Changed));
             }
         }
         Ok(())

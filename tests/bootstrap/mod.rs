@@ -12,6 +12,7 @@ mod permissions;
 mod refusals;
 mod removal;
 mod repeated;
+mod service_accounts;
 pub(crate) mod snapshot;
 
 use std::sync::{Arc, Mutex};

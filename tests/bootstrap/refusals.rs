@@ -7,7 +7,10 @@ use serde_json::json;
 
 use super::snapshot::assert_same;
 use super::{Ground, dry_run, silent};
-use crate::support::{Admin, Database, administrator, bootstrap_settings, options};
+use crate::support::{
+    Admin, Database, Fault, FaultProxy, administrator, bootstrap_settings, bootstrap_settings_by,
+    options,
+};
 
 #[tokio::test]
 async fn a_client_of_one_of_our_names_that_is_not_ours_stops_it_before_anything_is_changed() {
@@ -113,4 +116,17 @@ async fn a_store_that_is_away_stops_it_before_anything_is_changed() {
         }
     }
     assert_same(&before, &ground.snapshot().await);
+}
+
+#[tokio::test]
+async fn an_administrator_who_may_not_give_roles_is_told_what_helps_and_the_next_run_goes_on() {
+    let (mut ground, proxy) = (Ground::new().await, FaultProxy::start());
+    let url = proxy.url().to_owned();
+    ground.settings = bootstrap_settings_by(url, &ground.realm.name, &ground.database);
+    proxy.on("POST */role-mappings/clients/*", Fault::status(403));
+    let error = ground.try_bootstrap(options(), silent()).await.unwrap_err();
+    assert!(matches!(error, BootstrapError::MayNotGiveRoles), "{error}");
+    proxy.clear();
+    ground.bootstrap().await;
+    assert_eq!(ground.bootstrap().await.outcome.changes, 0);
 }

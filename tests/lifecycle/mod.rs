@@ -15,6 +15,7 @@ mod organizations;
 mod races;
 mod replicas;
 mod roles;
+mod slow;
 mod soak;
 mod unchanged;
 mod unreadable;

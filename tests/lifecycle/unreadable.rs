@@ -6,15 +6,15 @@ use super::{EVENTS_ONLY, Holder, Scene, until};
 use crate::support::{Database, Fault, FaultProxy, Metrics};
 
 /// Longer than an owner may stay unreadable.
-const A_MINUTE: Duration = Duration::from_mins(1);
+pub(super) const A_MINUTE: Duration = Duration::from_mins(1);
 
-async fn scene_behind(proxy: &FaultProxy) -> Scene {
+pub(super) async fn scene_behind(proxy: &FaultProxy) -> Scene {
     let extra = [EVENTS_ONLY[0], EVENTS_ONLY[1], ("HALLPASS_KEYCLOAK__URL", proxy.url())];
     Scene::set_with(Database::sqlite, &extra).await
 }
 
 impl Scene {
-    async fn unreadable_owners(&self) -> String {
+    pub(super) async fn unreadable_owners(&self) -> String {
         Metrics::of(&self.server.anonymous()).await.value("hallpass_unreadable_owners").to_string()
     }
 

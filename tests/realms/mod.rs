@@ -1,15 +1,15 @@
 //! Realms as they are: one for each thing that a realm of somebody else may have otherwise than a new one. Each is lived
-//! through: dry run, bootstrap twice, doctor, mint, validate, a change that is followed, an API client, and removal.
+//! through: dry run, bootstrap twice, doctor, mint, validate, a change that is followed, an API client, and removal, once
+//! with the store and once without it.
 
 mod blind;
+mod ground;
 mod impersonation;
 
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use hallpass::bootstrap::{Mode, Options, Outcome, Removal, Report, bootstrap, remove};
+use hallpass::bootstrap::Mode;
 use hallpass::clock::Clock;
-use hallpass::config::{BootstrapSettings, SealingKey};
 use hallpass::doctor::{self, examine};
 use hallpass::store::Store;
 use reqwest::Method;
@@ -17,10 +17,8 @@ use serde_json::{Value, json};
 use tokio::time::{sleep, timeout};
 
 use crate::bootstrap::snapshot::{self, assert_same};
-use crate::support::{
-    Admin, BareRealm, Database, LOGIN_CLIENT, Person, TestRealm, TestServer, administrator,
-    bootstrap_settings, decode_claims, odd_realm, options, passes, realm_key,
-};
+use crate::support::{Database, TestRealm, TestServer, decode_claims, passes};
+use ground::{Ground, Mending};
 
 const TOKENS: &str = "/api/pat/v1/tokens";
 const CLIENTS: &str = "/api/clients/v1/clients";
@@ -39,24 +37,16 @@ struct Oddity {
     warned: &'static [&'static str],
     /// A claim of a token that is not narrowed.
     claim: Option<(&'static str, &'static str)>,
-    /// The login client needs tokens that Hallpass can check.
-    pinned: bool,
+    /// What the client by which people log in here has otherwise.
+    login: &'static str,
 }
 
 const PLAIN: Oddity =
-    Oddity { realm: "{}", refused: None, noted: None, warned: &[], claim: None, pinned: false };
-
-/// What an operator does about a refusal.
-enum Mending {
-    /// Sets these members of the realm.
-    Members(&'static str),
-    /// Exempts Hallpass's clients from all policies.
-    Exemption,
-    /// Switches all policies off.
-    PoliciesOff,
-    /// Takes a client scope away.
-    Scope(&'static str),
-}
+    Oddity { realm: "{}", refused: None, noted: None, warned: &[], claim: None, login: "{}" };
+/// Its tokens are such as Hallpass can check, whatever the realm signs with.
+const SIGNED_BY_RSA: &str = r#"{"attributes": {"access.token.signed.response.alg": "RS256"}}"#;
+/// A policy of the realm allows no other. The roles that it needs are put into its scope.
+const NARROW: &str = r#"{"fullScopeAllowed": false}"#;
 
 macro_rules! lived_through {
     ($($name:ident: $oddity:expr,)*) => {
@@ -103,6 +93,13 @@ lived_through! {
         claim: Some(("realm_access", "default-roles-")),
         ..PLAIN
     },
+    with_a_policy_that_rejects_full_scope: Oddity {
+        realm: include_str!("full-scope-refused.json"),
+        refused: Some((&["the client hallpass-pat:", "`narrow` (full-scope-disabled)"], Mending::Exemption)),
+        claim: Some(("realm_access", "default-roles-")),
+        login: NARROW,
+        ..PLAIN
+    },
     with_a_policy_that_demands_consent: Oddity {
         realm: include_str!("consent-demanded.json"),
         refused: Some((&["the client hallpass:", "`asked` (consent-required)"], Mending::PoliciesOff)),
@@ -127,19 +124,19 @@ lived_through! {
     that_signs_with_es512: Oddity {
         realm: include_str!("signs-with-es512.json"),
         noted: Some("ES512, which Hallpass cannot check"),
-        pinned: true,
+        login: SIGNED_BY_RSA,
         ..PLAIN
     },
     that_signs_with_hs256: Oddity {
         realm: include_str!("signs-with-hs256.json"),
         noted: Some("HS256, which Hallpass cannot check"),
-        pinned: true,
+        login: SIGNED_BY_RSA,
         ..PLAIN
     },
     that_signs_with_ed448: Oddity {
         realm: include_str!("signs-with-ed448.json"),
         noted: Some("EdDSA, which Hallpass cannot check"),
-        pinned: true,
+        login: SIGNED_BY_RSA,
         ..PLAIN
     },
     with_imported_people: Oddity {
@@ -152,124 +149,6 @@ lived_through! {
         refused: Some((&["`push-data` of the protocol saml"], Mending::Scope("push-data"))),
         ..PLAIN
     },
-}
-
-/// A realm, and what a bootstrap of it needs.
-struct Ground {
-    realm: BareRealm,
-    settings: BootstrapSettings,
-    key: SealingKey,
-    admin: Admin,
-    folder: tempfile::TempDir,
-}
-
-impl Ground {
-    async fn new(oddity: &Oddity) -> Self {
-        let text = oddity.realm.replace("${REALM_KEY}", realm_key());
-        let realm = odd_realm(serde_json::from_str(&text).unwrap()).await;
-        let folder = tempfile::tempdir().unwrap();
-        let database = Database::Sqlite(folder.path().join("hallpass.db"));
-        let settings = bootstrap_settings(&realm.name, &database);
-        let key = SealingKey::generate().unwrap();
-        let admin = Admin::log_in().await;
-        // Keycloak writes its defaults out with the first change of a realm, and what people have with the first of them.
-        let path = format!("/{}", realm.name);
-        admin.put(&path, &admin.get(&path).await).await;
-        Self { realm, settings, key, admin, folder }
-    }
-
-    fn path(&self, path: &str) -> String {
-        format!("/{}{path}", self.realm.name)
-    }
-
-    async fn try_bootstrap(&self, mode: Mode) -> Result<(Outcome, Vec<String>), String> {
-        let keycloak = administrator(&self.settings);
-        let (lines, report) = collected();
-        let options = Options { mode, ..options() };
-        let clock = Clock::system();
-        let done = bootstrap(&keycloak, &self.settings, &self.key, &clock, &options, report).await;
-        let lines = std::mem::take(&mut *lines.lock().unwrap());
-        done.map(|outcome| (outcome, lines)).map_err(|error| error.to_string())
-    }
-
-    async fn remove(&self) {
-        let keycloak = administrator(&self.settings);
-        let (_, report) = collected();
-        // Where bootstrap refused the realm at once there is none.
-        let removal = Removal { mode: Mode::Apply, without_store: true };
-        remove(&keycloak, &self.settings, &Clock::system(), removal, report).await.unwrap();
-    }
-
-    /// It is refused in these words, and nothing stays of the try.
-    async fn assert_refused(&self, words: &[&str]) {
-        let before = snapshot::of(&self.admin, &self.realm.name).await;
-        let error = self.try_bootstrap(Mode::Apply).await.unwrap_err();
-        for word in words {
-            assert!(error.contains(word), "{word:?} is not in {error:?}");
-        }
-        self.remove().await;
-        assert_same(&before, &snapshot::of(&self.admin, &self.realm.name).await);
-    }
-
-    async fn mend(&self, mending: &Mending) {
-        match mending {
-            Mending::Members(members) => {
-                self.admin.put(&self.path(""), &serde_json::from_str(members).unwrap()).await;
-            }
-            Mending::Exemption => {
-                let attributes = json!([{"key": "hallpass.managed", "value": "true"}]).to_string();
-                let condition = json!({"condition": "client-attributes", "configuration": {
-                    "is-negative-logic": true, "attributes": attributes}});
-                self.change_policies(|policy| {
-                    policy["conditions"].as_array_mut().unwrap().push(condition.clone());
-                })
-                .await;
-            }
-            Mending::PoliciesOff => {
-                self.change_policies(|policy| policy["enabled"] = false.into()).await;
-            }
-            Mending::Scope(name) => {
-                let scopes = self.admin.get(&self.path("/client-scopes")).await;
-                let scope = scopes.as_array().unwrap().iter().find(|one| one["name"] == *name);
-                let id = scope.unwrap()["id"].as_str().unwrap();
-                self.admin.delete(&self.path(&format!("/client-scopes/{id}"))).await;
-            }
-        }
-    }
-
-    async fn change_policies(&self, change: impl Fn(&mut Value)) {
-        let path = self.path("/client-policies/policies");
-        let mut policies = self.admin.get(&path).await;
-        policies["policies"].as_array_mut().unwrap().iter_mut().for_each(change);
-        self.admin.put(&path, &policies).await;
-    }
-
-    /// A policy of the realm may have taken full scope from the client by which people log in here.
-    async fn show_roles_at_login(&self) {
-        let login = self.admin.client_uuid(&self.realm.name, LOGIN_CLIENT).await;
-        let service = self.admin.client_uuid(&self.realm.name, "hallpass").await;
-        let roles = self.admin.get(&self.path(&format!("/clients/{service}/roles"))).await;
-        let scope = format!("/clients/{login}/scope-mappings/clients/{service}");
-        self.admin.post(&self.path(&scope), &roles).await;
-    }
-
-    async fn change_person(&self, person: &Person, attributes: Value) {
-        let path = self.path(&format!("/users/{}", person.id));
-        let mut user = self.admin.get(&path).await;
-        user["attributes"] = attributes;
-        self.admin.put(&path, &user).await;
-    }
-
-    async fn key_providers(&self) -> Value {
-        let path = self.path("/components?type=org.keycloak.keys.KeyProvider");
-        crate::support::sorted(self.admin.get(&path).await)
-    }
-}
-
-fn collected() -> (Arc<Mutex<Vec<String>>>, Report) {
-    let lines = Arc::new(Mutex::new(Vec::new()));
-    let into = lines.clone();
-    (lines, Box::new(move |line| into.lock().unwrap().push(line.to_owned())))
 }
 
 /// A dry run, which promises what is done; bootstrap, twice, with its notes; doctor.
@@ -304,7 +183,7 @@ async fn live_through(oddity: Oddity) {
         ground.assert_refused(words).await;
         ground.mend(mending).await;
     }
-    let person = ground.realm.person(oddity.pinned).await;
+    let person = ground.realm.person(serde_json::from_str(oddity.login).unwrap()).await;
     let before = snapshot::of(&ground.admin, &ground.realm.name).await;
     let realm = bootstrapped(&ground, &oddity, &before).await;
 
@@ -350,6 +229,9 @@ async fn live_through(oddity: Oddity) {
     realm.take_roles(&person, "hallpass", &["create-api-clients"]).await;
     ground.change_person(&person, json!({})).await;
     ground.remove().await;
+    assert_same(&before, &snapshot::of(&ground.admin, &ground.realm.name).await);
+    ground.try_bootstrap(Mode::Apply).await.unwrap();
+    ground.remove_without_store().await;
     assert_same(&before, &snapshot::of(&ground.admin, &ground.realm.name).await);
     drop(ground.folder);
 }

@@ -54,6 +54,13 @@ pub fn service(name: &str) -> String {
         .unwrap_or_else(|_| panic!("{name} is not set: run the tests by `make test`"))
 }
 
+/// Whether the tests run beside at least this Keycloak: for what an older one does otherwise.
+pub fn keycloak_is_at_least(major: u32, minor: u32) -> bool {
+    let version = service("HALLPASS_TEST_KEYCLOAK_VERSION");
+    let mut parts = version.split('.').map(|part| part.parse().expect("a number"));
+    (parts.next(), parts.next()) >= (Some(major), Some(minor))
+}
+
 /// How much of it `make soak` does, by this variable; else the small twin.
 pub fn soak(variable: &str, twin: usize) -> usize {
     std::env::var(variable).map_or(twin, |text| text.parse().expect("a number"))

@@ -291,7 +291,8 @@ pub fn realm_key() -> &'static str {
     })
 }
 
-async fn create_login_client(realm: &str, attributes: Value) {
+/// The client with these members beside its own.
+async fn create_login_client(realm: &str, special: Value) {
     // Whole without any client scope, and where tokens are lightweight.
     let access = json!({"access.token.claim": "true", "lightweight.claim": "true", "jsonType.label": "String"});
     let mapper = |name: &str, kind: &str, config: Value| {
@@ -299,9 +300,9 @@ async fn create_login_client(realm: &str, attributes: Value) {
         all.as_object_mut().unwrap().extend(config.as_object().unwrap().clone());
         json!({"name": name, "protocol": "openid-connect", "protocolMapper": kind, "config": all})
     };
-    let client = json!({
+    let mut client = json!({
         "clientId": LOGIN_CLIENT, "publicClient": true, "directAccessGrantsEnabled": true,
-        "standardFlowEnabled": false, "fullScopeAllowed": true, "attributes": attributes,
+        "standardFlowEnabled": false, "fullScopeAllowed": true,
         "defaultClientScopes": ["basic", "profile", "email"], "optionalClientScopes": [],
         "protocolMappers": [
             mapper("subject", "oidc-sub-mapper", json!({})),
@@ -317,6 +318,7 @@ async fn create_login_client(realm: &str, attributes: Value) {
                 "user.session.note": "IMPERSONATOR_ID", "claim.name": "impersonator"})),
         ],
     });
+    client.as_object_mut().unwrap().extend(special.as_object().unwrap().clone());
     Admin::log_in().await.post(&format!("/{realm}/clients"), &client).await;
 }
 
@@ -383,11 +385,9 @@ pub struct BareRealm {
 }
 
 impl BareRealm {
-    /// A person who can log in. `pinned`: tokens are signed with RS256, whatever the realm signs with.
-    pub async fn person(&self, pinned: bool) -> Person {
-        let attributes =
-            if pinned { json!({"access.token.signed.response.alg": "RS256"}) } else { json!({}) };
-        create_login_client(&self.name, attributes).await;
+    /// A person who can log in, by a client that has these members beside its own.
+    pub async fn person(&self, login_client: Value) -> Person {
+        create_login_client(&self.name, login_client).await;
         // Their attribute is declared by bootstrap only.
         create_person(&self.name, &unique("person"), json!({})).await
     }

@@ -1,9 +1,16 @@
 //! What Keycloak says of a client is not believed: whoever may edit one in its console can write anything there.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 
-use super::{CLIENTS, at, change_in_console, in_keycloak, make, member, script, wait_for_status};
-use crate::support::{Admin, Api, DATABASES, Database, TestRealm, TestServer, unique};
+use super::{
+    CLIENTS, at, change_in_console, in_keycloak, listed_status, make, manager, member, script,
+    wait_for_status,
+};
+use crate::support::{
+    Admin, Api, DATABASES, Database, Fault, FaultProxy, TestRealm, TestServer, unique,
+};
 
 /// The client with this attribute, as somebody sets it in the console.
 async fn set_attribute(realm: &TestRealm, id: &str, name: &str, value: &str) {
@@ -131,5 +138,44 @@ async fn clients_that_are_too_large_to_be_read_do_not_stop_the_sweep() {
     let server = server.restart(&[]).await;
     let api = server.user(&person).await;
     wait_for_status(&api, &id, "drifted").await;
+    server.stop().await;
+}
+
+/// A page of the list takes too long, as one with much larger clients would; and so does one owner.
+#[tokio::test]
+async fn a_page_of_clients_or_an_owner_that_keycloak_does_not_answer_about_stops_no_sweep() {
+    let (realm, proxy) = (TestRealm::own().await, FaultProxy::start());
+    let settings = [("HALLPASS_KEYCLOAK__URL", proxy.url())];
+    let accounts = [unique("acme"), unique("globex")];
+    let people = [member(&realm, &accounts[0]).await, member(&realm, &accounts[1]).await];
+    let server = TestServer::start_with(realm.clone(), Database::sqlite, &settings).await;
+    let id = |account: &str| format!("{account}_app");
+    for (person, account) in people.iter().zip(&accounts) {
+        make(&server.user(person).await, &script(&id(account))).await;
+    }
+    // Owners are looked at in this order: the first one takes too long.
+    let (slow, other) = if people[0].id < people[1].id { (0, 1) } else { (1, 0) };
+    let off = json!({"adminEventsEnabled": false, "adminEventsDetailsEnabled": false});
+    let admin = Admin::log_in().await;
+    admin.put(&format!("/{}", realm.name), &off).await;
+    change_in_console(&realm, &id(&accounts[slow]), json!({"directAccessGrantsEnabled": true}))
+        .await;
+    let path = format!("/{}/users/{}", realm.name, people[other].id);
+    admin.put(&path, &json!({"enabled": false})).await;
+    proxy.on("GET */clients?first=0&max=100", Fault::HoldRequest);
+    proxy.on(&format!("GET */users?*{}*", people[slow].id), Fault::HoldRequest);
+    // By the sweep at the next start, since there are no events.
+    let server = server.restart(&settings).await;
+    let manager = server.user(&manager(&realm).await).await;
+    let listed = async |account: &str| listed_status(&manager, &id(account)).await;
+    let swept = async {
+        while listed(&accounts[slow]).await != "drifted"
+            || listed(&accounts[other]).await != "orphaned"
+        {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    };
+    let swept = tokio::time::timeout(Duration::from_mins(1), swept).await;
+    assert!(swept.is_ok(), "{} {}", listed(&accounts[slow]).await, listed(&accounts[other]).await);
     server.stop().await;
 }

@@ -173,3 +173,38 @@ async fn a_creation_that_fails_gives_its_place_back() {
     api.post(CLIENTS, &script(&format!("{id}2"))).await.expect_problem(409, "quota-reached");
     server.stop().await;
 }
+
+/// People make themselves as large as their realm's profile lets them.
+#[tokio::test]
+async fn the_size_of_a_member_stops_no_quota() {
+    let (realm, proxy) = (TestRealm::shared().await, FaultProxy::start());
+    let manager = manager(&realm).await;
+    let settings = [("HALLPASS_KEYCLOAK__URL", proxy.url())];
+    let server = TestServer::start_with(realm.clone(), Database::sqlite, &settings).await;
+    let managing = server.user(&manager).await;
+    let member = |account: &str, notes: usize| {
+        let attributes = json!({"account_id": [account], "notes": ["x".repeat(notes)]});
+        json!({"id": unique("u"), "username": unique("u"), "attributes": attributes})
+    };
+    let large = 9 << 20;
+    for (sizes, has_it, is_anybodys) in [
+        (&[large, 1][..], true, true),
+        (&[1, large], true, true),
+        (&[large], true, true),
+        (&[1], false, false),
+        (&[], true, false),
+    ] {
+        let account = unique("acme");
+        let theirs = if has_it { account.clone() } else { account.to_uppercase() };
+        let members: Vec<_> = sizes.iter().map(|size| member(&theirs, *size)).collect();
+        proxy.clear();
+        proxy.on("GET */users?q=*", Fault::Answer(200, json!(members).to_string()));
+        let answer = managing.put(&of(&account), &json!({"limit": 1})).await;
+        if is_anybodys {
+            answer.expect(200);
+        } else {
+            answer.expect_problem(404, "not-found");
+        }
+    }
+    server.stop().await;
+}
