@@ -26,7 +26,7 @@ fn main() -> anyhow::Result<()> {
 fn table<'a>(word: &str, rows: impl Iterator<Item = (&'a str, &'a str)>) -> String {
     let mut table = format!("| {word} | meaning |\n|---|---|\n");
     for (name, meaning) in rows {
-        let meaning = meaning.trim().split_whitespace().collect::<Vec<_>>().join(" ");
+        let meaning = meaning.split_whitespace().collect::<Vec<_>>().join(" ");
         let _ = writeln!(table, "| `{name}` | {meaning} |");
     }
     table

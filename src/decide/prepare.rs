@@ -66,15 +66,15 @@ impl Decider {
         let renaming = self.store.renaming(id);
         let said = Roles::from_claims(&claims.rest).ok();
         let source = self.source(&claims);
-        let mut token = match said.as_ref().filter(|roles| self.is_plain(id, &claims, roles)) {
-            Some(said) => Token::plain_pat(id, source, said),
-            None => {
-                let owner = UserId::new(&*claims.sub);
-                let found = Box::pin(self.store.find_token_to_remember(&owner, id)).await;
-                let (record, at_issue) = found.map_err(Error::from)?.ok_or(Reason::Unknown)?;
-                let roles = recorded_roles(&record, &at_issue)?;
-                Token::pat(id, source, &record, roles, said.as_ref())
-            }
+        let plain = said.as_ref().filter(|roles| self.is_plain(id, &claims, roles));
+        let mut token = if let Some(said) = plain {
+            Token::plain_pat(id, source, said)
+        } else {
+            let owner = UserId::new(&*claims.sub);
+            let found = Box::pin(self.store.find_token_to_remember(&owner, id)).await;
+            let (record, at_issue) = found.map_err(Error::from)?.ok_or(Reason::Unknown)?;
+            let roles = recorded_roles(&record, &at_issue)?;
+            Token::pat(id, source, &record, roles, said.as_ref())
         };
         if introspects {
             token.prepare_introspection(&claims)?;

@@ -4,7 +4,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use super::{EVENTS_ONLY, Holder, Scene, TOKENS, until, user};
-use crate::support::{Api, Database, ServiceClient, unique};
+use crate::support::{Api, Database, ServiceClient, TestServer, unique};
 
 /// What forward-auth says of the owner: name at login and address.
 async fn told(api: &Api, token: &str) -> [String; 2] {
@@ -52,7 +52,7 @@ async fn follows_on(database: fn(&tempfile::TempDir) -> Database, with_replica: 
     let (holder, other) = (scene.holder().await, scene.holder().await);
     let replica = if with_replica { Some(scene.server.replica().await) } else { None };
     let here = scene.server.anonymous();
-    let there = replica.as_ref().map_or_else(|| here.clone(), |replica| replica.anonymous());
+    let there = replica.as_ref().map_or_else(|| here.clone(), TestServer::anonymous);
     let old = holder.person.username.clone();
     let old_address = format!("{old}@example.org");
     for api in [&here, &there] {
