@@ -279,7 +279,10 @@ mod tests {
             account: None,
             client_id: None,
             credential,
-            origin: Origin { address: [127, 0, 0, 1].into(), request_id: RequestId::new(Timestamp::from_seconds(0)) },
+            origin: Origin {
+                address: [127, 0, 0, 1].into(),
+                request_id: RequestId::new(Timestamp::from_seconds(0)),
+            },
         }
     }
 
