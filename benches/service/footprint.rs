@@ -16,7 +16,7 @@ pub async fn measure(report: &mut Report) {
          of the process to the first good `/readyz`, median of eleven.",
         "| live tokens, of a thousand owners | resident, MiB | target | start, ms | target |\n|---:|---:|---:|---:|---:|",
     );
-    for (each, target) in [(0, 40.0), (100, 60.0), (1_000, 120.0)] {
+    for (each, target) in [(0, 35.0), (100, 55.0), (1_000, 100.0)] {
         let realm = TestRealm::own().await;
         let mut server = TestServer::start_with(realm.clone(), Database::sqlite, &[]).await;
         if each > 0 {

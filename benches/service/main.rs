@@ -115,7 +115,7 @@ impl Report {
             "| {name} | {:.2} | {:.2} | {} |",
             median.as_secs_f64(),
             maximum.as_secs_f64(),
-            target.as_secs()
+            target.as_secs_f64()
         );
         self.row(&row, maximum <= target);
     }

@@ -7,7 +7,7 @@ use crate::release::{QUIET, Release};
 use crate::support::{Database, Process, TestRealm, passes};
 
 const TRIALS: usize = 50;
-const TARGET: Duration = Duration::from_secs(1);
+const TARGET: Duration = Duration::from_millis(500);
 
 pub async fn measure(report: &mut Report) {
     report.section(

@@ -73,9 +73,10 @@ impl Scene {
         let (first, last) = (numbers.start, numbers.end - 1);
         let insert = format!(
             "WITH RECURSIVE n (i) AS (SELECT {first} UNION ALL SELECT i + 1 FROM n WHERE i < {last}) \
-             INSERT INTO tokens (pat_id, user_id, username, name, kid, owner_roles, created_at, expires_at, search_text) \
+             INSERT INTO tokens (pat_id, user_id, username, name, kid, owner_roles, created_at, expires_at, search_text, \
+             email, email_verified) \
              SELECT '01900000-0000-7000-8000-' || (100000000000 + i), user_id, username, 'token-' || i, kid, owner_roles, \
-             created_at, expires_at, 'token-' || i FROM n, (SELECT * FROM tokens WHERE pat_id = '{model}')"
+             created_at, expires_at, 'token-' || i, email, email_verified FROM n, (SELECT * FROM tokens WHERE pat_id = '{model}')"
         );
         sqlx::any::install_default_drivers();
         let mut connection = sqlx::AnyConnection::connect(&self.database.url_text()).await.unwrap();
