@@ -81,7 +81,7 @@ impl Clients {
     /// Looks at all clients and owners: not every change has an event.
     pub async fn sweep(&self) -> Result<(), Error> {
         let in_keycloak = self.list_documents().await?;
-        let (mut last, mut passed_over) = (String::new(), PassedOver::default());
+        let (mut last, mut passed_over) = (String::new(), 0);
         loop {
             let stretch = u32::try_from(STRETCH).unwrap_or(u32::MAX);
             let records = self.store.list_clients_after(&last, stretch).await?;
@@ -104,7 +104,7 @@ impl Clients {
             self.pass_over(&mut passed_over, &owner, observed).await?;
             sleep(PAUSE).await;
         }
-        if passed_over.in_a_row > 0 { self.owners.check_answers().await } else { Ok(()) }
+        if passed_over > 0 { self.owners.check_answers().await } else { Ok(()) }
     }
 
     /// Our clients in the realm, by internal id. One that is too large to be read is not among them. A page that takes too
@@ -152,21 +152,21 @@ impl Clients {
     /// What cannot be read of one, or takes too long, does not stop the others while Keycloak answers.
     async fn pass_over(
         &self,
-        passed_over: &mut PassedOver,
+        in_a_row: &mut usize,
         whose: &(impl fmt::Display + Sync),
         outcome: Result<(), Error>,
     ) -> Result<(), Error> {
         let Err(error) = outcome else {
-            passed_over.in_a_row = 0;
+            *in_a_row = 0;
             return Ok(());
         };
         if !matches!(error.code(), Code::KeycloakRefused | Code::KeycloakUnavailable) {
             return Err(error);
         }
-        passed_over.in_a_row += 1;
-        if passed_over.in_a_row >= MOST_IN_A_ROW {
+        *in_a_row += 1;
+        if *in_a_row >= MOST_IN_A_ROW {
             self.owners.check_answers().await?;
-            passed_over.in_a_row = 0;
+            *in_a_row = 0;
         }
         tracing::warn!(
             %whose,
@@ -175,10 +175,4 @@ impl Clients {
         );
         Ok(())
     }
-}
-
-/// Who could not be looked at.
-#[derive(Default)]
-struct PassedOver {
-    in_a_row: usize,
 }

@@ -50,7 +50,7 @@ pub struct Introspector {
     pub client_id: Arc<str>,
 }
 
-/// What a caller shows.
+/// What an introspector shows.
 pub enum IntrospectorCredential<'a> {
     /// The client's own secret.
     Secret {
@@ -63,7 +63,7 @@ pub enum IntrospectorCredential<'a> {
     AccessToken(&'a str),
 }
 
-/// The parts that ask Keycloak about callers.
+/// The parts that ask Keycloak about introspectors.
 #[derive(Clone)]
 pub struct Introspectors {
     decider: Decider,
@@ -94,7 +94,7 @@ struct Digest([u8; 32]);
 /// A client whose secret is good and that may ask.
 #[derive(Clone)]
 struct Known {
-    caller: Introspector,
+    introspector: Introspector,
     /// Keycloak's own id of the client.
     uuid: Arc<str>,
     generation: u64,
@@ -164,7 +164,7 @@ impl Introspectors {
         }
         let digest = self.digest(client_id, secret);
         if let Some(known) = self.find(&digest).await {
-            return Ok(known.caller);
+            return Ok(known.introspector);
         }
         // Boxed: what is seldom done would be moved about with what is done for each request.
         Box::pin(self.by_new_secret(client_id, secret, digest, origin)).await
@@ -188,12 +188,12 @@ impl Introspectors {
         let asked = async {
             let generation = generation.load(Ordering::Acquire);
             let (client_id, uuid) = self.ask(client_id, secret).await?;
-            Ok::<_, Answer>(Known { caller: Introspector { client_id }, uuid, generation })
+            Ok::<_, Answer>(Known { introspector: Introspector { client_id }, uuid, generation })
         };
         match good.try_get_with(digest, asked).await {
             Ok(known) => {
                 proven.insert(digest, ()).await;
-                Ok(known.caller)
+                Ok(known.introspector)
             }
             Err(answer) => match &*answer {
                 Answer::Refused(no) => {
@@ -300,7 +300,7 @@ impl Introspectors {
     }
 }
 
-/// Why there is no caller: Keycloak's word, or none.
+/// Why there is no introspector: Keycloak's word, or none.
 enum Answer {
     Refused(Refused),
     Failed(Error),

@@ -46,8 +46,19 @@ impl Readers {
         scene.delete(&mapping, &json!([self.role])).await;
     }
 
-    pub(super) async fn have_role_again(&self, scene: &Scene) {
+    async fn have_role_again(&self, scene: &Scene) {
         self.get_role(scene, &self.role).await;
+    }
+
+    /// All are suspended and held; nobody is any more when they have the role again.
+    pub(super) async fn assert_held_until_role_is_back(&self, scene: &Scene) {
+        scene.wait_for_held(self.holders.len()).await;
+        for holder in &self.holders {
+            scene.wait_for(holder, "suspended").await;
+        }
+        self.have_role_again(scene).await;
+        scene.wait_for_held(0).await;
+        scene.wait_until_followed().await;
     }
 
     async fn get_role(&self, scene: &Scene, role: &Value) {

@@ -98,13 +98,7 @@ async fn after_a_restart_an_event_of_ones_own_passes_no_brake() {
         }
         scene.server = scene.server.restart(&BRAKE).await;
         readers.holders = readers.holders.into_iter().map(|holder| scene.renewed(holder)).collect();
-        scene.wait_for_held(3).await;
-        for holder in &readers.holders {
-            scene.wait_for(holder, "suspended").await;
-        }
-        readers.have_role_again(&scene).await;
-        scene.wait_for_held(0).await;
-        scene.wait_until_followed().await;
+        readers.assert_held_until_role_is_back(&scene).await;
     }
     scene.server.stop().await;
 }

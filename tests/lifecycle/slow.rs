@@ -108,13 +108,7 @@ async fn a_change_of_many_who_cannot_be_looked_at_for_a_while_passes_no_brake() 
         }
         scene.wait_until_calm().await;
         proxy.clear();
-        scene.wait_for_held(5).await;
-        for holder in &readers.holders {
-            scene.wait_for(holder, "suspended").await;
-        }
-        readers.have_role_again(&scene).await;
-        scene.wait_for_held(0).await;
-        scene.wait_until_followed().await;
+        readers.assert_held_until_role_is_back(&scene).await;
     }
     scene.server.stop().await;
 }
