@@ -8,19 +8,32 @@ use percent_encoding::{AsciiSet, CONTROLS, percent_decode_str, utf8_percent_enco
 
 const IN_NAME: &AsciiSet = &CONTROLS.add(b' ').add(b',').add(b'%').add(b':');
 
-/// The spelling of a role of the realm.
-#[must_use]
-pub fn of_realm(name: &str) -> String {
-    encoded(name).collect()
+/// A role by its plain names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RoleRef<'a> {
+    /// The client whose role it is; `None`: the realm's.
+    pub client: Option<&'a str>,
+    /// Its name there.
+    pub name: &'a str,
 }
 
-/// The spelling of a client's role.
-#[must_use]
-pub fn of_client(client: &str, name: &str) -> String {
-    let mut spelled: String = encoded(client).collect();
-    spelled.push(':');
-    spelled.extend(encoded(name));
-    spelled
+impl RoleRef<'_> {
+    /// Appends its spelling.
+    pub fn spell(self, to: &mut String) {
+        if let Some(client) = self.client {
+            to.extend(encoded(client));
+            to.push(':');
+        }
+        to.extend(encoded(self.name));
+    }
+
+    /// Its spelling.
+    #[must_use]
+    pub fn spelled(self) -> String {
+        let mut spelled = String::new();
+        self.spell(&mut spelled);
+        spelled
+    }
 }
 
 /// The spelling of the role that somebody asks for by this text. What need not be encoded to be understood need not be.
@@ -37,10 +50,8 @@ pub fn parse(text: &str) -> Result<String, &'static str> {
         return Err("could mean several roles: write a colon within a name as `%3A`");
     }
     let decoded = |text| percent_decode_str(text).decode_utf8().map_err(|_| "is no text");
-    Ok(match client {
-        Some(client) => of_client(&decoded(client)?, &decoded(name)?),
-        None => of_realm(&decoded(name)?),
-    })
+    let client = client.map(decoded).transpose()?;
+    Ok(RoleRef { client: client.as_deref(), name: &decoded(name)? }.spelled())
 }
 
 fn encoded(name: &str) -> impl Iterator<Item = &str> {
@@ -79,10 +90,11 @@ mod tests {
         fn no_two_roles_have_the_same_spelling(
             one in ("[a:%,\\PC]{1,6}", "[a:%,\\PC]{1,6}"), other in ("[a:%,\\PC]{1,6}", "[a:%,\\PC]{1,6}"),
         ) {
-            let spelled = of_client(&one.0, &one.1);
+            let of_client = |(client, name): &(String, String)| RoleRef { client: Some(client), name }.spelled();
+            let spelled = of_client(&one);
             prop_assert!(spelled.bytes().all(|byte| byte.is_ascii_graphic() && byte != b','));
-            prop_assert_eq!(spelled == of_client(&other.0, &other.1), one == other);
-            prop_assert_ne!(&spelled, &of_realm(&other.0));
+            prop_assert_eq!(spelled == of_client(&other), one == other);
+            prop_assert_ne!(&spelled, &RoleRef { client: None, name: &other.0 }.spelled());
             prop_assert_eq!(parse(&spelled), Ok(spelled));
         }
     }

@@ -13,6 +13,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use aws_lc_rs::digest::{SHA256, digest};
+use foldhash::fast::RandomState;
 use quick_cache::Weighter;
 use quick_cache::sync::Cache;
 use tokio::sync::OnceCell;
@@ -39,8 +40,10 @@ pub(super) struct Tokens(Arc<Parts>);
 struct Parts {
     good: Cache<Hash, Known<Arc<Token>>, ByBytes>,
     refused: Cache<Hash, Known<Reason>>,
-    under_way: Mutex<HashMap<Hash, Arc<OnceCell<Outcome>>>>,
+    under_way: Mutex<UnderWay>,
 }
+
+type UnderWay = HashMap<Hash, Arc<OnceCell<Outcome>>, RandomState>;
 
 /// What was found out, and when it counts: not before it was, either, where somebody puts the clock back.
 #[derive(Clone)]
@@ -161,7 +164,7 @@ impl Tokens {
 }
 
 impl Parts {
-    fn under_way(&self) -> MutexGuard<'_, HashMap<Hash, Arc<OnceCell<Outcome>>>> {
+    fn under_way(&self) -> MutexGuard<'_, UnderWay> {
         self.under_way.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -7,6 +7,7 @@ use bytes::Bytes;
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 
 use crate::clock::Timestamp;
+use crate::role_name::RoleRef;
 use crate::verify::Claims;
 
 /// Whatever is not visible ASCII, the comma that stands between roles, and the sign that this is written with.
@@ -22,7 +23,8 @@ pub struct Identity {
     pub username: HeaderValue,
     /// The email address.
     pub email: HeaderValue,
-    /// The roles, with commas between.
+    /// The roles in their [spelling](RoleRef::spelled), with commas between. Those of a personal access token are what its
+    /// record says, whatever claim the realm writes roles to.
     pub roles: HeaderValue,
     /// The scope.
     pub scope: HeaderValue,
@@ -32,21 +34,24 @@ pub struct Identity {
     pub expires: HeaderValue,
 }
 
-/// What the headers say, plain. The roles are in their spelling for headers.
+/// What the headers say beside the roles, plain.
 pub(super) struct Said<'a> {
     pub(super) username: &'a str,
     pub(super) email: &'a str,
-    pub(super) roles: &'a [String],
     pub(super) scope: &'a str,
     pub(super) ends_at: Timestamp,
 }
 
 impl Identity {
-    pub(super) fn new(claims: &Claims, said: &Said<'_>) -> Self {
+    pub(super) fn new<'r>(
+        claims: &Claims,
+        said: &Said<'_>,
+        roles: impl Iterator<Item = RoleRef<'r>>,
+    ) -> Self {
         let mut encoded = Encoded(String::with_capacity(TYPICAL));
         let [user_id, username, email] =
             [&*claims.sub, said.username, said.email].map(|text| encoded.add(text));
-        let roles = encoded.add_spelled(said.roles);
+        let roles = encoded.add_roles(roles);
         let expires = said.ends_at.to_string();
         let [scope, token_id, expires] =
             [said.scope, &*claims.jti, &*expires].map(|text| encoded.add(text));
@@ -55,6 +60,11 @@ impl Identity {
             [user_id, username, email, roles, scope, token_id, expires]
                 .map(|range| value(&all, range));
         Self { user_id, username, email, roles, scope, token_id, expires }
+    }
+
+    /// Whether this is one of the roles, in its spelling.
+    pub(super) fn has_role(&self, spelled: &str) -> bool {
+        self.roles.as_bytes().split(|byte| *byte == b',').any(|role| role == spelled.as_bytes())
     }
 
     /// How many bytes it takes.
@@ -77,14 +87,14 @@ impl Encoded {
         begin..self.0.len()
     }
 
-    /// Adds texts that are encoded already, with commas between.
-    fn add_spelled(&mut self, texts: &[String]) -> Range<usize> {
+    /// Adds roles in their spelling, with commas between.
+    fn add_roles<'r>(&mut self, roles: impl Iterator<Item = RoleRef<'r>>) -> Range<usize> {
         let begin = self.0.len();
-        for (number, text) in texts.iter().enumerate() {
-            if number > 0 {
+        for role in roles {
+            if self.0.len() > begin {
                 self.0.push(',');
             }
-            self.0.push_str(text);
+            role.spell(&mut self.0);
         }
         begin..self.0.len()
     }

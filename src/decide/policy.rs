@@ -10,17 +10,17 @@ impl Token {
     /// Refuses where something is missing, and names it.
     pub fn require(&self, policy: &Policy) -> Result<(), Error> {
         let mut missing = String::new();
-        for (what, wanted, had) in [
-            ("role", &policy.roles, &self.roles),
-            ("scope", &policy.scopes, &self.scopes),
-            ("audience", &policy.audience, &self.audience),
-        ] {
-            for name in wanted.iter().filter(|name| !had.contains(name)) {
+        let mut look = |what, wanted: &[String], has: &dyn Fn(&str) -> bool| {
+            for name in wanted.iter().filter(|name| !has(name)) {
                 let comma = if missing.is_empty() { "" } else { ", " };
                 // Writing to a text cannot fail.
                 let _ = write!(missing, "{comma}the {what} `{name}`");
             }
-        }
+        };
+        look("role", &policy.roles, &|name| self.identity.has_role(name));
+        let scopes = self.scope.split_ascii_whitespace();
+        look("scope", &policy.scopes, &|name| scopes.clone().any(|one| one == name));
+        look("audience", &policy.audience, &|name| self.audience.iter().any(|one| one == name));
         if missing.is_empty() {
             return Ok(());
         }

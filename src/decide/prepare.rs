@@ -64,7 +64,7 @@ impl Decider {
         let id = PatId::parse(&claims.jti).ok_or(Reason::Unknown)?;
         // Before the record is looked at: what is renamed meanwhile is prepared again.
         let renaming = self.store.renaming(id);
-        let said = Roles::from_claims(&claims.rest).ok();
+        let said = Roles::<&str>::from_claims(&claims.rest).ok();
         let source = self.source(&claims);
         let plain = said.as_ref().filter(|roles| self.is_plain(id, &claims, roles));
         let mut token = if let Some(said) = plain {
@@ -84,7 +84,7 @@ impl Decider {
     }
 
     /// Whether it is known, without a look at the record, that it says what the claims say, these roles among them.
-    fn is_plain(&self, id: PatId, claims: &Claims, roles: &Roles) -> bool {
+    fn is_plain(&self, id: PatId, claims: &Claims, roles: &Roles<&str>) -> bool {
         let Some(username) = said::text(claims, claim::USERNAME) else { return false };
         let said = OwnerSaid {
             user_id: &claims.sub,

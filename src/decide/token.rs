@@ -17,7 +17,7 @@ use crate::id::{PatId, UserId};
 use crate::names::{Email, Names};
 use crate::owner::{Authority, Roles};
 use crate::principal::{Caller, Credential, Origin};
-use crate::role_name;
+use crate::role_name::RoleRef;
 use crate::store::TokenRecord;
 use crate::verify::Claims;
 
@@ -29,11 +29,8 @@ pub struct Token {
     pub username: String,
     /// What it is.
     pub kind: Kind,
-    /// Its roles, in the spelling of [`crate::role_name`]. Those of a personal access token are what its record says,
-    /// whatever claim the realm writes roles to.
-    pub roles: Vec<String>,
-    /// Its scopes.
-    pub scopes: Vec<String>,
+    /// Its scopes, with spaces between (RFC 6749 §3.3).
+    pub scope: Box<str>,
     /// Whom it is for.
     pub audience: Vec<String>,
     /// What forward-auth tells.
@@ -113,7 +110,7 @@ impl Token {
         source: Source<'_>,
         record: &TokenRecord,
         roles: Roles,
-        said: Option<&Roles>,
+        said: Option<&Roles<&str>>,
     ) -> Self {
         let pat = Pat {
             id,
@@ -128,18 +125,19 @@ impl Token {
         let claims = source.claims;
         let names = current_names(claims, record);
         let ends_at = Timestamp::from_seconds(claims.exp).min(record.expires_at);
-        let token = Self::new(source, &names, Kind::Pat(pat), roles.spelled(), ends_at);
-        let unsaid_roles = (said != Some(&roles)).then(|| Box::new(roles));
+        let token = Self::new(source, &names, Kind::Pat(pat), roles.iter(), ends_at);
+        let is_said = said.is_some_and(|said| said.iter().eq(roles.iter()));
+        let unsaid_roles = (!is_said).then(|| Box::new(roles));
         let unsaid_names = (names != said::names(claims)).then(|| Box::new(names));
         Self { unsaid_roles, unsaid_names, ..token }
     }
 
     /// A personal access token whose record adds nothing to its claims, which say these roles and what the owner is called.
-    pub(super) fn plain_pat(id: PatId, source: Source<'_>, said: &Roles) -> Self {
+    pub(super) fn plain_pat(id: PatId, source: Source<'_>, said: &Roles<&str>) -> Self {
         let pat = Pat { id, narrowed: false, narrowed_in_audience: false, networks: None };
         let names = said::names(source.claims);
         let ends_at = Timestamp::from_seconds(source.claims.exp);
-        Self::new(source, &names, Kind::Pat(pat), said.spelled(), ends_at)
+        Self::new(source, &names, Kind::Pat(pat), said.iter(), ends_at)
     }
 
     /// An access token of the realm.
@@ -156,25 +154,24 @@ impl Token {
         Self::new(source, &names, kind, roles(&claims.rest), ends_at)
     }
 
-    fn new(
+    fn new<'r>(
         Source { claims, unverified_email }: Source<'_>,
         names: &Names,
         kind: Kind,
-        roles: Vec<String>,
+        roles: impl Iterator<Item = RoleRef<'r>>,
         ends_at: Timestamp,
     ) -> Self {
         let scope = said::text(claims, "scope").unwrap_or_default();
         let told = |email: &&Email| email.verified || unverified_email;
         let email = names.email.as_ref().filter(told).map_or("", |email| &email.address);
-        let said = Said { username: &names.username, email, roles: &roles, scope, ends_at };
-        let identity = Identity::new(claims, &said);
+        let said = Said { username: &names.username, email, scope, ends_at };
+        let identity = Identity::new(claims, &said, roles);
         Self {
-            scopes: scope.split_ascii_whitespace().map(str::to_owned).collect(),
+            scope: scope.into(),
             ends_at,
             user_id: UserId::new(&*claims.sub),
             username: names.username.clone(),
             kind,
-            roles,
             audience: claims.aud.clone(),
             identity,
             kid: Box::default(),
@@ -242,10 +239,11 @@ impl Token {
     /// Never so few that very many would fit.
     fn weigh(&self) -> u64 {
         const ITSELF: usize = 1024;
-        let texts = [&self.roles, &self.scopes, &self.audience].into_iter().flatten();
         // Once more as they are, and in the answer of introspection.
         let unsaid = self.unsaid_roles.as_ref().map_or(0, |_| 3 * self.identity.roles.len());
-        let bytes = texts.map(|text| text.len() + size_of::<String>()).sum::<usize>()
+        let audience = self.audience.iter().map(|text| text.len() + size_of::<String>());
+        let bytes = audience.sum::<usize>()
+            + self.scope.len()
             + self.identity.len()
             + unsaid
             + self.username.len()
@@ -277,7 +275,7 @@ fn is_of_service_account(claims: &Claims, username: &str) -> bool {
 }
 
 /// The roles of an access token, as Keycloak's mappers write them. What is malformed gives none.
-fn roles(claims: &Map<String, Value>) -> Vec<String> {
+fn roles(claims: &Map<String, Value>) -> impl Iterator<Item = RoleRef<'_>> {
     fn names(access: &Value) -> impl Iterator<Item = &str> {
         access
             .get("roles")
@@ -286,14 +284,12 @@ fn roles(claims: &Map<String, Value>) -> Vec<String> {
             .flatten()
             .filter_map(Value::as_str)
     }
-    let of_realm = || claims.get("realm_access").into_iter().flat_map(names);
-    let clients = || claims.get("resource_access").and_then(Value::as_object).into_iter().flatten();
-    let of_clients =
-        || clients().flat_map(|(client, access)| names(access).map(move |role| (client, role)));
-    let mut roles = Vec::with_capacity(of_realm().count() + of_clients().count());
-    roles.extend(of_realm().map(role_name::of_realm));
-    roles.extend(of_clients().map(|(client, role)| role_name::of_client(client, role)));
-    roles
+    let of_realm = claims.get("realm_access").into_iter().flat_map(names);
+    let clients = claims.get("resource_access").and_then(Value::as_object).into_iter().flatten();
+    let of_clients = clients.flat_map(|(client, access)| {
+        names(access).map(move |name| RoleRef { client: Some(client), name })
+    });
+    of_realm.map(|name| RoleRef { client: None, name }).chain(of_clients)
 }
 
 #[cfg(test)]
@@ -348,8 +344,11 @@ mod tests {
     fn roles_are_read_as_mappers_write_them_and_nothing_else_is() {
         let claims = json!({"realm_access": {"roles": ["a", 7, "b"]}, "resource_access": {
             "x:y": {"roles": ["c"]}, "y": {"roles": "d"}, "z": 1}, "roles": ["e"]});
-        assert_eq!(roles(claims.as_object().unwrap()), ["a", "b", "x%3Ay:c"]);
+        let spelled = |claims: &Value| {
+            roles(claims.as_object().unwrap()).map(RoleRef::spelled).collect::<Vec<_>>()
+        };
+        assert_eq!(spelled(&claims), ["a", "b", "x%3Ay:c"]);
         let malformed = json!({"realm_access": [], "resource_access": ["x"]});
-        assert!(roles(malformed.as_object().unwrap()).is_empty());
+        assert!(spelled(&malformed).is_empty());
     }
 }

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-use crate::role_name;
+use crate::role_name::RoleRef;
 
 /// Clients that every realm has from the start: their roles concern Keycloak, not those who accept tokens.
 const KEYCLOAKS_OWN: [&str; 6] = [
@@ -24,35 +24,54 @@ pub fn is_keycloaks_own_client(client_id: &str) -> bool {
 }
 
 /// The roles that a token can carry: realm roles, and those of clients that are not Keycloak's own. As
-/// JSON they are canonical: sorted, without empty lists.
+/// JSON they are canonical: sorted, without empty lists. Their names are copies, or borrowed from the claims that say them.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Roles {
-    realm: BTreeSet<String>,
-    clients: BTreeMap<String, BTreeSet<String>>,
+pub struct Roles<S: Ord = String> {
+    realm: BTreeSet<S>,
+    clients: BTreeMap<S, BTreeSet<S>>,
 }
 
-impl Roles {
+impl<'a, S: Ord + From<&'a str>> Roles<S> {
     /// Reads `realm_access` and `resource_access` as Keycloak's role mappers write them. A user without
     /// roles has neither; a malformed one is an error, never "no roles".
-    pub fn from_claims(claims: &Map<String, Value>) -> Result<Self, &'static str> {
+    pub fn from_claims(claims: &'a Map<String, Value>) -> Result<Self, &'static str> {
         let realm = match claims.get("realm_access") {
             None => BTreeSet::new(),
             Some(access) => names(access)?,
         };
         let mut clients = BTreeMap::new();
-        let access = match claims.get("resource_access") {
-            None => &Map::new(),
-            Some(access) => access.as_object().ok_or("resource_access is no object")?,
-        };
-        for (client, access) in access {
+        let access = claims.get("resource_access");
+        let access = access.map(|access| access.as_object().ok_or("resource_access is no object"));
+        for (client, access) in access.transpose()?.into_iter().flatten() {
             let names = names(access)?;
             if !names.is_empty() && !is_keycloaks_own_client(client) {
-                clients.insert(client.clone(), names);
+                clients.insert(client.as_str().into(), names);
             }
         }
         Ok(Self { realm, clients })
     }
+}
 
+impl<S: Ord + AsRef<str>> Roles<S> {
+    /// Each of them.
+    pub fn iter(&self) -> impl Iterator<Item = RoleRef<'_>> {
+        let of_realm = self.realm.iter().map(|name| RoleRef { client: None, name: name.as_ref() });
+        let of_clients = self.clients.iter().flat_map(|(client, names)| {
+            let client = Some(client.as_ref());
+            names.iter().map(move |name| RoleRef { client, name: name.as_ref() })
+        });
+        of_realm.chain(of_clients)
+    }
+}
+
+impl<S: Ord + Serialize> Roles<S> {
+    /// Canonical JSON: equal roles, equal text.
+    pub fn to_json(&self) -> Result<String, serde_json::Error> {
+        serde_json::to_string(self)
+    }
+}
+
+impl Roles {
     /// Those of them that `name` or `client:name` may mean. Either name may have colons: then they are several.
     #[must_use]
     pub fn named(&self, text: &str) -> Self {
@@ -121,17 +140,6 @@ impl Roles {
         self.realm.iter().cloned().chain(of_clients)
     }
 
-    /// Their spelling outside, which no two of them share.
-    #[must_use]
-    pub fn spelled(&self) -> Vec<String> {
-        let mut spelled = Vec::with_capacity(self.len());
-        spelled.extend(self.realm.iter().map(|name| role_name::of_realm(name)));
-        for (client, roles) in &self.clients {
-            spelled.extend(roles.iter().map(|name| role_name::of_client(client, name)));
-        }
-        spelled
-    }
-
     /// How many there are.
     #[must_use]
     pub fn len(&self) -> usize {
@@ -178,20 +186,15 @@ impl Roles {
         claims
     }
 
-    /// Canonical JSON: equal roles, equal text.
-    pub fn to_json(&self) -> Result<String, serde_json::Error> {
-        serde_json::to_string(self)
-    }
-
     /// Reads what [`Self::to_json`] wrote.
     pub fn from_json(text: &str) -> Result<Self, serde_json::Error> {
         serde_json::from_str(text)
     }
 }
 
-fn names(access: &Value) -> Result<BTreeSet<String>, &'static str> {
+fn names<'a, S: Ord + From<&'a str>>(access: &'a Value) -> Result<BTreeSet<S>, &'static str> {
     let roles = access.get("roles").and_then(Value::as_array).ok_or("an access has no roles")?;
-    roles.iter().map(|role| Ok(role.as_str().ok_or("a role is no text")?.to_owned())).collect()
+    roles.iter().map(|role| Ok(role.as_str().ok_or("a role is no text")?.into())).collect()
 }
 
 #[cfg(test)]
