@@ -9,6 +9,7 @@ use ::metrics::Counter;
 use uuid::Uuid;
 
 use crate::clock::Timestamp;
+use crate::credential::EndReason;
 use crate::id::{PatId, UserId, uuid_at};
 use crate::metrics::{Family, Metrics};
 use crate::principal::{Caller, Credential};
@@ -79,25 +80,41 @@ actions! {
     QuotaSet = "quota_set";
 }
 
-/// Why the tokens of a burned family ended.
-pub const FAMILY_BURNED: &str = "family_burned";
+/// Why something was done.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Why {
+    /// A credential ended, or is suspended, for this reason.
+    End(EndReason),
+    /// Another reason, in words.
+    Said(String),
+}
 
-/// Why tokens end that an operator ends by the command line.
-pub const REVOKED_BY_OPERATOR: &str = "revoked_by_operator";
+impl From<EndReason> for Why {
+    fn from(reason: EndReason) -> Self {
+        Self::End(reason)
+    }
+}
 
-/// Why tokens end or are suspended whose owner changed.
-pub const ROLES_CHANGED: &str = "roles_changed";
-/// A claim of theirs that carries authority is no longer true.
-pub const CLAIMS_CHANGED: &str = "claims_changed";
-/// Their owner was disabled, or seems to be.
-pub const OWNER_DISABLED: &str = "owner_disabled";
-/// Their owner was deleted, or seems to be gone.
-pub const OWNER_DELETED: &str = "owner_deleted";
-/// Their owner was locked out for good, by wrong passwords.
-pub const OWNER_LOCKED_OUT: &str = "owner_locked_out";
+impl From<String> for Why {
+    fn from(words: String) -> Self {
+        Self::Said(words)
+    }
+}
 
-/// Keycloak does not answer about their owner, while it answers for others.
-pub const OWNER_UNREADABLE: &str = "owner_unreadable";
+impl From<&str> for Why {
+    fn from(words: &str) -> Self {
+        Self::Said(words.to_owned())
+    }
+}
+
+impl Why {
+    fn as_str(&self) -> &str {
+        match self {
+            Self::End(reason) => reason.name(),
+            Self::Said(words) => words,
+        }
+    }
+}
 
 /// One line of the audit log.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -125,7 +142,7 @@ pub struct Event {
     /// In which request.
     pub request_id: String,
     /// Why, where there is a reason to give.
-    pub reason: Option<String>,
+    pub reason: Option<Why>,
     /// What more the log says of it: the credential's metadata shows the reason alone.
     pub detail: Option<String>,
     /// What the actor said of it, in their own words: in the audit log and the credential's metadata, and in no log line.
@@ -236,7 +253,7 @@ impl Event {
 
     /// Says why.
     #[must_use]
-    pub fn because(mut self, reason: impl Into<String>) -> Self {
+    pub fn because(mut self, reason: impl Into<Why>) -> Self {
         self.reason = Some(reason.into());
         self
     }
@@ -255,16 +272,29 @@ impl Event {
         self
     }
 
+    /// Why a credential ended, where one did.
+    #[must_use]
+    pub const fn end_reason(&self) -> Option<EndReason> {
+        match self.reason {
+            Some(Why::End(reason)) => Some(reason),
+            _ => None,
+        }
+    }
+
     /// The reason with its detail and the actor's own words: what the audit log holds.
     #[must_use]
     pub fn full_reason(&self) -> Option<String> {
-        joined([&self.reason, &self.detail, &self.note])
+        joined([self.why(), self.detail.as_deref(), self.note.as_deref()])
     }
 
     /// What a search looks at, in lower case.
     #[must_use]
     pub fn search_text(&self) -> String {
         format!("{}\n{}", self.credential_name, self.actor_name).to_lowercase()
+    }
+
+    fn why(&self) -> Option<&str> {
+        self.reason.as_ref().map(Why::as_str)
     }
 
     fn log(&self) {
@@ -278,14 +308,14 @@ impl Event {
             actor_credential = %self.actor_credential,
             address = %self.address,
             request_id = %self.request_id,
-            reason = joined([&self.reason, &self.detail]),
+            reason = joined([self.why(), self.detail.as_deref()]),
         );
     }
 }
 
 /// With a colon between; `None` where there is nothing.
-fn joined<const N: usize>(parts: [&Option<String>; N]) -> Option<String> {
-    let parts: Vec<_> = parts.into_iter().flatten().map(String::as_str).collect();
+fn joined<const N: usize>(parts: [Option<&str>; N]) -> Option<String> {
+    let parts: Vec<_> = parts.into_iter().flatten().collect();
     (!parts.is_empty()).then(|| parts.join(": "))
 }
 

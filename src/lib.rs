@@ -9,6 +9,7 @@ pub mod cli;
 pub mod client;
 pub mod clock;
 pub mod config;
+pub mod credential;
 pub mod decide;
 pub mod doctor;
 pub mod error;

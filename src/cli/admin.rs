@@ -13,6 +13,7 @@ use super::store::{Backup, Copy, Restore};
 use crate::app::decisions;
 use crate::clock::{Clock, Timestamp};
 use crate::config::Settings;
+use crate::credential::EndReason;
 use crate::error::Error;
 use crate::id::UserId;
 use crate::lifecycle::{Decisions, Released};
@@ -237,7 +238,7 @@ struct Row<'a> {
     user_id: &'a str,
     username: &'a str,
     held_at: Timestamp,
-    reason: &'a str,
+    reason: EndReason,
     tokens: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
     roles: Option<Difference>,
@@ -256,7 +257,7 @@ impl<'a> From<&'a HeldOwner> for Row<'a> {
             user_id: owner.user_id.as_str(),
             username: &owner.username,
             held_at: owner.held_at,
-            reason: &owner.reason,
+            reason: owner.reason,
             tokens: owner.tokens,
             roles: None,
         }

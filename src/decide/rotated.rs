@@ -5,7 +5,8 @@
 //!   a job that was forgotten must not end what replaced it.
 
 use super::{Decider, Token};
-use crate::audit::{self, Action, Event};
+use crate::audit::{Action, Event};
+use crate::credential::EndReason;
 use crate::error::Error;
 use crate::id::PatId;
 use crate::principal::Origin;
@@ -33,7 +34,7 @@ impl Decider {
                 self.teller.tell(&event);
             }
         } else {
-            let event = event(Action::FamilyBurned).because(audit::FAMILY_BURNED);
+            let event = event(Action::FamilyBurned).because(EndReason::FamilyBurned);
             let burned = self.store.burn_family(record.chain.family_id, &event).await?;
             if let FamilyBurned::Burned(events) = burned {
                 for event in &events {

@@ -1,7 +1,8 @@
 //! What is done to tokens because of their owner, each with its line in the audit log.
 
-use crate::audit::{Action, Actor, Event, Teller};
+use crate::audit::{Action, Actor, Event, Teller, Why};
 use crate::clock::Clock;
+use crate::credential::EndReason;
 use crate::error::Error;
 use crate::id::UserId;
 use crate::store::{OwnedToken, Store, Suspension, TokenDeleted, TokenRecord, TokenRevoked};
@@ -37,7 +38,7 @@ impl Acts {
         &self,
         owner: &UserId,
         tokens: &[&OwnedToken],
-        reason: &str,
+        reason: EndReason,
         detail: &DetailOf<'_>,
     ) -> Result<(), Error> {
         let ids: Vec<_> = tokens.iter().map(|token| token.record.pat_id).collect();
@@ -60,7 +61,7 @@ impl Acts {
     }
 
     /// Deletes all tokens of an owner, dead ones too.
-    pub(super) async fn delete_all(&self, owner: &UserId, reason: &str) -> Result<(), Error> {
+    pub(super) async fn delete_all(&self, owner: &UserId, reason: EndReason) -> Result<(), Error> {
         let event = |token: &TokenRecord| self.event(Action::TokenDeleted, token, reason);
         loop {
             let ids = self.store.list_ids(owner).await?;
@@ -76,25 +77,31 @@ impl Acts {
     }
 
     /// Refuses those for now that are not suspended yet.
-    pub(super) async fn suspend(&self, tokens: &[&OwnedToken], reason: &str) -> Result<(), Error> {
+    pub(super) async fn suspend(
+        &self,
+        tokens: &[&OwnedToken],
+        reason: EndReason,
+    ) -> Result<(), Error> {
         let fresh = tokens.iter().filter(|token| token.record.suspended_at.is_none());
         self.set(fresh, (Action::TokenSuspended, Suspension::Suspended), reason).await
     }
 
     /// Lets those be what they were that are suspended.
-    pub(super) async fn release(&self, tokens: &[&OwnedToken], reason: &str) -> Result<(), Error> {
+    pub(super) async fn release(&self, tokens: &[&OwnedToken], why: &str) -> Result<(), Error> {
         let suspended = tokens.iter().filter(|token| token.record.suspended_at.is_some());
-        self.set(suspended, (Action::TokenReleased, Suspension::Released), reason).await
+        self.set(suspended, (Action::TokenReleased, Suspension::Released), why).await
     }
 
     async fn set<'t>(
         &self,
         tokens: impl Iterator<Item = &'t &'t OwnedToken>,
         (action, suspension): (Action, Suspension),
-        reason: &str,
+        why: impl Into<Why>,
     ) -> Result<(), Error> {
-        let event =
-            |token: &&OwnedToken| (token.record.pat_id, self.event(action, &token.record, reason));
+        let why = why.into();
+        let event = |token: &&OwnedToken| {
+            (token.record.pat_id, self.event(action, &token.record, why.clone()))
+        };
         let events: Vec<_> = tokens.map(event).collect();
         if events.is_empty() {
             return Ok(());
@@ -105,8 +112,8 @@ impl Acts {
         Ok(())
     }
 
-    pub(super) fn event(&self, action: Action, token: &TokenRecord, reason: &str) -> Event {
+    pub(super) fn event(&self, action: Action, token: &TokenRecord, why: impl Into<Why>) -> Event {
         let subject = (token.pat_id.to_string(), token.name.clone());
-        Event::new(action, subject, &token.user_id, &self.actor, self.clock.now()).because(reason)
+        Event::new(action, subject, &token.user_id, &self.actor, self.clock.now()).because(why)
     }
 }

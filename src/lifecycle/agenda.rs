@@ -14,6 +14,7 @@ use std::time::Duration;
 use tokio::sync::{Notify, watch};
 use tokio::time::timeout;
 
+use crate::credential::EndReason;
 use crate::id::UserId;
 use crate::keycloak::Wide;
 
@@ -70,7 +71,7 @@ pub(super) struct Asked {
     /// Those of whom one cause is to end tokens as soon as nothing wide is pending.
     pub(super) deferred: BTreeSet<UserId>,
     /// Whose suspended tokens are to end, and why, since a look at many could see them only later.
-    pub(super) spared: BTreeMap<UserId, &'static str>,
+    pub(super) spared: BTreeMap<UserId, EndReason>,
     pub(super) under_way: Option<UnderWay>,
 }
 
@@ -119,7 +120,7 @@ impl Agenda {
 
     /// The suspended tokens of an owner are to end for this reason, together with those whom the same look at many could see
     /// only later.
-    pub(super) fn spare(&self, owner: UserId, reason: &'static str) {
+    pub(super) fn spare(&self, owner: UserId, reason: EndReason) {
         if self.asked().spared.insert(owner.clone(), reason).is_none() {
             self.weigh(owner);
         }

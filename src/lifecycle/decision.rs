@@ -2,8 +2,9 @@
 
 use super::fingerprint::is_covered;
 use super::owners::{Force, Hint, TokenOwners};
-use crate::audit::{Action, Actor, REVOKED_BY_OPERATOR};
+use crate::audit::{Action, Actor};
 use crate::clock::Timestamp;
+use crate::credential::EndReason;
 use crate::error::Error;
 use crate::id::UserId;
 use crate::keycloak::UserChange;
@@ -129,7 +130,7 @@ impl Decisions {
         let (store, now) = (&self.owners.store, self.owners.clock.now());
         let ids = store.list_unrevoked_before(moment, now).await?;
         let event = |token: &TokenRecord| {
-            self.owners.acts.event(Action::TokenRevoked, token, REVOKED_BY_OPERATOR)
+            self.owners.acts.event(Action::TokenRevoked, token, EndReason::ByOperator)
         };
         for outcome in store.revoke_tokens(None, &ids, &event).await? {
             if let TokenRevoked::Revoked(event) = outcome {

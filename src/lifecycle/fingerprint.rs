@@ -1,7 +1,7 @@
 //! What a token was issued on, its fingerprint: the roles of its owner, and the claims of its own that carry authority.
 //! Compared with what the owner has now. Pure.
 
-use crate::audit::{CLAIMS_CHANGED, ROLES_CHANGED};
+use crate::credential::EndReason;
 use crate::owner::{AuthorityClaims, AuthorityClaimsRule, Roles, RolesDifference};
 use crate::store::{OwnedToken, Restrictions, StoreError};
 
@@ -25,7 +25,7 @@ pub(super) enum Compared {
 /// Why a token is to end.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Change {
-    pub(super) reason: &'static str,
+    pub(super) reason: EndReason,
     pub(super) detail: String,
 }
 
@@ -47,7 +47,7 @@ pub(super) fn compare(
     let difference = RolesDifference::between(&expected, now.roles);
     if !difference.is_empty() {
         let detail = difference.to_string();
-        return Ok(Compared::Changed(Change { reason: ROLES_CHANGED, detail }));
+        return Ok(Compared::Changed(Change { reason: EndReason::RolesChanged, detail }));
     }
     let carried = carried_claims(token, rule)?;
     if carried.is_empty() {
@@ -63,7 +63,7 @@ pub(super) fn compare(
         return Ok(Compared::Same);
     }
     let detail = difference.to_string();
-    Ok(Compared::Changed(Change { reason: CLAIMS_CHANGED, detail }))
+    Ok(Compared::Changed(Change { reason: EndReason::ClaimsChanged, detail }))
 }
 
 /// Whether the owner still has all that the token itself carries.

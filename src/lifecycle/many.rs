@@ -12,6 +12,7 @@ use tokio::time::{Instant, sleep, timeout};
 use super::agenda::{Agenda, Asked, UnderWay};
 use super::owners::{Force, Found, Hint, TokenOwners};
 use super::round::{Pace, Round, Whose};
+use crate::credential::EndReason;
 use crate::error::Error;
 use crate::id::UserId;
 use crate::keycloak::{Keycloak, KeycloakError, RoleRef, UserChange, Wide};
@@ -42,7 +43,7 @@ enum Next {
     /// They had events of their own while nobody followed.
     Missed(BTreeSet<UserId>),
     /// Tokens of these are to end, which looks at many found only later.
-    Spared(BTreeMap<UserId, &'static str>),
+    Spared(BTreeMap<UserId, EndReason>),
 }
 
 /// In which turn wide changes are looked at.

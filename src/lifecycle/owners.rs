@@ -17,11 +17,10 @@ use super::retries::Retries;
 use super::seen::{Comparison, Seen};
 use super::turns::Turns;
 use super::unreadable::Cause;
-use crate::audit::{
-    Actor, CLAIMS_CHANGED, OWNER_DELETED, OWNER_DISABLED, OWNER_LOCKED_OUT, ROLES_CHANGED, Teller,
-};
+use crate::audit::{Actor, Teller};
 use crate::clock::{Clock, Timestamp};
 use crate::config::Lifecycle;
+use crate::credential::EndReason;
 use crate::error::Error;
 use crate::id::UserId;
 use crate::keycloak::UserChange;
@@ -64,7 +63,7 @@ pub(super) enum Found {
     /// What should not be ended.
     Ended,
     /// They are suspended, and would have ended for this reason.
-    Spared(&'static str),
+    Spared(EndReason),
     /// They are suspended, since the owner seems to be away, or since it is for somebody else to decide about them.
     Doubted,
     /// They are suspended, and end as soon as nothing wide is pending that may be the cause.
@@ -185,9 +184,6 @@ impl TokenOwners {
         let seen = self.see(owner, &live).await?;
         let sight = &seen.sight;
         place.leave();
-        if let Some(names) = sight.names() {
-            self.store.rename_owner(owner, names, self.clock.now()).await?;
-        }
         // Whoever is held waits for a person, but for an owner who left on purpose, if that is certain.
         let may_have_left = matches!(hint, Hint::Event(change) if change.may_be_a_departure());
         let left = may_have_left && sight.is_away();
@@ -200,6 +196,10 @@ impl TokenOwners {
             self.weigh(owner, force, &seen, &live).await?
         };
         let found = self.follow(owner, hint, verdict.force(), &seen, &live).await?;
+        // What ends has ended: somebody may own very many tokens that ended long ago.
+        if let Some(names) = sight.names() {
+            self.store.rename_owner(owner, names, self.clock.now()).await?;
+        }
         if let Some(error) = seen.into_failure() {
             return Err(error);
         }
@@ -280,9 +280,9 @@ impl TokenOwners {
                 self.note(owner, now.federated, None).await?;
                 return self.follow_enabled(owner, force, seen, live).await;
             }
-            Sight::LockedOut(_) => OWNER_LOCKED_OUT,
-            Sight::Disabled { .. } => OWNER_DISABLED,
-            Sight::Gone => OWNER_DELETED,
+            Sight::LockedOut(_) => EndReason::OwnerLockedOut,
+            Sight::Disabled { .. } => EndReason::OwnerDisabled,
+            Sight::Gone => EndReason::OwnerDeleted,
         };
         let locked_out = matches!(sight, Sight::LockedOut(_));
         let ends = locked_out || self.is_certain(owner, hint, sight).await?;
@@ -355,7 +355,7 @@ impl TokenOwners {
         let Some(first) = changed.values().map(|(_, change)| change.reason).max() else {
             return Ok(Found::Good);
         };
-        for reason in [ROLES_CHANGED, CLAIMS_CHANGED] {
+        for reason in [EndReason::RolesChanged, EndReason::ClaimsChanged] {
             let of_reason = changed.values().filter(|(_, change)| change.reason == reason);
             let tokens: Vec<_> = of_reason.map(|(token, _)| *token).collect();
             if force == Force::Suspend {

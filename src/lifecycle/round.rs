@@ -19,6 +19,7 @@ use tokio::time::{Instant, sleep};
 
 use super::lane::Lane;
 use super::owners::{Force, Found, Hint, TokenOwners};
+use crate::credential::EndReason;
 use crate::error::Error;
 use crate::id::UserId;
 use crate::store::StoreError;
@@ -68,7 +69,7 @@ pub(super) struct Round<'a> {
     under_way: JoinSet<Looked>,
     failures_in_a_row: usize,
     /// Whose tokens are to end, and why.
-    spared: BTreeMap<UserId, &'static str>,
+    spared: BTreeMap<UserId, EndReason>,
     /// Whose tokens are to end when nothing wide is pending any more.
     deferred: Vec<UserId>,
     /// Who could not be looked at, and why; `None`: since the look before.
@@ -93,7 +94,7 @@ impl<'a> Round<'a> {
     pub(super) fn of_spared(
         owners: &'a TokenOwners,
         hint: Hint,
-        spared: BTreeMap<UserId, &'static str>,
+        spared: BTreeMap<UserId, EndReason>,
     ) -> Self {
         let mut round = Self::new(owners, hint, Pace::Urgent);
         round.spared = spared;
@@ -240,7 +241,7 @@ impl<'a> Round<'a> {
         } else if found + self.failed.len() > brake {
             // They may be too many: they stay suspended until that is known.
             for (owner, reason) in &self.spared {
-                self.owners.agenda.spare(owner.clone(), reason);
+                self.owners.agenda.spare(owner.clone(), *reason);
             }
         } else {
             self.end_counted().await;

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use super::lane::Lane;
 use super::owners::{Force, Found, Hint, TokenOwners};
-use crate::audit::OWNER_UNREADABLE;
+use crate::credential::EndReason;
 use crate::error::Error;
 use crate::id::UserId;
 use crate::keycloak::UserChange;
@@ -145,11 +145,11 @@ impl TokenOwners {
         if live.is_empty() {
             return Ok(());
         }
-        self.acts.suspend(&live.iter().collect::<Vec<_>>(), OWNER_UNREADABLE).await?;
+        self.acts.suspend(&live.iter().collect::<Vec<_>>(), EndReason::OwnerUnreadable).await?;
         self.store.note_unreadable(owner, self.clock.now()).await?;
         tracing::error!(
             user_id = %owner,
-            reason = OWNER_UNREADABLE,
+            reason = EndReason::OwnerUnreadable.name(),
             cause,
             "an owner cannot be looked at, though Keycloak answers for others: their tokens are suspended until they can"
         );

@@ -3,14 +3,11 @@
 use super::{RevocationNote, Tokens, Whose};
 use crate::audit::{self, Event};
 use crate::clock::Timestamp;
+use crate::credential::EndReason;
 use crate::error::Error;
 use crate::id::{PatId, UserId};
 use crate::principal::{Action, Caller};
 use crate::store::{EventOf, TokenDeleted, TokenRecord, TokenRevoked};
-
-/// Why a token ended, as `revokedReason` says it.
-const BY_OWNER: &str = "revoked_by_owner";
-const BY_ADMINISTRATOR: &str = "revoked_by_administrator";
 
 /// Why tokens are revoked, and when.
 #[derive(Clone, Copy)]
@@ -132,7 +129,7 @@ impl Tokens {
         let event = |token: &TokenRecord| {
             let by_owner = token.user_id == caller.user_id;
             event_at(now, audit::Action::TokenRevoked, token, caller)
-                .because(if by_owner { BY_OWNER } else { BY_ADMINISTRATOR })
+                .because(if by_owner { EndReason::ByOwner } else { EndReason::ByAdministrator })
                 .with_note(note.map(RevocationNote::as_str))
         };
         let event: &EventOf<'_> = &event;

@@ -2,13 +2,11 @@
 
 use super::Tokens;
 use crate::audit;
+use crate::credential::EndReason;
 use crate::decide::{Kind, Refusal};
 use crate::error::Error;
 use crate::principal::Origin;
 use crate::store::{Standing, TokenRecord, TokenRevoked};
-
-/// Why such a token ended, as `revokedReason` says it.
-const BY_HOLDER: &str = "revoked_by_holder";
 
 impl Tokens {
     /// Revokes the token. What is no good token is no error: it does not work either way. Nothing is written for it, and
@@ -29,7 +27,7 @@ impl Tokens {
         }
         let caller = held.caller(origin);
         let event = |record: &TokenRecord| {
-            self.event(audit::Action::TokenRevoked, record, &caller).because(BY_HOLDER)
+            self.event(audit::Action::TokenRevoked, record, &caller).because(EndReason::ByHolder)
         };
         let outcomes = self.store.revoke_tokens(Some(&held.user_id), &[pat.id], &event).await?;
         if let [TokenRevoked::Revoked(event)] = &*outcomes {

@@ -65,7 +65,9 @@ impl Tokens {
     ) -> Result<Option<String>, Error> {
         let now = self.clock.now();
         Ok(match status {
-            TokenStatus::Revoked => record.revocation(now).map(|(_, reason)| reason.to_owned()),
+            TokenStatus::Revoked => {
+                record.revocation(now).map(|(_, reason)| reason.name().to_owned())
+            }
             TokenStatus::Expired => Some(Reason::Expired.code().to_owned()),
             TokenStatus::Suspended => Some(Reason::Suspended.code().to_owned()),
             TokenStatus::Active | TokenStatus::ExpiringSoon => {

@@ -19,6 +19,7 @@ use super::{Narrowing, Tokens};
 use crate::audit::{self, Event};
 use crate::clock::Timestamp;
 use crate::config::MIN_LIFETIME;
+use crate::credential::EndReason;
 use crate::error::{Code, Error};
 use crate::id::PatId;
 use crate::owner::AuthorityClaims;
@@ -147,8 +148,9 @@ impl Tokens {
     }
 
     async fn burn(&self, record: &TokenRecord, caller: &Caller) -> Result<Error, Error> {
-        let event =
-            self.event(audit::Action::FamilyBurned, record, caller).because(audit::FAMILY_BURNED);
+        let event = self
+            .event(audit::Action::FamilyBurned, record, caller)
+            .because(EndReason::FamilyBurned);
         Ok(match self.store.burn_family(record.chain.family_id, &event).await? {
             FamilyBurned::Burned(events) => {
                 for event in &events {

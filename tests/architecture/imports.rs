@@ -28,7 +28,7 @@ const FLOORS: [&[&str]; 26] = [
     &["audit"],
     &["principal"],
     &["config"],
-    &["claim", "names", "page", "role_name", "network"],
+    &["claim", "credential", "names", "page", "role_name", "network"],
     &["seal"],
     &["error"],
     &["id"],

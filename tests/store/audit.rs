@@ -42,7 +42,7 @@ fn as_written(event: &Event) -> Vec<Option<String>> {
         event.request_id.clone(),
     ];
     let mut columns: Vec<_> = texts.into_iter().map(Some).collect();
-    columns.extend([event.reason.clone(), Some(event.at.millis().to_string())]);
+    columns.extend([event.full_reason(), Some(event.at.millis().to_string())]);
     columns
 }
 

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use hallpass::audit::{Action, Event};
 use hallpass::clock::Timestamp;
+use hallpass::credential::EndReason;
 use hallpass::id::UserId;
 use hallpass::store::{Chain, NewToken, Rotation, Store, StoreError, TokenCreated, TokenRotated};
 use tokio::task::JoinSet;
@@ -68,7 +69,7 @@ async fn a_chain_of_rotations_has_one_token_in_its_grace() {
         let alice = UserId::new("alice");
         for old in &chain[..4] {
             let record = fresh.store.find_token(&alice, old.pat_id).await.unwrap().unwrap();
-            assert_eq!(record.revocation(now).unwrap().1, "superseded");
+            assert_eq!(record.revocation(now).unwrap().1, EndReason::Superseded);
             assert!(!record.is_spent(now.plus(2 * HOUR)));
         }
         let last = fresh.store.find_token(&alice, chain[4].pat_id).await.unwrap().unwrap();

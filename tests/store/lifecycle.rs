@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use hallpass::audit::Action;
 use hallpass::clock::Timestamp;
+use hallpass::credential::EndReason;
 use hallpass::id::{PatId, UserId};
 use hallpass::store::{ChangeKind, NewToken, OwnerNote, Suspension, TokenRecord};
 
@@ -110,7 +111,7 @@ async fn an_owner_is_held_as_long_as_a_live_token_of_theirs_is_suspended() {
             let held = fresh.store.list_held_owners_after(None, 10).await.unwrap();
             held.iter().map(|held| held.user_id.to_string()).collect::<Vec<_>>()
         };
-        let counted = ["a", "b", "c"].map(|owner| (UserId::new(owner), "roles_changed"));
+        let counted = ["a", "b", "c"].map(|owner| (UserId::new(owner), EndReason::RolesChanged));
         for end in ends {
             for owner in ["a", "b", "c"] {
                 fresh.create(owner, "one").await;

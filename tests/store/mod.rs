@@ -23,6 +23,7 @@ use std::time::Duration;
 
 use hallpass::audit::{Action, Event};
 use hallpass::clock::{Clock, Timestamp};
+use hallpass::credential::EndReason;
 use hallpass::error::{Code, Error};
 use hallpass::id::{PatId, UserId, uuid_at};
 use hallpass::names::{Email, Names};
@@ -179,7 +180,7 @@ fn event_by(action: Action, token: &NewToken, owner: &str) -> Event {
         actor_credential: "access_token".to_owned(),
         address: "192.0.2.1".to_owned(),
         request_id: "request".to_owned(),
-        reason: Some("because".to_owned()),
+        reason: Some(EndReason::ByOwner.into()),
         detail: None,
         note: None,
     }

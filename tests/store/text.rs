@@ -47,21 +47,21 @@ async fn text_comes_back_as_it_went_in() {
                 create(&fresh.store, &with_text(text)).await.unwrap(),
                 TokenCreated::NameTaken
             );
-            let revoked = event(Action::TokenRevoked, &token).because(text);
+            let revoked = event(Action::TokenRevoked, &token).with_note(Some(text));
             revoke(&fresh.store, token.pat_id, &revoked).await.unwrap();
             let found =
                 fresh.store.find_token(&token.user_id, token.pat_id).await.unwrap().unwrap();
             assert_eq!(found.user_id, token.user_id);
             assert_eq!([&found.names.username, &found.name], [text, text]);
             assert_eq!(
-                [found.description.as_deref(), found.revoked_reason.as_deref()],
+                [found.description.as_deref(), found.revoked_note.as_deref()],
                 [Some(text); 2]
             );
         }
         let rows = fresh.rows("SELECT credential_name, reason FROM audit_events WHERE action = 'token_revoked' ORDER BY occurred_at").await;
         let found: Vec<(String, String)> =
             rows.iter().map(|row| (row.get(0), row.get(1))).collect();
-        assert_eq!(found, TEXTS.map(|text| (text.to_owned(), text.to_owned())));
+        assert_eq!(found, TEXTS.map(|text| (text.to_owned(), format!("revoked_by_owner: {text}"))));
     });
 }
 

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use hallpass::audit::Action::{
     TokenCreated as CREATED, TokenDeleted as DELETED, TokenRevoked as REVOKED,
 };
+use hallpass::credential::EndReason;
 use hallpass::id::{PatId, UserId};
 use hallpass::page::PageRequest;
 use hallpass::store::{
@@ -91,7 +92,7 @@ async fn every_column_of_a_record_is_read() {
         let (before, after) = (PatId::new(NOW), PatId::new(NOW.plus(DAY)));
         fresh
             .execute(&format!(
-                "UPDATE tokens SET revoked_at = 1, revoked_reason = 'r', revoked_note = 'n', suspended_at = 2, suspended_reason = 's', last_used_at = 3, \
+                "UPDATE tokens SET revoked_at = 1, revoked_reason = 'rotated', revoked_note = 'n', suspended_at = 2, suspended_reason = 'of_a_newer_version', last_used_at = 3, \
                  last_used_ip = '2001:db8::1', scopes = '[]', roles = '[\"a\",\"c:b\"]', \
                  audience = '[\"x\"]', allowed_cidrs = '[\"10.0.0.0/8\"]', rotated_from = '{before}', \
                  rotated_to = '{after}', family_id = '{before}', chain_began_at = 4, grace_until = {}",
@@ -102,10 +103,10 @@ async fn every_column_of_a_record_is_read() {
         let list = |items: &[&str]| Some(items.iter().map(|item| (*item).to_owned()).collect());
         let expected = TokenRecord {
             revoked_at: at(1),
-            revoked_reason: Some("r".to_owned()),
+            revoked_reason: Some(EndReason::Rotated),
             revoked_note: Some("n".to_owned()),
             suspended_at: at(2),
-            suspended_reason: Some("s".to_owned()),
+            suspended_reason: Some(EndReason::Unknown),
             last_used_at: at(3),
             last_used_ip: Some("2001:db8::1".to_owned()),
             // Narrowed to nothing is not the same as not narrowed.
@@ -184,9 +185,12 @@ async fn a_second_revocation_changes_nothing() {
         let revoked = revoke(&fresh.store, token.pat_id, &first).await.unwrap();
         assert_eq!(revoked, TokenRevoked::Revoked(Box::new(first.clone())));
         let record = fresh.find(&token).await.unwrap();
-        assert_eq!((record.revoked_at, &record.revoked_reason), (Some(first.at), &first.reason));
+        assert_eq!(
+            (record.revoked_at, record.revoked_reason),
+            (Some(first.at), first.end_reason())
+        );
 
-        let mut second = event(REVOKED, &token).because("another");
+        let mut second = event(REVOKED, &token).because(EndReason::ByAdministrator);
         second.at = second.at.plus(DAY);
         let revoked = revoke(&fresh.store, token.pat_id, &second).await.unwrap();
         assert_eq!(revoked, TokenRevoked::AlreadyRevoked);

@@ -11,6 +11,7 @@ use sqlx::{Any, AnyConnection, AssertSqlSafe, Row as _, Transaction};
 use super::{COLUMNS, TokenRecord, pat_id, token_record};
 use crate::audit::Event;
 use crate::clock::Timestamp;
+use crate::credential::EndReason;
 use crate::id::{PatId, UserId};
 use crate::store::changes::{self, ChangeKind};
 use crate::store::{Store, StoreError, audit, placeholders, within};
@@ -207,15 +208,14 @@ async fn revoke(
     for (id, token) in found {
         let event = event(token);
         if token.revocation(event.at).is_none() {
-            let why = (event.at, event.reason.clone(), event.note.clone());
+            let why = (event.at, event.end_reason(), event.note.clone());
             alike.entry(why).or_default().push(*id);
             events.push((*id, event));
         }
     }
     let mut revoked = HashSet::new();
     for ((at, reason, note), ids) in alike {
-        let why = (reason.as_deref(), note.as_deref());
-        revoked.extend(set_revoked(tx, &ids, at, why).await?);
+        revoked.extend(set_revoked(tx, &ids, at, (reason, note.as_deref())).await?);
     }
     events.retain(|(id, _)| revoked.contains(id));
     finish(tx, found, &events).await?;
@@ -227,7 +227,7 @@ pub(super) async fn set_revoked(
     tx: &mut Transaction<'static, Any>,
     ids: &[PatId],
     at: Timestamp,
-    (reason, note): (Option<&str>, Option<&str>),
+    (reason, note): (Option<EndReason>, Option<&str>),
 ) -> Result<Vec<PatId>, StoreError> {
     let mut revoked = Vec::new();
     for part in ids.chunks(PART) {
@@ -236,7 +236,10 @@ pub(super) async fn set_revoked(
             "UPDATE tokens SET revoked_at = $1, revoked_reason = $2, revoked_note = $3 \
              WHERE revoked_at IS NULL AND pat_id IN ({ids}) RETURNING pat_id"
         );
-        let query = sqlx::query(AssertSqlSafe(sql)).bind(at.millis()).bind(reason).bind(note);
+        let query = sqlx::query(AssertSqlSafe(sql))
+            .bind(at.millis())
+            .bind(reason.map(EndReason::name))
+            .bind(note);
         revoked.extend(fetch_ids(tx, bind_ids(query, part)).await?);
     }
     changes::record_all(tx, ChangeKind::TokenEnded, &texts(&revoked), at).await?;

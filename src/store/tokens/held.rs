@@ -2,8 +2,10 @@
 
 use sqlx::{Any, AssertSqlSafe, Row as _, Transaction};
 
+use super::end_reason;
 use crate::audit::Event;
 use crate::clock::Timestamp;
+use crate::credential::EndReason;
 use crate::id::{PatId, UserId};
 use crate::store::changes::{self, ChangeKind};
 use crate::store::{Store, StoreError, audit, placeholders, within};
@@ -18,7 +20,7 @@ pub struct HeldOwner {
     /// Since when.
     pub held_at: Timestamp,
     /// Why they would have ended.
-    pub reason: String,
+    pub reason: EndReason,
     /// How many of theirs are suspended.
     pub tokens: u64,
 }
@@ -48,7 +50,7 @@ impl Store {
     /// has decided meanwhile.
     pub async fn hold_owners(
         &self,
-        owners: &[(UserId, &'static str)],
+        owners: &[(UserId, EndReason)],
         at: Timestamp,
     ) -> Result<(), StoreError> {
         for part in owners.chunks(PART) {
@@ -58,7 +60,7 @@ impl Store {
                     sqlx::query(HOLD)
                         .bind(owner.as_str())
                         .bind(at.millis())
-                        .bind(*reason)
+                        .bind(reason.name())
                         .execute(&mut *tx)
                         .await?;
                 }
@@ -93,7 +95,7 @@ impl Store {
                     user_id: UserId::new(row.try_get::<String, _>("user_id")?),
                     username: row.try_get("username")?,
                     held_at: Timestamp::from_millis(row.try_get("held_at")?),
-                    reason: row.try_get::<Option<String>, _>("held_reason")?.unwrap_or_default(),
+                    reason: end_reason(row, "held_reason")?.unwrap_or(EndReason::Unknown),
                     tokens: row.try_get::<i64, _>("tokens")?.unsigned_abs(),
                 })
             };

@@ -8,6 +8,7 @@ use sqlx::{Any, AssertSqlSafe, Row as _, Transaction};
 use super::{COLUMNS, TokenRecord, token_record};
 use crate::audit::Event;
 use crate::clock::Timestamp;
+use crate::credential::EndReason;
 use crate::id::{PatId, UserId};
 use crate::store::changes::{self, ChangeKind};
 use crate::store::{Dialect, Store, StoreError, audit, optional_time, placeholders, within};
@@ -228,7 +229,7 @@ async fn set_suspended(
 ) -> Result<Vec<String>, StoreError> {
     let mut alike: BTreeMap<_, Vec<&PatId>> = BTreeMap::new();
     for (id, event) in tokens {
-        alike.entry((event.at, event.reason.as_deref())).or_default().push(id);
+        alike.entry((event.at, event.end_reason())).or_default().push(id);
     }
     let mut changed = Vec::new();
     for ((at, reason), ids) in alike {
@@ -241,7 +242,7 @@ async fn set_suspended(
             "UPDATE tokens SET suspended_at = $1, suspended_reason = $2 \
              WHERE revoked_at IS NULL AND {condition} AND pat_id IN ({list}) RETURNING pat_id"
         );
-        let query = sqlx::query(AssertSqlSafe(sql)).bind(at).bind(reason);
+        let query = sqlx::query(AssertSqlSafe(sql)).bind(at).bind(reason.map(EndReason::name));
         let query = ids.iter().fold(query, |query, id| query.bind(id.to_string()));
         for row in query.fetch_all(&mut **tx).await? {
             changed.push(row.try_get(0)?);

@@ -30,6 +30,7 @@ pub use uses::TokenUse;
 
 use super::{Store, StoreError, optional_time, within};
 use crate::clock::Timestamp;
+use crate::credential::EndReason;
 use crate::id::{PatId, UserId};
 use crate::names::Names;
 
@@ -82,13 +83,13 @@ pub struct TokenRecord {
     /// Since when it is revoked.
     pub revoked_at: Option<Timestamp>,
     /// Why it is revoked.
-    pub revoked_reason: Option<String>,
+    pub revoked_reason: Option<EndReason>,
     /// What whoever revoked it said of that.
     pub revoked_note: Option<String>,
     /// Since when it is suspended.
     pub suspended_at: Option<Timestamp>,
     /// Why it was last suspended.
-    pub suspended_reason: Option<String>,
+    pub suspended_reason: Option<EndReason>,
     /// When Hallpass last saw it used.
     pub last_used_at: Option<Timestamp>,
     /// From which address it was last used.
@@ -223,10 +224,10 @@ fn token_record(row: &AnyRow) -> Result<TokenRecord, StoreError> {
         created_at,
         expires_at: Timestamp::from_millis(row.try_get("expires_at")?),
         revoked_at: optional_time(row, "revoked_at")?,
-        revoked_reason: row.try_get("revoked_reason")?,
+        revoked_reason: end_reason(row, "revoked_reason")?,
         revoked_note: row.try_get("revoked_note")?,
         suspended_at: optional_time(row, "suspended_at")?,
-        suspended_reason: row.try_get("suspended_reason")?,
+        suspended_reason: end_reason(row, "suspended_reason")?,
         last_used_at: optional_time(row, "last_used_at")?.filter(|at| at.millis() != 0),
         last_used_ip: row.try_get("last_used_ip")?,
         scopes: list(row, "scopes")?,
@@ -239,6 +240,10 @@ fn token_record(row: &AnyRow) -> Result<TokenRecord, StoreError> {
         rotated_by_person: row.try_get::<Option<&str>, _>("rotated_by")? == Some(rotate::PERSON),
         chain,
     })
+}
+
+fn end_reason(row: &AnyRow, column: &str) -> Result<Option<EndReason>, StoreError> {
+    Ok(row.try_get::<Option<&str>, _>(column)?.map(EndReason::read))
 }
 
 fn pat_id(text: &str) -> Result<PatId, StoreError> {

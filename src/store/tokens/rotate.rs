@@ -5,10 +5,10 @@ use sqlx::{Any, AnyConnection, AssertSqlSafe, Row as _, Transaction};
 
 use super::create::{insert, lock_owner};
 use super::end::set_revoked;
-use super::status::{ROTATED, SUPERSEDED};
 use super::{COLUMNS, NewToken, TokenRecord, find, pat_id, token_record};
 use crate::audit::{Action, Event};
 use crate::clock::Timestamp;
+use crate::credential::EndReason;
 use crate::id::PatId;
 use crate::store::changes::{self, ChangeKind};
 use crate::store::{Store, StoreError, audit, within};
@@ -125,7 +125,7 @@ impl Store {
             )
             .bind(rotation.from.to_string())
             .bind(successor.as_str())
-            .bind(ROTATED)
+            .bind(EndReason::Rotated.name())
             .execute(&mut *tx)
             .await?;
             changes::record(&mut tx, ChangeKind::TokenEnded, &rotation.from.to_string(), event.at)
@@ -211,7 +211,7 @@ impl Store {
                 return Ok(FamilyBurned::AlreadyEnded);
             }
             let ids: Vec<_> = live.iter().map(|token| token.pat_id).collect();
-            set_revoked(&mut tx, &ids, event.at, (event.reason.as_deref(), None)).await?;
+            set_revoked(&mut tx, &ids, event.at, (event.end_reason(), None)).await?;
             let revoked = live
                 .iter()
                 .map(|token| event.and_to(Action::TokenRevoked, token.pat_id, &token.name));
@@ -239,7 +239,7 @@ async fn set_rotated(
     .bind(rotation.successor.pat_id.to_string())
     .bind(rotation.grace_until.millis())
     .bind(at_once)
-    .bind(at_once.map(|_| ROTATED))
+    .bind(at_once.map(|_| EndReason::Rotated.name()))
     .bind(if rotation.asked_by.is_some() { ITSELF } else { PERSON })
     .execute(&mut **tx)
     .await?;
@@ -259,7 +259,7 @@ async fn end_older_graces(
          AND revoked_at IS NULL AND grace_until > $1 RETURNING pat_id",
     )
     .bind(now.millis())
-    .bind(SUPERSEDED)
+    .bind(EndReason::Superseded.name())
     .bind(family_id.to_string())
     .bind(from.to_string())
     .fetch_all(&mut **tx)
@@ -280,7 +280,7 @@ async fn restore_older_graces(
          AND revoked_reason = $2 AND revoked_at = $3 RETURNING pat_id",
     )
     .bind(from.to_string())
-    .bind(SUPERSEDED)
+    .bind(EndReason::Superseded.name())
     .bind(rotated_at.millis())
     .fetch_all(&mut **tx)
     .await?;

@@ -5,9 +5,9 @@ use sqlx::{AssertSqlSafe, Row as _};
 
 use super::lifecycle::owners_after;
 use super::names::names;
-use super::status::ROTATED;
-use super::{TokenRecord, pat_id};
+use super::{TokenRecord, end_reason, pat_id};
 use crate::clock::Timestamp;
+use crate::credential::EndReason;
 use crate::id::PatId;
 use crate::store::statuses::{OwnerSaid, Plain, Status};
 use crate::store::{Dialect, Store, StoreError, optional_time, within};
@@ -45,9 +45,6 @@ impl Until {
     }
 }
 
-/// Why tokens of owners who were disabled ended, where they were not deleted.
-const OWNER_DISABLED: &str = "owner_disabled";
-
 impl Standing {
     /// The same at a moment: a grace that is over is over.
     #[must_use]
@@ -61,14 +58,14 @@ impl Standing {
     }
 
     fn new(
-        revoked: Option<&str>,
+        revoked: Option<EndReason>,
         grace_until: Option<Timestamp>,
         rotated: bool,
         suspended: bool,
     ) -> Self {
         match (revoked, grace_until) {
-            (Some(ROTATED), _) if rotated => Self::Spent,
-            (Some(OWNER_DISABLED), _) => Self::OwnerDisabled,
+            (Some(EndReason::Rotated), _) if rotated => Self::Spent,
+            (Some(EndReason::OwnerDisabled), _) => Self::OwnerDisabled,
             (Some(_), _) => Self::Revoked,
             (None, Some(end)) if suspended => Self::SuspendedGrace(Until(end)),
             (None, Some(end)) => Self::Grace(Until(end)),
@@ -82,7 +79,7 @@ impl TokenRecord {
     /// What the record says.
     #[must_use]
     pub fn standing(&self) -> Standing {
-        let revoked = self.revoked_at.map(|_| self.revoked_reason.as_deref().unwrap_or_default());
+        let revoked = self.revoked_at.map(|_| self.revoked_reason.unwrap_or(EndReason::Unknown));
         let suspended = self.suspended_at.is_some();
         Standing::new(revoked, self.grace_until, self.rotated_to.is_some(), suspended)
     }
@@ -156,8 +153,8 @@ impl Store {
 }
 
 fn status(row: &AnyRow) -> Result<Status, StoreError> {
-    let reason: Option<&str> = row.try_get("revoked_reason")?;
-    let revoked = optional_time(row, "revoked_at")?.map(|_| reason.unwrap_or_default());
+    let reason = end_reason(row, "revoked_reason")?.unwrap_or(EndReason::Unknown);
+    let revoked = optional_time(row, "revoked_at")?.map(|_| reason);
     let rotated: Option<&str> = row.try_get("rotated_to")?;
     let suspended = optional_time(row, "suspended_at")?.is_some();
     let is_plain = row.try_get::<i64, _>("plain")? == 1;
@@ -181,15 +178,21 @@ mod tests {
         for (standing, expected) in [
             (Standing::new(None, None, false, false), Standing::Good),
             (Standing::new(None, None, false, true), Standing::Suspended),
-            (Standing::new(Some(""), None, false, true), Standing::Revoked),
-            (Standing::new(Some("revoked_by_owner"), None, true, false), Standing::Revoked),
-            (Standing::new(Some("owner_disabled"), None, false, false), Standing::OwnerDisabled),
-            (Standing::new(Some("rotated"), Some(at(1)), true, false), Standing::Spent),
+            (Standing::new(Some(EndReason::Unknown), None, false, true), Standing::Revoked),
+            (Standing::new(Some(EndReason::ByOwner), None, true, false), Standing::Revoked),
+            (
+                Standing::new(Some(EndReason::OwnerDisabled), None, false, false),
+                Standing::OwnerDisabled,
+            ),
+            (Standing::new(Some(EndReason::Rotated), Some(at(1)), true, false), Standing::Spent),
             (Standing::new(None, Some(at(101)), true, false), Standing::Good),
             (Standing::new(None, Some(at(101)), true, true), Standing::Suspended),
             (Standing::new(None, Some(now), true, false), Standing::Spent),
             (Standing::new(None, Some(now), true, true), Standing::Spent),
-            (Standing::new(Some("family_burned"), Some(at(101)), true, false), Standing::Revoked),
+            (
+                Standing::new(Some(EndReason::FamilyBurned), Some(at(101)), true, false),
+                Standing::Revoked,
+            ),
             (Standing::Unknown, Standing::Unknown),
         ] {
             assert_eq!(standing.at(now), expected, "{standing:?}");

@@ -7,6 +7,7 @@ use utoipa::ToSchema;
 
 use super::TokenRecord;
 use crate::clock::Timestamp;
+use crate::credential::EndReason;
 
 /// A token this close to its end is said to expire soon.
 pub(super) const SOON: Duration = Duration::from_hours(7 * 24);
@@ -76,19 +77,13 @@ pub(super) const fn condition(status: TokenStatus) -> &'static str {
     }
 }
 
-/// Why a token that was rotated ended.
-pub(super) const ROTATED: &str = "rotated";
-/// Why a token in its grace ended when its successor was rotated. Whoever still uses it was promised more time: it is
-/// refused, and burns nothing.
-pub(super) const SUPERSEDED: &str = "superseded";
-
 impl TokenRecord {
     /// Since when and why the token is revoked at `now`; one that was rotated is when its grace is over.
     #[must_use]
-    pub fn revocation(&self, now: Timestamp) -> Option<(Timestamp, &str)> {
+    pub fn revocation(&self, now: Timestamp) -> Option<(Timestamp, EndReason)> {
         match (self.revoked_at, self.grace_until) {
-            (Some(at), _) => Some((at, self.revoked_reason.as_deref().unwrap_or_default())),
-            (None, Some(end)) if end <= now => Some((end, ROTATED)),
+            (Some(at), _) => Some((at, self.revoked_reason.unwrap_or(EndReason::Unknown))),
+            (None, Some(end)) if end <= now => Some((end, EndReason::Rotated)),
             (None, _) => None,
         }
     }
@@ -97,7 +92,7 @@ impl TokenRecord {
     #[must_use]
     pub fn is_spent(&self, now: Timestamp) -> bool {
         self.rotated_to.is_some()
-            && self.revocation(now).is_some_and(|(_, reason)| reason == ROTATED)
+            && self.revocation(now).is_some_and(|(_, reason)| reason == EndReason::Rotated)
     }
 
     /// The token's status at `now`.

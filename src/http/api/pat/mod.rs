@@ -16,6 +16,7 @@ use utoipa::ToSchema;
 
 use crate::app::App;
 use crate::clock::Timestamp;
+use crate::credential::EndReason;
 use crate::http::extract::{NoQuery, PatIdInPath, Query};
 use crate::http::openapi::{ApiErrors, TAG_PAT};
 use crate::http::problem::Problem;
@@ -58,14 +59,16 @@ pub(in crate::http) struct Token {
     #[schema(value_type = Option<String>, format = DateTime)]
     revoked_at: Option<Timestamp>,
     /// Why it is revoked.
-    revoked_reason: Option<String>,
+    #[schema(value_type = Option<String>)]
+    revoked_reason: Option<EndReason>,
     /// What whoever revoked it said of that.
     revoked_note: Option<String>,
     /// Since when it is suspended.
     #[schema(value_type = Option<String>, format = DateTime)]
     suspended_at: Option<Timestamp>,
     /// Why it is suspended: for what it would be revoked or deleted, were that certain or confirmed.
-    suspended_reason: Option<String>,
+    #[schema(value_type = Option<String>)]
+    suspended_reason: Option<EndReason>,
     /// The scopes that it was narrowed to; `null` where none were asked for: then it has the default ones, or, narrowed
     /// otherwise, none.
     scopes: Option<Vec<String>>,
@@ -87,10 +90,7 @@ pub(in crate::http) struct Token {
 impl Token {
     pub(super) fn at(now: Timestamp, record: TokenRecord) -> Self {
         let status = record.status(now);
-        let (revoked_at, revoked_reason) = match record.revocation(now) {
-            Some((at, reason)) => (Some(at), Some(reason.to_owned())),
-            None => (None, None),
-        };
+        let (revoked_at, revoked_reason) = record.revocation(now).unzip();
         let suspended_reason = record.suspended_at.and(record.suspended_reason);
         Self {
             pat_id: record.pat_id,
