@@ -13,6 +13,7 @@ pub mod credential;
 pub mod decide;
 pub mod doctor;
 pub mod error;
+pub mod fields;
 pub mod http;
 pub mod id;
 pub mod keycloak;

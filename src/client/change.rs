@@ -11,7 +11,8 @@ use super::turn::{Turn, busy};
 use super::{Attempt, Client, ClientSpec, Clients, Written, read_only, template};
 use super::{consent, identity, in_doubt, is_refusal, overtaken, parse, rejection, run};
 use crate::audit::{self, Actor};
-use crate::error::{Code, Error, FieldError};
+use crate::error::{Code, Error};
+use crate::fields::Fields;
 use crate::keycloak::{ClientDocument, KeycloakError, ScopeKind};
 use crate::principal::{Action, Caller};
 use crate::store::{ClientRecord, Operation, Visible};
@@ -34,7 +35,7 @@ pub struct Asked {
     /// The members of the body.
     pub members: Map<String, Value>,
     /// What is wrong with it already.
-    pub errors: Vec<FieldError>,
+    pub fields: Fields,
 }
 
 /// What came of the beginning of a change.
@@ -73,7 +74,7 @@ impl Clients {
     ) -> Result<Beginning, Error> {
         let visible = self.visible(caller, Action::ChangeClients).await?;
         let record = self.get_within(&visible, id).await?;
-        let Asked { mut members, mut errors } = asked;
+        let Asked { mut members, mut fields } = asked;
         if self.is_domo() && !(visible.is_all() && members.keys().eq(["blocked"])) {
             return Err(not_editable());
         }
@@ -82,8 +83,8 @@ impl Clients {
         }
         let before: Written = parse(&record.written)?;
         let shown = Client::try_from(record)?;
-        read_only::take(&mut members, &shown, &mut errors);
-        let blocked = blocking(&mut members, before.blocked, &visible, &mut errors)?;
+        read_only::take(&mut members, &shown, &mut fields);
+        let blocked = blocking(&mut members, before.blocked, &visible, &mut fields)?;
         let record = shown.record;
         let document = self.get_document(&record).await?;
         let mut current = template::fields(&document, &shown.spec);
@@ -102,7 +103,8 @@ impl Clients {
             grantable.extend(current.scopes.iter().cloned());
         }
         let source = Source { base: Some(&current), members: &members, grantable: &grantable };
-        let wanted = spec::read(source, &self.settings, errors).await?;
+        let wanted = spec::read(source, &self.settings, &mut fields).await;
+        let wanted = fields.finish(wanted)?;
         let chosen = before.spec.overlaid(&wanted, members.keys()).map_err(Error::internal)?;
         if wanted == current && chosen == before.spec && blocked == before.blocked {
             let client = self.find_record(&record.record_id).await?;
@@ -269,15 +271,14 @@ fn blocking(
     members: &mut Map<String, Value>,
     before: bool,
     visible: &Visible,
-    errors: &mut Vec<FieldError>,
+    fields: &mut Fields,
 ) -> Result<bool, Error> {
     let asked = match members.remove("blocked") {
         None => return Ok(before),
         Some(Value::Null) => false,
         Some(Value::Bool(asked)) => asked,
         Some(_) => {
-            let message = "must be true or false".to_owned();
-            errors.push(FieldError { field: "blocked".to_owned(), message });
+            fields.refuse("blocked", "must be true or false");
             return Ok(before);
         }
     };

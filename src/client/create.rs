@@ -6,7 +6,8 @@ use super::spec::{self, Source};
 use super::{Client, ClientSpec, ClientWithSecret, Clients, Written, template};
 use super::{identity, in_doubt, is_refusal, overtaken, parse, rejection, run};
 use crate::audit::{self, Actor};
-use crate::error::{Code, Error, FieldError};
+use crate::error::{Code, Error};
+use crate::fields::Fields;
 use crate::id::{AccountId, ClientId, uuid_at};
 use crate::keycloak::KeycloakError;
 use crate::principal::{Action, Caller};
@@ -18,19 +19,18 @@ impl Clients {
         &self,
         caller: &Caller,
         members: Map<String, Value>,
-        errors: Vec<FieldError>,
+        mut fields: Fields,
     ) -> Result<ClientWithSecret, Error> {
         caller.authorize(Action::CreateClient)?;
         self.throttle.creation(&caller.user_id)?;
         let named = caller.account.clone();
         let account = &self.own_account(caller, named, Action::CreateClient).await?;
-        let mut errors = errors;
-        let client_id = self.new_client_id(account, members.get("clientId"), &mut errors)?;
+        let client_id = self.new_client_id(account, members.get("clientId"))?;
+        let client_id = fields.read("clientId", client_id);
         let (grantable, lacking) = self.scopes().await?;
         let source = Source { base: None, members: &members, grantable: &grantable };
-        let spec = spec::read(source, &self.settings, errors).await?;
-        // Without one there was an error.
-        let client_id = client_id.ok_or_else(|| Error::invalid_field("clientId", "is required"))?;
+        let spec = spec::read(source, &self.settings, &mut fields).await;
+        let (client_id, spec) = fields.finish((client_id, spec))?;
 
         let written = self.written(&spec, false, lacking);
         let record = self.reserve(caller, account, client_id, written).await?;
@@ -38,33 +38,21 @@ impl Clients {
         run(async move { clients.make(&record, &spec, &actor).await }).await
     }
 
+    /// The id that is asked for, or what is wrong with it.
     fn new_client_id(
         &self,
         account: &AccountId,
         asked: Option<&Value>,
-        errors: &mut Vec<FieldError>,
-    ) -> Result<Option<ClientId>, Error> {
-        let mut refuse = |message: String| {
-            errors.push(FieldError { field: "clientId".to_owned(), message });
-            Ok(None)
-        };
-        if self.is_domo() {
-            return match asked {
-                None | Some(Value::Null) => {
-                    ClientId::generate(account).map(Some).map_err(Error::internal)
-                }
-                Some(_) => refuse("is generated, and cannot be chosen".to_owned()),
-            };
-        }
-        let Some(asked) = asked.filter(|asked| !asked.is_null()) else {
-            return refuse("is required".to_owned());
-        };
-        match asked.as_str().and_then(|text| ClientId::parse(account, text)) {
-            Some(id) => Ok(Some(id)),
-            None => refuse(format!(
-                "must be `{account}_` and 1 to 64 letters, digits, dots, underscores or hyphens"
-            )),
-        }
+    ) -> Result<Result<ClientId, String>, Error> {
+        Ok(match asked.filter(|asked| !asked.is_null()) {
+            None if self.is_domo() => Ok(ClientId::generate(account).map_err(Error::internal)?),
+            Some(_) if self.is_domo() => Err("is generated, and cannot be chosen".to_owned()),
+            None => Err("is required".to_owned()),
+            Some(asked) => {
+                let id = asked.as_str().and_then(|text| ClientId::parse(account, text));
+                id.ok_or_else(|| format!("must be `{account}_` and 1 to 64 letters, digits, dots, underscores or hyphens"))
+            }
+        })
     }
 
     async fn reserve(

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::Client;
-use crate::error::FieldError;
+use crate::fields::Fields;
 
 /// The members of an answer that nobody writes.
 pub const READ_ONLY: [&str; 8] = [
@@ -18,11 +18,7 @@ pub const READ_ONLY: [&str; 8] = [
 ];
 
 /// Takes out of `members` what can only be read; whatever of it is not as it is now is wrong.
-pub(super) fn take(
-    members: &mut Map<String, Value>,
-    client: &Client,
-    errors: &mut Vec<FieldError>,
-) {
+pub(super) fn take(members: &mut Map<String, Value>, client: &Client, fields: &mut Fields) {
     let record = &client.record;
     let now = json!({
         "accountId": record.account_id,
@@ -37,8 +33,7 @@ pub(super) fn take(
     for name in READ_ONLY {
         let Some(said) = members.remove(name) else { continue };
         if said != now[name] {
-            let message = "is read-only, and is not what you sent".to_owned();
-            errors.push(FieldError { field: name.to_owned(), message });
+            fields.refuse(name, "is read-only, and is not what you sent");
         }
     }
 }

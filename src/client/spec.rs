@@ -14,7 +14,7 @@ use url::Url;
 use super::fields::{CAPABILITIES, Capability, ClientSpec};
 use super::{address, uri};
 use crate::config::{Clients as Settings, Profile};
-use crate::error::{Error, FieldError};
+use crate::fields::{Fields, Read};
 
 /// The longest text in Keycloak's columns, in UTF-16 units; beyond it Keycloak answers 500.
 const MAX_TEXT: usize = 255;
@@ -32,38 +32,38 @@ pub(super) struct Source<'a> {
     pub(super) grantable: &'a BTreeSet<String>,
 }
 
-/// `members` put over `base`. `errors`: what is wrong already.
+/// `members` put over `base`. What is wrong is noted in `fields`.
 pub(super) async fn read(
     source: Source<'_>,
     settings: &Settings,
-    errors: Vec<FieldError>,
-) -> Result<ClientSpec, Error> {
+    fields: &mut Fields,
+) -> Read<ClientSpec> {
     let Source { base, members, grantable } = source;
     let (new, creates) = (ClientSpec::new(), base.is_none());
     let base = base.unwrap_or(&new);
-    let mut reading = Reading { members, base, creates, errors };
-    let spec = reading.fields();
+    let mut reading = Reading { members, base, creates, fields };
+    let spec = reading.spec();
     reading.whole(&spec, grantable, settings.profile);
     reading.addresses(&spec, settings).await;
-    if reading.errors.is_empty() { Ok(spec) } else { Err(Error::invalid(reading.errors)) }
+    Read::of(spec)
 }
 
 struct Reading<'a> {
     members: &'a Map<String, Value>,
     base: &'a ClientSpec,
     creates: bool,
-    errors: Vec<FieldError>,
+    fields: &'a mut Fields,
 }
 
 impl Reading<'_> {
-    fn fields(&mut self) -> ClientSpec {
+    fn spec(&mut self) -> ClientSpec {
         let base = self.base;
         let enabled = self.members.get("enabled").map_or(Some(base.enabled), |value| match value {
             Value::Null => Some(true),
             value => value.as_bool(),
         });
         if enabled.is_none() {
-            self.error("enabled", "must be true or false");
+            self.fields.refuse("enabled", "must be true or false");
         }
         ClientSpec {
             display_name: self.text("displayName", base.display_name.as_deref(), Lines::One),
@@ -89,7 +89,7 @@ impl Reading<'_> {
     /// What holds between fields, and for each URI.
     fn whole(&mut self, spec: &ClientSpec, grantable: &BTreeSet<String>, profile: Profile) {
         if self.says(&["capabilities"]) && spec.capabilities.is_empty() {
-            self.error_unless_wrong(
+            self.refuse_unless_wrong(
                 "capabilities",
                 "needs at least one of `web_app`, `backchannel`, `script`",
             );
@@ -99,27 +99,27 @@ impl Reading<'_> {
             && spec.redirect_uris.is_empty()
         {
             let message = "needs at least one, since the client is a `web_app`";
-            self.error_unless_wrong("redirectUris", message);
+            self.refuse_unless_wrong("redirectUris", message);
         }
         if self.says(&["capabilities", "backchannelLogoutUrl"])
             && spec.can(Capability::Backchannel)
             && spec.backchannel_logout_url.is_none()
         {
             let message = "is required, since the client has `backchannel`";
-            self.error_unless_wrong("backchannelLogoutUrl", message);
+            self.refuse_unless_wrong("backchannelLogoutUrl", message);
         }
         if profile == Profile::Domo {
             for (name, text) in
                 [("displayName", &spec.display_name), ("description", &spec.description)]
             {
                 if text.is_none() {
-                    self.error_unless_wrong(name, "is required");
+                    self.refuse_unless_wrong(name, "is required");
                 }
             }
         }
         if let Some(other) = spec.scopes.iter().find(|scope| !grantable.contains(*scope)) {
             let all: Vec<_> = grantable.iter().map(|scope| format!("`{scope}`")).collect();
-            self.error(
+            self.fields.refuse(
                 "scopes",
                 format!("{other:?} cannot be granted; what can be: {}", all.join(", ")),
             );
@@ -160,11 +160,11 @@ impl Reading<'_> {
         for (name, url, before) in called {
             let Some(text) = url.as_deref().filter(|_| url != before) else { continue };
             let Ok(url) = Url::parse(text) else { continue };
-            if self.is_wrong(name) {
+            if self.fields.is_wrong(name) {
                 continue;
             }
             if let Err(reason) = address::check_public(&url, &settings.allowed_networks).await {
-                self.error(name, reason);
+                self.fields.refuse(name, reason);
             }
         }
     }
@@ -185,12 +185,12 @@ impl Reading<'_> {
                 continue;
             }
             // What a wrong root would make of it, nobody knows.
-            if relative && self.is_wrong("rootUrl") {
+            if relative && self.fields.is_wrong("rootUrl") {
                 continue;
             }
             if let Err(reason) = check(text) {
                 let shown: String = text.chars().take(MAX_SHOWN).collect();
-                self.error(name, format!("{shown:?} {reason}"));
+                self.fields.refuse(name, format!("{shown:?} {reason}"));
             }
         }
     }
@@ -210,16 +210,16 @@ impl Reading<'_> {
             Some(Value::Null) => return None,
             Some(Value::String(text)) => text.trim(),
             Some(_) => {
-                self.error(name, "must be text");
+                self.fields.refuse(name, "must be text");
                 return None;
             }
         };
         if text.encode_utf16().count() > MAX_TEXT {
-            self.error(name, "must have at most 255 characters");
+            self.fields.refuse(name, "must have at most 255 characters");
         }
         let breaks = |c| lines == Lines::Many && matches!(c, '\n' | '\r' | '\t');
         if text.chars().any(|c| c.is_control() && !breaks(c)) {
-            self.error(name, "must not have control characters");
+            self.fields.refuse(name, "must not have control characters");
         }
         (!text.is_empty()).then(|| text.to_owned())
     }
@@ -234,7 +234,7 @@ impl Reading<'_> {
             Some(Value::Null) => return Vec::new(),
             Some(Value::Array(entries)) => entries,
             Some(_) => {
-                self.error(name, "must be a list");
+                self.fields.refuse(name, "must be a list");
                 return Vec::new();
             }
         };
@@ -243,13 +243,13 @@ impl Reading<'_> {
             return before.cloned().collect();
         }
         if entries.len() > MAX_URIS {
-            self.error(name, "must have at most 50 entries");
+            self.fields.refuse(name, "must have at most 50 entries");
             return Vec::new();
         }
         let mut texts: Vec<String> = Vec::new();
         for entry in entries {
             match entry.as_str() {
-                None => self.error(name, "must be a list of texts"),
+                None => self.fields.refuse(name, "must be a list of texts"),
                 Some(text) if texts.iter().any(|known| known == text) => {}
                 Some(text) => texts.push(text.to_owned()),
             }
@@ -263,7 +263,8 @@ impl Reading<'_> {
             Some(Value::Null) => return BTreeSet::new(),
             Some(Value::Array(entries)) => entries,
             Some(_) => {
-                self.error("capabilities", "must be a list of `web_app`, `backchannel`, `script`");
+                self.fields
+                    .refuse("capabilities", "must be a list of `web_app`, `backchannel`, `script`");
                 return BTreeSet::new();
             }
         };
@@ -271,7 +272,7 @@ impl Reading<'_> {
         for entry in entries.iter().take(MAX_URIS) {
             match serde_json::from_value(entry.clone()) {
                 Ok(capability) => drop(found.insert(capability)),
-                Err(_) => self.error("capabilities", unknown_capability(entry)),
+                Err(_) => self.fields.refuse("capabilities", unknown_capability(entry)),
             }
         }
         found
@@ -282,19 +283,11 @@ impl Reading<'_> {
         self.creates || names.iter().any(|name| self.members.contains_key(*name))
     }
 
-    fn is_wrong(&self, field: &str) -> bool {
-        self.errors.iter().any(|error| error.field == field)
-    }
-
     /// What follows from another mistake in the same field is none of its own.
-    fn error_unless_wrong(&mut self, field: &str, message: &str) {
-        if !self.is_wrong(field) {
-            self.error(field, message);
+    fn refuse_unless_wrong(&mut self, field: &str, message: &str) {
+        if !self.fields.is_wrong(field) {
+            self.fields.refuse(field, message);
         }
-    }
-
-    fn error(&mut self, field: &str, message: impl Into<String>) {
-        self.errors.push(FieldError { field: field.to_owned(), message: message.into() });
     }
 }
 

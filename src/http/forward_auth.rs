@@ -23,7 +23,8 @@ use super::trace::RequestContext;
 use crate::app::App;
 use crate::config::Policy;
 use crate::decide::{Accepts, Identity, Presented, Reason, Refusal, Token};
-use crate::error::{Error, FieldError};
+use crate::error::Error;
+use crate::fields::Fields;
 use crate::role_name;
 
 /// Where it is.
@@ -146,13 +147,14 @@ impl Question {
     fn of_query(uri: &Uri) -> Result<Self, Error> {
         let mut question = Self::default();
         let Some(query) = uri.query() else { return Ok(question) };
-        let mut errors = Vec::new();
+        let mut fields = Fields::default();
         for (name, value) in url::form_urlencoded::parse(query.as_bytes()) {
             if let Err(message) = question.take(&name, &value) {
-                errors.push(FieldError { field: name.into_owned(), message });
+                fields.refuse(&name, message);
             }
         }
-        if errors.is_empty() { Ok(question) } else { Err(Error::invalid(errors)) }
+        fields.finish(())?;
+        Ok(question)
     }
 
     fn take(&mut self, name: &str, value: &str) -> Result<(), String> {

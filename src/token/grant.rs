@@ -7,7 +7,8 @@ use serde_json::{Map, Value, json};
 
 use super::claims;
 use super::narrowing::{Names, Narrowing, Networks};
-use crate::error::{Error, FieldError};
+use crate::error::Error;
+use crate::fields::Fields;
 use crate::owner::Roles;
 use crate::store::Restrictions;
 
@@ -40,7 +41,8 @@ impl Grant {
     /// For a new token: what is asked for and not on offer is refused, all at once.
     pub(super) fn exact(narrowing: &Narrowing, offer: Offer<'_>) -> Result<Self, Error> {
         let (grant, missing) = Self::choose(narrowing, offer);
-        if missing.is_empty() { Ok(grant) } else { Err(Error::invalid(missing)) }
+        missing.finish(())?;
+        Ok(grant)
     }
 
     /// For a successor: what is not on offer any more falls away. Nothing is added.
@@ -48,12 +50,12 @@ impl Grant {
         Self::choose(narrowing, offer).0
     }
 
-    fn choose(narrowing: &Narrowing, offer: Offer<'_>) -> (Self, Vec<FieldError>) {
+    fn choose(narrowing: &Narrowing, offer: Offer<'_>) -> (Self, Fields) {
         if !narrowing.is_any() {
             let claims = claims::without_keycloaks_own(offer.evaluated);
             let claims = claims::without_roles(claims, offer.denied_roles);
             let restrictions = Restrictions::default();
-            return (Self { restrictions, audience: offer.audience, claims }, Vec::new());
+            return (Self { restrictions, audience: offer.audience, claims }, Fields::default());
         }
         let mut choice = Choice::default();
         let offered = claims::scopes(&offer.evaluated);
@@ -82,7 +84,7 @@ impl Grant {
 /// What is chosen of an offer, and what was not there to choose.
 #[derive(Default)]
 struct Choice {
-    missing: Vec<FieldError>,
+    missing: Fields,
 }
 
 impl Choice {
@@ -98,7 +100,7 @@ impl Choice {
             let mut all: Vec<_> = offered.iter().map(|one| format!("`{one}`")).collect();
             // Keycloak names them in any order.
             all.sort_unstable();
-            self.miss(
+            self.missing.refuse(
                 field,
                 format!("{name:?} is not among what your tokens have: {}", all.join(", ")),
             );
@@ -114,19 +116,17 @@ impl Choice {
         for name in &wanted.0 {
             let meant = offer.roles.named(name);
             match meant.len() {
-                0 => self.miss("roles", why_not(name, offer)),
+                0 => self.missing.refuse("roles", why_not(name, offer)),
                 1 => {
                     granted.extend(meant);
                     found.push(name.clone());
                 }
-                _ => self.miss("roles", format!("{name:?} may mean more than one of your roles")),
+                _ => self
+                    .missing
+                    .refuse("roles", format!("{name:?} may mean more than one of your roles")),
             }
         }
         (Some(found), granted)
-    }
-
-    fn miss(&mut self, field: &str, message: String) {
-        self.missing.push(FieldError { field: field.to_owned(), message });
     }
 }
 

@@ -43,13 +43,15 @@ fn offer(roles: &Roles) -> Offer<'_> {
 }
 
 fn narrowing(body: &Value) -> Narrowing {
-    Narrowing::read(Wanted {
+    let mut fields = Fields::default();
+    let wanted = Wanted {
         scopes: body.get("scopes"),
         roles: body.get("roles"),
         audience: body.get("audience"),
         allowed_cidrs: body.get("allowedCidrs"),
-    })
-    .unwrap()
+    };
+    let narrowing = Narrowing::read(&mut fields, wanted);
+    fields.finish(narrowing).unwrap()
 }
 
 fn exact(body: &Value) -> Result<Grant, Error> {

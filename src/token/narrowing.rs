@@ -2,10 +2,13 @@
 //!
 //! Whether the owner has what is asked for is not known here: see [`super::grant`].
 
+use std::ops::RangeInclusive;
+
 use ipnet::IpNet;
 use serde_json::Value;
 
-use crate::error::{Error, FieldError};
+use crate::error::Error;
+use crate::fields::{Fields, Read, Together as _};
 use crate::network::parse_network;
 use crate::store::Restrictions;
 
@@ -37,16 +40,21 @@ pub struct Narrowing {
 }
 
 impl Narrowing {
-    /// Reads what is asked for; the errors are for the caller.
-    pub fn read(wanted: Wanted<'_>) -> Result<Self, Vec<FieldError>> {
-        let mut reading = Reading::default();
-        let narrowing = Self {
-            scopes: reading.names("scopes", wanted.scopes),
-            roles: reading.names("roles", wanted.roles),
-            audience: reading.audience(wanted.audience),
-            allowed_cidrs: reading.networks(wanted.allowed_cidrs),
+    /// Reads what is asked for; what is wrong with it is noted in `fields`.
+    pub fn read(fields: &mut Fields, wanted: Wanted<'_>) -> Read<Self> {
+        let all = (
+            names(fields, "scopes", wanted.scopes, 0),
+            names(fields, "roles", wanted.roles, 0),
+            names(fields, "audience", wanted.audience, 1),
+            networks(fields, "allowedCidrs", wanted.allowed_cidrs),
+        );
+        let narrowing = |(scopes, roles, audience, allowed_cidrs)| Self {
+            scopes,
+            roles,
+            audience,
+            allowed_cidrs,
         };
-        if reading.errors.is_empty() { Ok(narrowing) } else { Err(reading.errors) }
+        all.together().map(narrowing)
     }
 
     /// What the record of a token says: for its successor.
@@ -107,76 +115,61 @@ impl Network {
     }
 }
 
-#[derive(Default)]
-struct Reading {
-    errors: Vec<FieldError>,
+/// `min`: the fewest that mean anything.
+fn names(
+    fields: &mut Fields,
+    field: &str,
+    wanted: Option<&Value>,
+    min: usize,
+) -> Read<Option<Names>> {
+    let Some(wanted) = wanted else { return Read::of(None) };
+    let name = |text: &str| {
+        if !(1..=MAX_CHARACTERS).contains(&text.chars().count()) {
+            return Err("must have 1 to 255 characters".to_owned());
+        }
+        // NUL cannot be stored on PostgreSQL, and no name has any of the others.
+        if text.chars().any(char::is_control) {
+            return Err("must not have control characters".to_owned());
+        }
+        Ok(text.to_owned())
+    };
+    list(fields, field, wanted, min..=MAX_NAMES, name).map(|names| Some(Names(names)))
 }
 
-impl Reading {
-    fn names(&mut self, field: &str, wanted: Option<&Value>) -> Option<Names> {
-        self.list(field, wanted?, MAX_NAMES, |text| {
-            if !(1..=MAX_CHARACTERS).contains(&text.chars().count()) {
-                return Err("must have 1 to 255 characters".to_owned());
-            }
-            // NUL cannot be stored on PostgreSQL, and no name has any of the others.
-            if text.chars().any(char::is_control) {
-                return Err("must not have control characters".to_owned());
-            }
-            Ok(text.to_owned())
-        })
-        .map(Names)
-    }
+fn networks(fields: &mut Fields, field: &str, wanted: Option<&Value>) -> Read<Option<Networks>> {
+    let Some(wanted) = wanted else { return Read::of(None) };
+    let networks = list(fields, field, wanted, 1..=MAX_NETWORKS, Network::parse);
+    networks.map(|networks| Some(Networks(networks)))
+}
 
-    fn audience(&mut self, wanted: Option<&Value>) -> Option<Names> {
-        let names = self.names("audience", wanted)?;
-        self.not_empty("audience", names.0.len());
-        Some(names)
-    }
-
-    fn networks(&mut self, wanted: Option<&Value>) -> Option<Networks> {
-        let networks = self.list("allowedCidrs", wanted?, MAX_NETWORKS, Network::parse)?;
-        self.not_empty("allowedCidrs", networks.len());
-        Some(Networks(networks))
-    }
-
-    /// `None` after an error.
-    fn list<T: PartialEq>(
-        &mut self,
-        field: &str,
-        wanted: &Value,
-        max: usize,
-        parse: impl Fn(&str) -> Result<T, String>,
-    ) -> Option<Vec<T>> {
-        let Some(entries) = wanted.as_array() else {
-            self.error(field, "must be a list");
-            return None;
-        };
-        if entries.len() > max {
-            self.error(field, format!("must have at most {max} entries"));
-            return None;
+/// Every wrong entry is noted.
+fn list<T: PartialEq>(
+    fields: &mut Fields,
+    field: &str,
+    wanted: &Value,
+    count: RangeInclusive<usize>,
+    parse: impl Fn(&str) -> Result<T, String>,
+) -> Read<Vec<T>> {
+    let entries = match wanted.as_array() {
+        None => Err("must be a list".to_owned()),
+        Some(entries) if entries.len() > *count.end() => {
+            Err(format!("must have at most {} entries", count.end()))
         }
-        let before = self.errors.len();
-        let mut list = Vec::new();
-        for (entry, number) in entries.iter().zip(1..) {
-            match entry.as_str().map(&parse) {
-                None => self.error(field, format!("entry {number} must be text")),
-                Some(Err(reason)) => self.error(field, named(entry, &reason)),
-                Some(Ok(one)) if list.contains(&one) => {}
-                Some(Ok(one)) => list.push(one),
-            }
+        Some(entries) if entries.len() < *count.start() => {
+            Err("must not be empty; leave it out instead".to_owned())
         }
-        (self.errors.len() == before).then_some(list)
-    }
-
-    fn not_empty(&mut self, field: &str, length: usize) {
-        if length == 0 {
-            self.error(field, "must not be empty; leave it out instead");
+        Some(entries) => Ok(entries),
+    };
+    let mut list = Vec::new();
+    for (entry, number) in entries.iter().copied().flatten().zip(1..) {
+        match entry.as_str().map(&parse) {
+            None => fields.refuse(field, format!("entry {number} must be text")),
+            Some(Err(reason)) => fields.refuse(field, named(entry, &reason)),
+            Some(Ok(one)) if list.contains(&one) => {}
+            Some(Ok(one)) => list.push(one),
         }
     }
-
-    fn error(&mut self, field: &str, message: impl Into<String>) {
-        self.errors.push(FieldError { field: field.to_owned(), message: message.into() });
-    }
+    fields.read(field, entries.map(|_| list))
 }
 
 /// What is wrong with an entry, which may be long and have anything in it.
@@ -191,15 +184,19 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::error::FieldError;
 
     fn read(body: &Value) -> Result<Narrowing, Vec<(String, String)>> {
-        Narrowing::read(Wanted {
+        let mut fields = Fields::default();
+        let wanted = Wanted {
             scopes: body.get("scopes"),
             roles: body.get("roles"),
             audience: body.get("audience"),
             allowed_cidrs: body.get("allowedCidrs"),
-        })
-        .map_err(|errors| errors.into_iter().map(|error| (error.field, error.message)).collect())
+        };
+        let narrowing = Narrowing::read(&mut fields, wanted);
+        let pairs = |error: &FieldError| (error.field.clone(), error.message.clone());
+        fields.finish(narrowing).map_err(|error| error.fields().iter().map(pairs).collect())
     }
 
     fn networks(texts: &[&str]) -> Result<Vec<String>, Vec<String>> {

@@ -65,7 +65,7 @@ impl Tokens {
         let (asked, old) = (&replaced.asked, replaced.record());
         let by_itself = is_token(caller);
         let narrowing = Narrowing::of_record(&old.restrictions())?;
-        let narrowing = narrowing.tightened(&request.narrowing).map_err(Error::invalid)?;
+        let narrowing = narrowing.tightened(&request.narrowing)?;
         let plan = Plan {
             owner: &old.user_id,
             name: &old.name,
@@ -80,7 +80,7 @@ impl Tokens {
             }),
         };
         let prepared = self.prepare(begun, &plan).await?;
-        request.narrowing.unmet(&prepared.record.restrictions).map_err(Error::invalid)?;
+        request.narrowing.unmet(&prepared.record.restrictions)?;
         if by_itself {
             self.require_same_authority(asked, &prepared).await?;
         }

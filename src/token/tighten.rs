@@ -1,18 +1,19 @@
 //! What a successor is narrowed to: what the old token is, or less. Pure.
 
 use super::narrowing::{Names, Narrowing, Networks};
-use crate::error::FieldError;
+use crate::error::Error;
+use crate::fields::Fields;
 use crate::store::Restrictions;
 
 /// What is asked for and cannot be had.
 #[derive(Default)]
 struct Excess {
-    errors: Vec<FieldError>,
+    fields: Fields,
 }
 
 impl Narrowing {
     /// This, narrowed further: what is left out stays, and what is asked for must be within it.
-    pub(super) fn tightened(self, wanted: &Self) -> Result<Self, Vec<FieldError>> {
+    pub(super) fn tightened(self, wanted: &Self) -> Result<Self, Error> {
         // A token that is narrowed has no scope and no role but those in its lists.
         let closed = self.is_any();
         let mut excess = Excess::default();
@@ -22,17 +23,18 @@ impl Narrowing {
             audience: excess.names("audience", self.audience, wanted.audience.as_ref(), false),
             allowed_cidrs: excess.networks(self.allowed_cidrs, wanted.allowed_cidrs.as_ref()),
         };
-        if excess.errors.is_empty() { Ok(tightened) } else { Err(excess.errors) }
+        excess.fields.finish(())?;
+        Ok(tightened)
     }
 
     /// What is asked for here and not in what was granted: the owner does not have it.
-    pub(super) fn unmet(&self, granted: &Restrictions) -> Result<(), Vec<FieldError>> {
+    pub(super) fn unmet(&self, granted: &Restrictions) -> Result<(), Error> {
         let mut excess = Excess::default();
         let names = |granted: &Option<Vec<String>>| granted.clone().map(Names);
         excess.names("scopes", names(&granted.scopes), self.scopes.as_ref(), true);
         excess.names("roles", names(&granted.roles), self.roles.as_ref(), true);
         excess.names("audience", names(&granted.audience), self.audience.as_ref(), true);
-        if excess.errors.is_empty() { Ok(()) } else { Err(excess.errors) }
+        excess.fields.finish(())
     }
 }
 
@@ -51,7 +53,7 @@ impl Excess {
             there => there.map_or_else(Vec::new, |names| names.0),
         };
         for name in wanted.0.iter().filter(|name| !there.contains(name)) {
-            self.error(field, format!("{name:?} is nothing that the token could have"));
+            self.fields.refuse(field, format!("{name:?} is nothing that the token could have"));
         }
         Some(wanted.clone())
     }
@@ -59,13 +61,10 @@ impl Excess {
     fn networks(&mut self, there: Option<Networks>, wanted: Option<&Networks>) -> Option<Networks> {
         let Some(wanted) = wanted else { return there };
         for network in there.iter().flat_map(|there| wanted.outside(there)) {
-            self.error("allowedCidrs", format!("{network:?} is not within the token's networks"));
+            self.fields
+                .refuse("allowedCidrs", format!("{network:?} is not within the token's networks"));
         }
         Some(wanted.clone())
-    }
-
-    fn error(&mut self, field: &str, message: String) {
-        self.errors.push(FieldError { field: field.to_owned(), message });
     }
 }
 
@@ -78,13 +77,15 @@ mod tests {
 
     fn narrowing(text: &Value) -> Narrowing {
         let list = |name: &str| text.get(name);
-        Narrowing::read(Wanted {
+        let mut fields = Fields::default();
+        let wanted = Wanted {
             scopes: list("scopes"),
             roles: list("roles"),
             audience: list("audience"),
             allowed_cidrs: list("allowedCidrs"),
-        })
-        .unwrap()
+        };
+        let narrowing = Narrowing::read(&mut fields, wanted);
+        fields.finish(narrowing).unwrap()
     }
 
     #[test]
@@ -119,7 +120,7 @@ mod tests {
         ];
         for (old, wanted, expected) in table {
             let found = narrowing(&old).tightened(&narrowing(&wanted));
-            let found = found.map_err(|errors| errors[0].field.clone());
+            let found = found.map_err(|error| error.fields()[0].field.clone());
             let expected = expected.map(|text| narrowing(&text)).map_err(str::to_owned);
             assert_eq!(found, expected, "{old} to {wanted}");
         }
@@ -128,9 +129,10 @@ mod tests {
     #[test]
     fn what_was_asked_for_and_not_granted_is_named() {
         let granted = Restrictions { roles: Some(vec!["a".to_owned()]), ..Restrictions::default() };
-        assert_eq!(narrowing(&json!({"roles": ["a"]})).unmet(&granted), Ok(()));
+        assert!(narrowing(&json!({"roles": ["a"]})).unmet(&granted).is_ok());
         let missing = narrowing(&json!({"roles": ["a", "b"], "scopes": ["s"]})).unmet(&granted);
-        let fields: Vec<_> = missing.unwrap_err().into_iter().map(|error| error.field).collect();
+        let fields: Vec<_> =
+            missing.unwrap_err().fields().iter().map(|error| error.field.clone()).collect();
         assert_eq!(fields, ["scopes", "roles"]);
     }
 }

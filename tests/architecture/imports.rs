@@ -28,7 +28,7 @@ const FLOORS: [&[&str]; 26] = [
     &["audit"],
     &["principal"],
     &["config"],
-    &["claim", "credential", "names", "page", "role_name", "network"],
+    &["claim", "credential", "fields", "names", "page", "role_name", "network"],
     &["seal"],
     &["error"],
     &["id"],

@@ -76,9 +76,7 @@ impl SetQuota {
             number.ok_or_else(|| "must be a whole number from 0 to 4294967295".to_owned())
         });
         check.no_others(&self.others);
-        check.finish()?;
-        // A missing limit is among the errors.
-        limit.ok_or_else(|| Error::invalid_field("limit", "is required"))
+        check.finish(limit)
     }
 }
 

@@ -6,13 +6,14 @@ use std::time::Duration;
 use serde_json::Value;
 
 use crate::clock::Timestamp;
-use crate::error::{Error, FieldError};
+use crate::error::Error;
+use crate::fields::{Fields, Read, Together};
 use crate::spelling;
 
-/// Collects what is wrong with each field.
+/// Reads the members of a body, and refuses those that nobody asked about.
 #[derive(Default)]
 pub(in crate::http) struct Check {
-    errors: Vec<FieldError>,
+    pub(in crate::http) fields: Fields,
     /// The names that were asked about.
     known: Vec<&'static str>,
 }
@@ -23,11 +24,10 @@ impl Check {
         field: &'static str,
         value: Option<Value>,
         parse: impl FnOnce(&Value) -> Result<T, String>,
-    ) -> Option<T> {
-        if value.is_none() {
-            self.error(field, "is required");
-        }
-        self.optional(field, value, parse)
+    ) -> Read<T> {
+        self.known.push(field);
+        let value = value.ok_or_else(|| "is required".to_owned());
+        self.fields.read(field, value.and_then(|value| parse(&value)))
     }
 
     /// `null` counts as left out.
@@ -36,9 +36,9 @@ impl Check {
         field: &'static str,
         value: Option<Value>,
         parse: impl FnOnce(&Value) -> Result<T, String>,
-    ) -> Option<T> {
+    ) -> Read<Option<T>> {
         self.known.push(field);
-        parse(&value?).map_err(|message| self.error(field, message)).ok()
+        self.fields.read(field, value.map(|value| parse(&value)).transpose())
     }
 
     /// These fields are read elsewhere.
@@ -46,24 +46,15 @@ impl Check {
         self.known.extend(fields);
     }
 
-    /// What was read of several fields at once.
-    pub(in crate::http) fn several<T>(&mut self, read: Result<T, Vec<FieldError>>) -> Option<T> {
-        read.map_err(|errors| self.errors.extend(errors)).ok()
-    }
-
-    pub(in crate::http) fn error(&mut self, field: &str, message: impl Into<String>) {
-        self.errors.push(FieldError { field: field.to_owned(), message: message.into() });
-    }
-
     /// Refuses all other fields; to be asked after those that are known.
     pub(in crate::http) fn no_others(&mut self, others: &BTreeMap<String, Value>) {
         for name in others.keys() {
-            self.error(name, unknown("field", name, &self.known));
+            self.fields.refuse(name, unknown("field", name, &self.known));
         }
     }
 
-    pub(in crate::http) fn finish(self) -> Result<(), Error> {
-        if self.errors.is_empty() { Ok(()) } else { Err(Error::invalid(self.errors)) }
+    pub(in crate::http) fn finish<R: Together>(self, read: R) -> Result<R::Values, Error> {
+        self.fields.finish(read)
     }
 }
 

@@ -5,10 +5,11 @@ use std::ops::RangeInclusive;
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 
-use super::check::{Check, moment, unknown};
+use super::check::{moment, unknown};
 use crate::app::App;
 use crate::clock::Timestamp;
 use crate::error::Error;
+use crate::fields::Fields;
 use crate::http::problem::Problem;
 use crate::page::{Direction, PageRequest};
 
@@ -32,14 +33,14 @@ pub(in crate::http) struct Query {
     parameters: Vec<(String, String)>,
     /// The names that were asked about.
     known: Vec<&'static str>,
-    check: Check,
+    fields: Fields,
 }
 
 impl Query {
     pub(in crate::http) fn parse(parts: &Parts) -> Self {
         let query = parts.uri.query().unwrap_or_default();
         let parameters = url::form_urlencoded::parse(query.as_bytes()).into_owned().collect();
-        Self { parameters, known: Vec::new(), check: Check::default() }
+        Self { parameters, known: Vec::new(), fields: Fields::default() }
     }
 
     fn take(&mut self, name: &'static str) -> Option<String> {
@@ -53,7 +54,7 @@ impl Query {
             !matches
         });
         if found.len() > 1 {
-            self.check.error(name, "is given more than once");
+            self.fields.refuse(name, "is given more than once");
         }
         found.pop()
     }
@@ -64,7 +65,7 @@ impl Query {
         if number.is_none() {
             let message =
                 format!("must be a whole number from {} to {}", range.start(), range.end());
-            self.check.error(name, message);
+            self.fields.refuse(name, message);
         }
         number
     }
@@ -85,14 +86,14 @@ impl Query {
     pub(in crate::http) fn text(&mut self, name: &'static str) -> Option<String> {
         let text = self.take(name)?;
         if text.contains('\0') || text.chars().count() > MAX_TEXT {
-            self.check.error(name, "must have at most 255 characters, and no NUL");
+            self.fields.refuse(name, "must have at most 255 characters, and no NUL");
         }
         Some(text)
     }
 
     /// A moment.
     pub(in crate::http) fn time(&mut self, name: &'static str) -> Option<Timestamp> {
-        moment(&self.take(name)?).map_err(|message| self.check.error(name, message)).ok()
+        moment(&self.take(name)?).map_err(|message| self.fields.refuse(name, message)).ok()
     }
 
     /// By what a list is ordered, and which way. Where nothing is said it is `newest`, newest first; who says by what and not
@@ -122,15 +123,15 @@ impl Query {
         let found = choices.iter().find(|(word, _)| *word == text).map(|(_, value)| *value);
         if found.is_none() {
             let words: Vec<_> = choices.iter().map(|(word, _)| format!("`{word}`")).collect();
-            self.check.error(name, format!("must be one of {}", words.join(", ")));
+            self.fields.refuse(name, format!("must be one of {}", words.join(", ")));
         }
         found
     }
 
     pub(in crate::http) fn finish(&mut self) -> Result<(), Error> {
         for (name, _) in std::mem::take(&mut self.parameters) {
-            self.check.error(&name, unknown("parameter", &name, &self.known));
+            self.fields.refuse(&name, unknown("parameter", &name, &self.known));
         }
-        std::mem::take(&mut self.check).finish()
+        std::mem::take(&mut self.fields).finish(())
     }
 }

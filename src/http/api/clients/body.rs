@@ -9,7 +9,8 @@ use utoipa::ToSchema;
 use crate::app::App;
 use crate::client::{self, CAPABILITIES, Capability, MEMBERS, READ_ONLY};
 use crate::clock::Timestamp;
-use crate::error::{Error, FieldError};
+use crate::error::Error;
+use crate::fields::Fields;
 use crate::http::extract::{Members, Query, unknown};
 use crate::http::problem::Problem;
 use crate::id::{AccountId, UserId};
@@ -73,7 +74,7 @@ struct ClientFields {
 }
 
 /// What is wrong with the names of a creation's members.
-pub(super) fn refused_in_creation(members: &Members) -> Vec<FieldError> {
+pub(super) fn refused_in_creation(members: &Members) -> Fields {
     refused(members, |name| match name {
         "clientId" => None,
         "blocked" => Some("is for an API client that there is".to_owned()),
@@ -83,7 +84,7 @@ pub(super) fn refused_in_creation(members: &Members) -> Vec<FieldError> {
 }
 
 /// What is wrong with the names of a change's members. What can only be read may be there as it is.
-pub(super) fn refused_in_change(members: &Members) -> Vec<FieldError> {
+pub(super) fn refused_in_change(members: &Members) -> Fields {
     refused(members, |name| match name {
         "blocked" => None,
         name if READ_ONLY.contains(&name) => None,
@@ -98,14 +99,19 @@ fn unknown_field(name: &str, also: &'static str) -> String {
 }
 
 /// `other`: what is wrong with a name that is not of a client's fields.
-fn refused(members: &Members, other: impl Fn(&str) -> Option<String>) -> Vec<FieldError> {
+fn refused(members: &Members, other: impl Fn(&str) -> Option<String>) -> Fields {
     let message = |name: &str| match name {
         name if members.repeated.contains(name) => Some("is given more than once".to_owned()),
         name if MEMBERS.contains(&name) => None,
         name => other(name),
     };
-    let refused = members.values.keys().filter_map(|name| Some((name, message(name)?)));
-    refused.map(|(name, message)| FieldError { field: name.clone(), message }).collect()
+    let mut fields = Fields::default();
+    for name in members.values.keys() {
+        if let Some(message) = message(name) {
+            fields.refuse(name, message);
+        }
+    }
+    fields
 }
 
 /// An API client. Its secret is not part of it.

@@ -66,8 +66,8 @@ pub(in crate::http) async fn create(
     _: NoQuery,
     JsonObject(members): JsonObject<Members>,
 ) -> Result<(StatusCode, NoStore, Json<ClientAndSecret>), Problem> {
-    let errors = body::refused_in_creation(&members);
-    let made = app.clients.create(&caller, members.values, errors).await?;
+    let fields = body::refused_in_creation(&members);
+    let made = app.clients.create(&caller, members.values, fields).await?;
     Ok((StatusCode::CREATED, NO_STORE, Json(made.into())))
 }
 
@@ -99,8 +99,8 @@ pub(in crate::http) async fn update(
     _: NoQuery,
     MergePatch(members): MergePatch,
 ) -> Result<Json<ApiClient>, Problem> {
-    let errors = body::refused_in_change(&members);
-    let asked = Asked { members: members.values, errors };
+    let fields = body::refused_in_change(&members);
+    let asked = Asked { members: members.values, fields };
     Ok(Json(app.clients.update(&caller, &id, asked).await?.into()))
 }
 
@@ -143,8 +143,7 @@ impl DeleteClients {
             }
         });
         check.no_others(&self.others);
-        check.finish()?;
-        Ok(ids.unwrap_or_default())
+        check.finish(ids)
     }
 }
 
@@ -247,27 +246,24 @@ pub(in crate::http) struct TransferClient {
 impl TransferClient {
     fn check(self) -> Result<Receiver, Error> {
         let mut check = Check::default();
-        let by_name = self.owner_username.is_some();
-        let name = check.optional("ownerUsername", self.owner_username, |value| {
-            let name = text(value)?;
-            let fits = (1..=255).contains(&name.chars().count()) && !name.contains('\0');
-            if fits { Ok(name.to_owned()) } else { Err("must have 1 to 255 characters".to_owned()) }
-        });
-        if by_name && self.owner_id.is_some() {
-            check.error("ownerUsername", "cannot be given beside `ownerId`");
+        check.knows(&["ownerId", "ownerUsername"]);
+        if self.owner_username.is_some() && self.owner_id.is_some() {
+            check.fields.refuse("ownerUsername", "cannot be given beside `ownerId`");
         }
-        let id = if by_name {
-            None
+        let receiver = if self.owner_username.is_some() {
+            let name = check.required("ownerUsername", self.owner_username, |value| {
+                let name = text(value)?;
+                let fits = (1..=255).contains(&name.chars().count()) && !name.contains('\0');
+                if fits { Ok(name) } else { Err("must have 1 to 255 characters") }?;
+                Ok(name.to_owned())
+            });
+            name.map(Receiver::Username)
         } else {
-            check.required("ownerId", self.owner_id, |value| Ok(text(value)?.to_owned()))
+            let id = |value: &Value| Ok(UserId::new(text(value)?));
+            check.required("ownerId", self.owner_id, id).map(Receiver::Id)
         };
         check.no_others(&self.others);
-        check.finish()?;
-        // Neither is among the errors.
-        match (name, id) {
-            (Some(name), _) => Ok(Receiver::Username(name)),
-            (None, id) => Ok(Receiver::Id(UserId::new(id.unwrap_or_default()))),
-        }
+        check.finish(receiver)
     }
 }
 

@@ -67,7 +67,7 @@ impl CreateToken {
         let description = check
             .optional("description", self.description, |value| Description::parse(text(value)?));
         if self.expires_in.is_some() && self.expires_at.is_some() {
-            check.error("expiresAt", "give either `expiresIn` or `expiresAt`");
+            check.fields.refuse("expiresAt", "give either `expiresIn` or `expiresAt`");
         }
         let max = settings.max_lifetime;
         let expires_in = check.optional("expiresIn", self.expires_in, |value| {
@@ -81,21 +81,17 @@ impl CreateToken {
             Ok(End::At(end))
         });
         check.knows(&["scopes", "roles", "audience", "allowedCidrs"]);
-        let narrowing = check.several(Narrowing::read(Wanted {
+        let wanted = Wanted {
             scopes: self.scopes.as_ref(),
             roles: self.roles.as_ref(),
             audience: self.audience.as_ref(),
             allowed_cidrs: self.allowed_cidrs.as_ref(),
-        }));
-        check.no_others(&self.others);
-        check.finish()?;
-        let end = expires_in.or(expires_at).unwrap_or(End::After(settings.default_lifetime));
-        // What could not be read is among the errors: never "not narrowed".
-        let (Some(name), Some(narrowing)) = (name, narrowing) else {
-            return Err(Error::internal(
-                "a request without a name or a narrowing passed its check",
-            ));
         };
+        let narrowing = Narrowing::read(&mut check.fields, wanted);
+        check.no_others(&self.others);
+        let read = (name, description, expires_in, expires_at, narrowing);
+        let (name, description, expires_in, expires_at, narrowing) = check.finish(read)?;
+        let end = expires_in.or(expires_at).unwrap_or(End::After(settings.default_lifetime));
         Ok(NewToken { name, description, end, narrowing })
     }
 }

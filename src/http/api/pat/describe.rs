@@ -8,6 +8,7 @@ use utoipa::ToSchema;
 use super::Token;
 use crate::app::App;
 use crate::error::Error;
+use crate::fields::Read;
 use crate::http::extract::{Check, Members, MergePatch, NoQuery, PatIdInPath, text};
 use crate::http::openapi::{ApiErrors, TAG_PAT};
 use crate::http::problem::Problem;
@@ -34,26 +35,25 @@ fn read(patch: Members, current: &Token) -> Result<Change, Error> {
     let Members { mut values, repeated } = patch;
     let mut check = Check::default();
     for name in &repeated {
-        check.error(name, "is given more than once");
+        check.fields.refuse(name, "is given more than once");
     }
     let change = match values.remove("description") {
-        None => Change::Keep,
-        Some(Value::Null) => Change::Set(None),
+        None => Read::of(Change::Keep),
+        Some(Value::Null) => Read::of(Change::Set(None)),
         Some(value) => {
             let parse = |value: &Value| Description::parse(text(value)?);
-            Change::Set(check.optional("description", Some(value), parse))
+            check.optional("description", Some(value), parse).map(Change::Set)
         }
     };
     let current = serde_json::to_value(current).map_err(Error::internal)?;
     for (name, value) in &values {
         match current.get(name) {
             Some(unchanged) if unchanged == value => {}
-            Some(_) => check.error(name, "cannot be changed; only `description` can"),
-            None => check.error(name, "is not a field of this request"),
+            Some(_) => check.fields.refuse(name, "cannot be changed; only `description` can"),
+            None => check.fields.refuse(name, "is not a field of this request"),
         }
     }
-    check.finish()?;
-    Ok(change)
+    check.finish(change)
 }
 
 /// Changes the description of one of one's own tokens

@@ -62,8 +62,7 @@ impl Revocation {
         let mut check = Check::default();
         let note = check.optional("reason", self.reason, read_note);
         check.no_others(&self.others);
-        check.finish()?;
-        Ok(note)
+        check.finish(note)
     }
 }
 
@@ -82,8 +81,7 @@ impl PatIds {
         let mut check = Check::default();
         let texts = check.required("patIds", self.pat_ids, read_ids);
         check.no_others(&self.others);
-        check.finish()?;
-        Ok(Asked::new(texts.unwrap_or_default()))
+        check.finish(texts.map(Asked::new))
     }
 }
 
@@ -93,8 +91,7 @@ impl RevokePatIds {
         let texts = check.required("patIds", self.pat_ids, read_ids);
         let note = check.optional("reason", self.reason, read_note);
         check.no_others(&self.others);
-        check.finish()?;
-        Ok((Asked::new(texts.unwrap_or_default()), note))
+        check.finish((texts.map(Asked::new), note))
     }
 }
 

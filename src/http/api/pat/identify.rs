@@ -34,8 +34,7 @@ impl FoundToken {
         let mut check = Check::default();
         let token = check.required("token", self.token, |value| Ok(text(value)?.to_owned()));
         check.no_others(&self.others);
-        check.finish()?;
-        Ok(token.unwrap_or_default())
+        check.finish(token)
     }
 }
 

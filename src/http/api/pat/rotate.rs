@@ -66,17 +66,15 @@ impl Rotate {
             Ok(Duration::from_secs(seconds))
         });
         check.knows(&["scopes", "roles", "audience", "allowedCidrs"]);
-        let narrowing = check.several(Narrowing::read(Wanted {
+        let wanted = Wanted {
             scopes: self.scopes.as_ref(),
             roles: self.roles.as_ref(),
             audience: self.audience.as_ref(),
             allowed_cidrs: self.allowed_cidrs.as_ref(),
-        }));
+        };
+        let narrowing = Narrowing::read(&mut check.fields, wanted);
         check.no_others(&self.others);
-        check.finish()?;
-        // What could not be read is among the errors: never "not narrowed".
-        let narrowing = narrowing
-            .ok_or_else(|| Error::internal("a request without a narrowing passed its check"))?;
+        let (lifetime, grace, narrowing) = check.finish((lifetime, grace, narrowing))?;
         Ok(RotateToken { lifetime, grace: grace.unwrap_or_default(), narrowing })
     }
 }
