@@ -14,10 +14,10 @@ use crate::decide::{Counts, Decider, DeciderParts, Introspectors, Uses};
 use crate::keycloak::{Calls, ClientDirectory, Credentials, Keycloak, http_client};
 use crate::keys::{KeyError, KeyRing, Misuse, PublishedKeys};
 use crate::lifecycle::{Decisions, Gauges, Rights, TokenOwners, Watch, owners_checked};
-use crate::metrics::{Metrics, Requests};
 use crate::owner::{AuthorityClaimsRule, AuthorityRule, Owners};
 use crate::seal::{SealError, Sealer};
 use crate::store::{Store, StoreError};
+use crate::telemetry::{Metrics, Requests};
 use crate::throttle::Throttle;
 use crate::token::{Census, Tokens};
 use crate::verify::JwksCache;
@@ -199,7 +199,7 @@ pub async fn decisions(settings: &Settings, clock: Clock) -> Result<Decisions, S
 
 /// The owners of tokens, as this realm has them.
 fn owners(keycloak: &Keycloak, clients: &ClientDirectory, settings: &Settings) -> Owners {
-    let config::Tokens { client_id, authority_claims, denied_roles, .. } = &settings.tokens;
+    let config::TokenSettings { client_id, authority_claims, denied_roles, .. } = &settings.tokens;
     let claims = AuthorityClaimsRule::new(client_id, authority_claims);
     let authority = authority(settings);
     Owners::new(keycloak.clone(), clients.clone(), authority, claims, denied_roles)

@@ -5,14 +5,14 @@
 
 use std::sync::Arc;
 
-use ::metrics::Counter;
+use metrics::Counter;
 use uuid::Uuid;
 
 use crate::clock::Timestamp;
 use crate::credential::EndReason;
 use crate::id::{PatId, UserId, uuid_at};
-use crate::metrics::{Family, Metrics};
 use crate::principal::{Caller, Credential};
+use crate::telemetry::{Family, Metrics};
 
 macro_rules! actions {
     ($($(#[doc = $doc:literal])+ $variant:ident = $name:literal;)+) => {

@@ -19,7 +19,6 @@ pub mod id;
 pub mod keycloak;
 pub mod keys;
 pub mod lifecycle;
-pub mod metrics;
 pub mod names;
 pub mod network;
 pub mod owner;
@@ -30,6 +29,7 @@ pub mod seal;
 pub mod serve;
 mod spelling;
 pub mod store;
+pub mod telemetry;
 pub mod throttle;
 pub mod token;
 

@@ -24,7 +24,7 @@ use crate::store::HeldOwner;
 pub(super) enum Admin {
     /// Decide about personal access tokens, beside a service that runs.
     #[command(subcommand)]
-    Tokens(Tokens),
+    Tokens(TokensCommand),
     /// Write all of a SQLite store into a file, also while it is served.
     Backup(Backup),
     /// Put a backup in the place of a SQLite store that is not served, and revoke its tokens.
@@ -34,7 +34,7 @@ pub(super) enum Admin {
 }
 
 #[derive(Debug, Subcommand)]
-pub(super) enum Tokens {
+pub(super) enum TokensCommand {
     /// List the owners whose tokens `lifecycle.brake` suspended, with what changed of their roles.
     Held(Held),
     /// Let happen what the brake stopped: tokens are revoked or deleted.
@@ -98,7 +98,7 @@ impl Admin {
     }
 }
 
-impl Tokens {
+impl TokensCommand {
     async fn run(self) -> anyhow::Result<()> {
         match self {
             Self::Held(held) => held.run().await,

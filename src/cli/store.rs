@@ -10,8 +10,8 @@ use super::settings::SettingsArgs;
 use crate::app::{decisions, open_keys};
 use crate::clock::Clock;
 use crate::config::{Settings, StoreUrl};
-use crate::metrics::Metrics;
 use crate::store::{Candidate, Contents, ServeLock, Store};
+use crate::telemetry::Metrics;
 
 #[derive(Args, Debug)]
 pub(super) struct Backup {

@@ -33,7 +33,7 @@ pub use reference::reference;
 pub use server::{PublicUrl, Server};
 pub use sources::Sources;
 pub use store::{SealingKey, Store, StoreUrl};
-pub use tokens::{MIN_LIFETIME, Tokens};
+pub use tokens::{MIN_LIFETIME, TokenSettings};
 
 /// Everything that `hallpass serve` needs.
 #[derive(Clone, Debug)]
@@ -45,7 +45,7 @@ pub struct Settings {
     /// The database and the sealing keys.
     pub store: Store,
     /// Personal access tokens.
-    pub tokens: Tokens,
+    pub tokens: TokenSettings,
     /// API clients.
     pub clients: Clients,
     /// How soon changes in the realm are noticed.
@@ -76,7 +76,7 @@ pub struct BootstrapSettings {
     /// The key before it, which still opens.
     pub encryption_key_previous: Option<SealingKey>,
     /// Personal access tokens.
-    pub tokens: Tokens,
+    pub tokens: TokenSettings,
     /// The access-token claim that names the caller's account.
     pub account_claim: ClaimPath,
     /// How log lines look.
@@ -104,7 +104,7 @@ impl Settings {
         let server = Server::read(reader);
         let keycloak = Keycloak::read(reader);
         let store = Store::read(reader);
-        let tokens = Tokens::read(reader);
+        let tokens = TokenSettings::read(reader);
         let clients = Clients::read(reader);
         let lifecycle = Lifecycle::read(reader);
         let forward_auth = ForwardAuth::read(reader);
@@ -140,7 +140,7 @@ impl BootstrapSettings {
         let client_secret = keycloak::read_client_secret(reader, reader::Need::Optional);
         let store_url = StoreUrl::read(reader);
         let keys = store::read_keys(reader, reader::Need::Optional);
-        let tokens = Tokens::read(reader);
+        let tokens = TokenSettings::read(reader);
         // Read for their problems only: one file serves both commands.
         let (clients, lifecycle) = (Clients::read(reader), Lifecycle::read(reader));
         let forward_auth = ForwardAuth::read(reader);
@@ -179,7 +179,7 @@ fn read_log_format(reader: &mut Reader) -> Option<LogFormat> {
 }
 
 /// Bootstrap disables the designated client, and the other one is Hallpass itself.
-fn check_clients(reader: &mut Reader, own: Option<&String>, tokens: Option<&Tokens>) {
+fn check_clients(reader: &mut Reader, own: Option<&String>, tokens: Option<&TokenSettings>) {
     if own.is_some() && own == tokens.map(|tokens| &tokens.client_id) {
         reader.problem(tokens::CLIENT_ID, "is the same client as `keycloak.client_id`");
     }

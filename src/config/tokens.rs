@@ -8,7 +8,7 @@ use crate::claim;
 
 /// What personal access tokens are like.
 #[derive(Clone, Debug)]
-pub struct Tokens {
+pub struct TokenSettings {
     /// The designated client, whose mappers shape the claims; the `azp` of every token.
     pub client_id: String,
     /// Audiences that every token has.
@@ -29,7 +29,7 @@ pub struct Tokens {
 pub const MIN_LIFETIME: Duration = Duration::from_mins(1);
 const LONGEST_LIFETIME: Duration = Duration::from_hours(36_525 * 24);
 
-impl Tokens {
+impl TokenSettings {
     pub(super) fn read(reader: &mut Reader) -> Option<Self> {
         let client_id = reader.value(CLIENT_ID, parse_client_id);
         let audiences = reader.list(AUDIENCES, parse_audience);

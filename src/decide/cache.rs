@@ -35,7 +35,7 @@ const REFUSED_FOR: Duration = Duration::from_secs(5);
 type Outcome = Result<Arc<Token>, Refusal>;
 
 #[derive(Clone)]
-pub(super) struct Tokens(Arc<Parts>);
+pub(super) struct TokenCache(Arc<Parts>);
 
 struct Parts {
     good: Cache<Hash, Known<Arc<Token>>, ByBytes>,
@@ -101,7 +101,7 @@ pub struct Fill {
     pub under_way: usize,
 }
 
-impl Tokens {
+impl TokenCache {
     pub(super) fn new() -> Self {
         Self(Arc::new(Parts {
             good: Cache::with_weighter(USUAL, MAX_GOOD, ByBytes),
@@ -200,7 +200,7 @@ mod tests {
     /// A cache, and a check that ends when it may.
     #[derive(Clone)]
     struct Scene {
-        tokens: Tokens,
+        tokens: TokenCache,
         runs: Arc<AtomicUsize>,
         may_end: Arc<Semaphore>,
     }
@@ -208,7 +208,7 @@ mod tests {
     impl Scene {
         fn new() -> Self {
             let (runs, may_end) = (Arc::default(), Arc::new(Semaphore::new(0)));
-            Self { tokens: Tokens::new(), runs, may_end }
+            Self { tokens: TokenCache::new(), runs, may_end }
         }
 
         /// Begins to ask about the token, and goes on when it waits.

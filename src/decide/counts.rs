@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use ::metrics::Counter;
+use metrics::Counter;
 
 use super::{Reason, Refusal};
-use crate::metrics::{Family, Metrics};
+use crate::telemetry::{Family, Metrics};
 
 const VALIDATIONS: Family = Family {
     name: "hallpass_validations_total",

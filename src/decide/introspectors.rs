@@ -24,7 +24,7 @@ use super::{Decider, Kind, Presented, Reason, Refusal, Token};
 use crate::error::{Code, Error};
 use crate::id::UserId;
 use crate::keycloak::{
-    ClientDirectory, ClientId, Keycloak, KeycloakError, SecretCheck, ServiceAccount,
+    ClientDirectory, Keycloak, KeycloakError, RealmClient, SecretCheck, ServiceAccount,
 };
 use crate::owner::Owners;
 use crate::principal::{Action, Origin, Role};
@@ -276,7 +276,7 @@ impl Introspectors {
     async fn find_account(
         &self,
         client_id: &str,
-    ) -> Result<Option<(ClientId, ServiceAccount)>, KeycloakError> {
+    ) -> Result<Option<(RealmClient, ServiceAccount)>, KeycloakError> {
         let mut found = self.directory.find(client_id).await?;
         if found.is_none() {
             // It may have been made after the directory looked.

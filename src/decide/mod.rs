@@ -45,7 +45,7 @@ use crate::owner::AuthorityRule;
 use crate::principal::{Caller, Origin};
 use crate::store::{Standing, Store};
 use crate::verify::{Algorithm, Claims, DEFAULT_MAX_BYTES, JwksCache, Rules, UnverifiedToken};
-use cache::{Hash, Now, Tokens};
+use cache::{Hash, Now, TokenCache};
 use presented::Sought;
 
 /// Finds out what a credential is. Clones share everything.
@@ -63,7 +63,7 @@ pub struct Decider {
     authority: AuthorityRule,
     allowed_clients: Arc<[String]>,
     unverified_email: bool,
-    tokens: Tokens,
+    tokens: TokenCache,
     /// Raised when the keys change: what was prepared before is prepared again.
     generation: Arc<AtomicU64>,
 }
@@ -110,7 +110,7 @@ impl Decider {
             authority,
             allowed_clients: allowed_clients.into(),
             unverified_email: false,
-            tokens: Tokens::new(),
+            tokens: TokenCache::new(),
             generation: Arc::default(),
         }
     }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::KeycloakError;
-use crate::metrics::{Family, Metrics};
+use crate::telemetry::{Family, Metrics};
 
 const COUNT: Family = Family {
     name: "hallpass_keycloak_calls_total",

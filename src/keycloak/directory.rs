@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use moka::future::Cache;
 
-use super::{ClientId, Keycloak, KeycloakError};
+use super::{Keycloak, KeycloakError, RealmClient};
 
 const REMEMBERED: Duration = Duration::from_mins(1);
 const MAX_REMEMBERED: u64 = 10_000;
@@ -13,7 +13,7 @@ const MAX_REMEMBERED: u64 = 10_000;
 #[derive(Clone)]
 pub struct ClientDirectory {
     keycloak: Keycloak,
-    known: Cache<String, Option<ClientId>>,
+    known: Cache<String, Option<RealmClient>>,
 }
 
 impl ClientDirectory {
@@ -25,7 +25,7 @@ impl ClientDirectory {
     }
 
     /// The client of this `client_id`, as it was at most a minute ago.
-    pub async fn find(&self, client_id: &str) -> Result<Option<ClientId>, KeycloakError> {
+    pub async fn find(&self, client_id: &str) -> Result<Option<RealmClient>, KeycloakError> {
         if let Some(known) = self.known.get(client_id).await {
             return Ok(known);
         }
@@ -40,7 +40,7 @@ impl ClientDirectory {
     }
 
     /// As [`ClientDirectory::find`], for a client that bootstrap made.
-    pub async fn get(&self, client_id: &str) -> Result<ClientId, KeycloakError> {
+    pub async fn get(&self, client_id: &str) -> Result<RealmClient, KeycloakError> {
         let found = self.find(client_id).await?;
         found.ok_or_else(|| KeycloakError::NotFound(format!("the client {client_id}")))
     }

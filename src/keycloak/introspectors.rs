@@ -5,7 +5,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::answer::{read, send_once};
-use super::{ClientId, Keycloak, KeycloakError};
+use super::{Keycloak, KeycloakError, RealmClient};
 
 /// What Keycloak says of a client's secret.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -87,7 +87,7 @@ impl Keycloak {
     /// The client's service account, where it has one.
     pub async fn find_service_account(
         &self,
-        client: &ClientId,
+        client: &RealmClient,
     ) -> Result<Option<ServiceAccount>, KeycloakError> {
         let path = format!("/clients/{}/service-account-user", client.uuid());
         match self.find(&path, &[]).await {

@@ -33,6 +33,6 @@ pub use events::{EventKind, RealmEvent, RoleRef, Subject, UserChange, Wide};
 pub use inspect::{AudienceMapper, Discovery, LastLogin, Login, MappedRoles, Signature};
 pub use introspectors::{SecretCheck, ServiceAccount};
 pub use jwks::{can_check, fetch_jwks};
-pub use realm::{Blindness, ClientId, LIGHTWEIGHT, NewKeyProvider};
+pub use realm::{Blindness, LIGHTWEIGHT, NewKeyProvider, RealmClient};
 pub use transport::{Credentials, Keycloak, http_client};
 pub use users::User;

@@ -11,7 +11,7 @@ use super::{Keycloak, KeycloakError};
 /// A client of the realm: the id that people know and the one that Keycloak's paths use.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(from = "Representation")]
-pub struct ClientId {
+pub struct RealmClient {
     uuid: String,
     name: String,
     blindness: Option<Blindness>,
@@ -51,7 +51,7 @@ const ROLE_MAPPERS: [&str; 2] =
 /// Most claims are missing in the access tokens of a client that has this attribute.
 pub const LIGHTWEIGHT: &str = "client.use.lightweight.access.token.enabled";
 
-impl From<Representation> for ClientId {
+impl From<Representation> for RealmClient {
     fn from(found: Representation) -> Self {
         let maps = |kind: &&str| {
             found.protocol_mappers.iter().any(|mapper| {
@@ -71,7 +71,7 @@ impl From<Representation> for ClientId {
     }
 }
 
-impl ClientId {
+impl RealmClient {
     /// Keycloak's internal id.
     #[must_use]
     pub fn uuid(&self) -> &str {
@@ -116,8 +116,8 @@ impl Keycloak {
     }
 
     /// The client of exactly this `client_id`.
-    pub async fn find_client(&self, client_id: &str) -> Result<Option<ClientId>, KeycloakError> {
-        let found: Vec<ClientId> = self.get("/clients", &[("clientId", client_id)]).await?;
+    pub async fn find_client(&self, client_id: &str) -> Result<Option<RealmClient>, KeycloakError> {
+        let found: Vec<RealmClient> = self.get("/clients", &[("clientId", client_id)]).await?;
         // Keycloak compares exactly here; the check keeps a change of that from widening anything.
         Ok(found.into_iter().find(|client| client.name == client_id))
     }

@@ -175,7 +175,7 @@ impl Keycloak {
     /// `None`: there is no such user.
     pub async fn evaluate_claims(
         &self,
-        client: &super::ClientId,
+        client: &super::RealmClient,
         user: &UserId,
         scope: &str,
     ) -> Result<Option<Map<String, Value>>, KeycloakError> {

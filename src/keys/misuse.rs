@@ -8,11 +8,11 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use ::metrics::Gauge;
+use metrics::Gauge;
 use tokio::time::Instant;
 
 use crate::clock::Timestamp;
-use crate::metrics::{Family, Metrics};
+use crate::telemetry::{Family, Metrics};
 
 const MISUSED: Family = Family {
     name: "hallpass_signing_key_misused",

@@ -1,12 +1,12 @@
 //! How far the realm is followed, as Prometheus reads it: from the store, so that each process of several says the same; but
 //! for the looks that a process still has before it.
 
-use ::metrics::{Counter, Gauge};
+use metrics::{Counter, Gauge};
 
 use super::watch::Watch;
 use crate::clock::{Clock, Timestamp};
-use crate::metrics::{Family, Metrics};
 use crate::store::Store;
+use crate::telemetry::{Family, Metrics};
 
 const EVENT_LAG: Family = Family {
     name: "hallpass_event_lag_seconds",

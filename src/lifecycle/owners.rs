@@ -8,7 +8,7 @@
 //!
 //! So it does not matter how often, or in which order, somebody is looked at.
 
-use ::metrics::Counter;
+use metrics::Counter;
 
 use super::acts::Acts;
 use super::agenda::{Agenda, Asker};

@@ -6,12 +6,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use ::metrics::Gauge;
+use metrics::Gauge;
 use tokio::sync::Mutex;
 use tokio::time::{Instant, timeout};
 
 use crate::keycloak::{Keycloak, KeycloakError};
-use crate::metrics::{Family, Metrics};
+use crate::telemetry::{Family, Metrics};
 
 const RIGHTS: Family = Family {
     name: "hallpass_keycloak_right",

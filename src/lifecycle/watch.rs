@@ -30,7 +30,7 @@ use crate::clock::Timestamp;
 use crate::config::Lifecycle;
 use crate::error::Error;
 use crate::id::UserId;
-use crate::keycloak::{ClientId, EventKind, Keycloak, Subject, UserChange, Wide};
+use crate::keycloak::{EventKind, Keycloak, RealmClient, Subject, UserChange, Wide};
 use crate::store::{DeletedClient, StoreError};
 
 const RECONCILE_INTERVAL: Duration = Duration::from_secs(5);
@@ -229,7 +229,7 @@ impl Watch {
     async fn read_feeds(&self, news: &mut News) -> Result<(), Error> {
         // Without it our own acts are followed as anybody's.
         let own_client = self.token_owners.owners.get_own_client().await.ok();
-        let own_client = own_client.as_ref().map(ClientId::uuid);
+        let own_client = own_client.as_ref().map(RealmClient::uuid);
         let source = Source { keycloak: &self.keycloak, own_client };
         let (mut unread, mut fresh) = (None, BTreeMap::new());
         news.is_whole = true;

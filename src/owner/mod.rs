@@ -19,7 +19,7 @@ pub use roles::{Roles, is_keycloaks_own_client};
 
 use crate::error::{Code, Error};
 use crate::id::{AccountId, UserId};
-use crate::keycloak::{Blindness, ClientDirectory, ClientId, Keycloak, KeycloakError, User};
+use crate::keycloak::{Blindness, ClientDirectory, Keycloak, KeycloakError, RealmClient, User};
 use crate::names::Names;
 use crate::principal::Role;
 
@@ -143,7 +143,7 @@ impl Owners {
     }
 
     /// The client by which Hallpass itself acts.
-    pub async fn get_own_client(&self) -> Result<ClientId, KeycloakError> {
+    pub async fn get_own_client(&self) -> Result<RealmClient, KeycloakError> {
         self.clients.get(self.authority.client_id()).await
     }
 
@@ -305,7 +305,7 @@ impl Owners {
 
 /// Fails for a client whose evaluation shows no roles, or not all of them: what it does not show must never pass for what
 /// nobody has. A token would lack roles, and the loss of a role would not end it.
-fn check_sight(client: &ClientId) -> Result<(), KeycloakError> {
+fn check_sight(client: &RealmClient) -> Result<(), KeycloakError> {
     let unmapped = || {
         let unmapped = client.name() == PROBE_CLIENT && !client.maps_roles();
         unmapped.then_some(Blindness::NoMappers)

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::pin::pin;
 use std::time::Duration;
 
-use ::metrics::Counter;
+use metrics::Counter;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -18,7 +18,7 @@ use super::places::Places;
 use super::until;
 use crate::app::App;
 use crate::http::Service;
-use crate::metrics::{Family, Metrics};
+use crate::telemetry::{Family, Metrics};
 
 const CUT_OFF: Family = Family {
     name: "hallpass_connections_cut_off_total",

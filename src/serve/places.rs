@@ -8,10 +8,10 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use ::metrics::{Counter, Gauge};
 use ipnet::IpNet;
+use metrics::{Counter, Gauge};
 
-use crate::metrics::{Family, Metrics};
+use crate::telemetry::{Family, Metrics};
 use crate::throttle::network;
 
 const OPEN: Family =

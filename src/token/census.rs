@@ -3,13 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use ::metrics::Gauge;
+use metrics::Gauge;
 use tokio::sync::Mutex;
 use tokio::time::{Instant, timeout};
 
 use crate::clock::Clock;
-use crate::metrics::{Family, Metrics};
 use crate::store::{Store, TokenStatus};
+use crate::telemetry::{Family, Metrics};
 
 const TOKENS: Family = Family {
     name: "hallpass_tokens",

@@ -69,7 +69,7 @@ pub struct Tokens {
     /// The realm's issuer.
     pub issuer: Arc<str>,
     /// Lifetimes, limits, audiences.
-    pub settings: Arc<config::Tokens>,
+    pub settings: Arc<config::TokenSettings>,
 }
 
 /// Whose tokens an operation is about.

@@ -33,7 +33,7 @@ const FLOORS: [&[&str]; 26] = [
     &["error"],
     &["id"],
     &["clock", "spelling"],
-    &["metrics"],
+    &["telemetry"],
     // A package of its own: nothing of ours.
     &["verify"],
 ];

@@ -2,7 +2,7 @@
 
 use hallpass::config::Settings;
 use hallpass::id::UserId;
-use hallpass::keycloak::{ClientId, Credentials, Keycloak, http_client};
+use hallpass::keycloak::{Credentials, Keycloak, RealmClient, http_client};
 use reqwest::Method;
 use serde_json::{Map, Value, json};
 
@@ -13,7 +13,7 @@ struct Eyes {
     realm: TestRealm,
     admin: Admin,
     keycloak: Keycloak,
-    probe: ClientId,
+    probe: RealmClient,
 }
 
 impl Eyes {

@@ -14,7 +14,7 @@ use utoipa::ToSchema;
 use super::Token;
 use crate::app::App;
 use crate::clock::{Clock, Timestamp};
-use crate::config::{MIN_LIFETIME, Tokens};
+use crate::config::{MIN_LIFETIME, TokenSettings};
 use crate::error::Error;
 use crate::http::extract::{Check, JsonObject, NO_STORE, NoQuery, NoStore, moment, spelled, text};
 use crate::http::openapi::{ApiErrors, TAG_PAT};
@@ -61,7 +61,7 @@ pub(in crate::http) struct CreateToken {
 }
 
 impl CreateToken {
-    pub(super) fn check(self, clock: &Clock, settings: &Tokens) -> Result<NewToken, Error> {
+    pub(super) fn check(self, clock: &Clock, settings: &TokenSettings) -> Result<NewToken, Error> {
         let mut check = Check::default();
         let name = check.required("name", self.name, |value| TokenName::parse(text(value)?));
         let description = check

@@ -8,7 +8,7 @@ use utoipa::ToSchema;
 
 use super::create::CreateToken;
 use crate::app::App;
-use crate::config::{MIN_LIFETIME, Tokens};
+use crate::config::{MIN_LIFETIME, TokenSettings};
 use crate::http::extract::{JsonObject, NoQuery};
 use crate::http::openapi::{ApiErrors, TAG_PAT};
 use crate::http::problem::Problem;
@@ -40,7 +40,7 @@ pub(in crate::http) struct LifetimeBounds {
 }
 
 impl TokenOffer {
-    fn new(offered: Offered, settings: &Tokens) -> Self {
+    fn new(offered: Offered, settings: &TokenSettings) -> Self {
         let Offered { roles, scopes, default_scopes, audience } = offered;
         let expires_in = LifetimeBounds {
             minimum: MIN_LIFETIME.as_secs(),

@@ -12,7 +12,7 @@ use utoipa::ToSchema;
 
 use super::create::{CreatedToken, within};
 use crate::app::App;
-use crate::config::Tokens;
+use crate::config::TokenSettings;
 use crate::error::Error;
 use crate::http::extract::{Check, JsonOrNothing, NO_STORE, NoQuery, NoStore, PatIdInPath};
 use crate::http::openapi::{ApiErrors, TAG_PAT};
@@ -53,7 +53,7 @@ pub(in crate::http) struct Rotate {
 }
 
 impl Rotate {
-    fn check(self, settings: &Tokens) -> Result<RotateToken, Error> {
+    fn check(self, settings: &TokenSettings) -> Result<RotateToken, Error> {
         let mut check = Check::default();
         let lifetime = check.optional("expiresIn", self.expires_in, |value| {
             let seconds = value.as_u64().ok_or("must be a whole number of seconds")?;
