@@ -232,8 +232,14 @@ impl TokenOwners {
         {
             return Ok(Verdict::Now(force));
         }
-        // Also by a round that was interrupted: what is suspended is the next sweep's.
-        let is_suspended = |token: &OwnedToken| token.record.suspended_at.is_some();
+        // Also by a round that was interrupted: what is suspended is the next sweep's. But for a moment Keycloak says of who is
+        // locked out only that they are disabled, and their tokens are suspended for that.
+        let is_locked_out = matches!(seen.sight, Sight::LockedOut(_));
+        let is_counted = |reason| !is_locked_out || reason == EndReason::OwnerLockedOut;
+        let is_suspended = |token: &OwnedToken| {
+            token.record.suspended_at.is_some()
+                && token.record.suspended_reason.is_some_and(is_counted)
+        };
         if self.agenda.is_weighed(owner) || (!counted && live.iter().any(is_suspended)) {
             return Ok(Verdict::Others);
         }

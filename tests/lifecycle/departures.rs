@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{Scene, user};
+use super::{Holder, Scene, user};
 use crate::support::{Browser, DATABASES, LOGIN_CLIENT, PASSWORD, Stop, http};
 
 #[tokio::test]
@@ -76,13 +76,45 @@ async fn an_owner_who_deletes_their_own_account_loses_all_tokens() {
 
 #[tokio::test]
 async fn an_owner_who_is_locked_out_for_good_has_their_tokens_revoked_and_not_deleted() {
+    let scene = locking_out().await;
+    let (holder, other) = (scene.holder().await, scene.holder().await);
+    lock_out(&scene, &holder).await;
+    assert_locked_out(&scene, &holder).await;
+    // An administrator who edits the account changes nothing about that, nor who enables it again.
+    let edited = scene.get(&user(&holder.person)).await;
+    scene.put(&user(&holder.person), &edited).await;
+    scene.set_enabled(&holder.person, true).await;
+    scene.wait_until_followed().await;
+    assert_locked_out(&scene, &holder).await;
+    scene.assert_good(&other).await;
+    scene.server.stop().await;
+}
+
+#[tokio::test]
+async fn an_owner_who_seemed_disabled_and_is_locked_out_waits_for_no_sweep() {
+    let scene = locking_out().await;
+    let holder = scene.holder().await;
+    scene.wait_until_followed().await;
+    let suspend = "UPDATE tokens SET suspended_at = created_at, suspended_reason = 'owner_disabled' WHERE pat_id";
+    assert_eq!(scene.server.execute(format!("{suspend} = '{}'", holder.pat_id)).await, 1);
+    lock_out(&scene, &holder).await;
+    assert_locked_out(&scene, &holder).await;
+    scene.server.stop().await;
+}
+
+/// A realm that locks out who gives two wrong passwords.
+async fn locking_out() -> Scene {
     let scene = Scene::set().await;
     let lockout = json!({
         "bruteForceProtected": true, "permanentLockout": true, "failureFactor": 2,
         "quickLoginCheckMilliSeconds": 0,
     });
     scene.put("", &lockout).await;
-    let (holder, other) = (scene.holder().await, scene.holder().await);
+    scene
+}
+
+/// Wrong passwords, until Keycloak disables the account for good.
+async fn lock_out(scene: &Scene, holder: &Holder) {
     let url = format!("{}/protocol/openid-connect/token", scene.realm.issuer());
     super::until("the lockout", async || {
         let form = [
@@ -95,15 +127,22 @@ async fn an_owner_who_is_locked_out_for_good_has_their_tokens_revoked_and_not_de
         scene.get(&user(&holder.person)).await["enabled"] == false
     })
     .await;
-    scene.assert_revoked(&holder, "owner_locked_out", "").await;
-    // An administrator who edits the account changes nothing about that, nor who enables it again.
-    let edited = scene.get(&user(&holder.person)).await;
-    scene.put(&user(&holder.person), &edited).await;
-    scene.set_enabled(&holder.person, true).await;
-    scene.wait_until_followed().await;
-    scene.assert_revoked(&holder, "owner_locked_out", "").await;
-    scene.assert_good(&other).await;
-    scene.server.stop().await;
+}
+
+/// For a moment Keycloak may say only that they are disabled: then the token is suspended before.
+async fn assert_locked_out(scene: &Scene, holder: &Holder) {
+    let found = scene.wait_for(holder, "revoked").await;
+    assert_eq!(found["revokedReason"], "owner_locked_out", "{found}");
+    scene.assert_refused(holder).await;
+    let log = scene.audited(holder).await;
+    assert_eq!(log.last().unwrap(), "token_revoked by hallpass, owner_locked_out", "{log:?}");
+    let before = log[1..log.len() - 1].iter();
+    for line in before {
+        assert!(
+            line.starts_with("token_suspended") || line.starts_with("token_released"),
+            "{log:?}"
+        );
+    }
 }
 
 #[tokio::test]
