@@ -9,7 +9,7 @@ use tracing_subscriber::EnvFilter;
 use crate::config::LogFormat;
 use lines::{Guard, Lines};
 
-/// Starts logging: `RUST_LOG` chooses what, `info` where nothing is said. A second start changes nothing. With the answer
+/// Starts logging: `RUST_LOG` chooses what; default: `info`. A second start changes nothing. With the answer
 /// goes what was not written yet: it is to live as long as the command.
 #[must_use]
 pub(super) fn start(format: LogFormat) -> Guard<Stderr> {

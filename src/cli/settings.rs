@@ -9,7 +9,7 @@ use crate::config::Sources;
 /// Where the settings come from. Flags win over the environment, and that over the file.
 #[derive(Args, Clone, Debug)]
 pub(super) struct SettingsArgs {
-    /// The settings file; `hallpass.toml` where it exists and nothing is said.
+    /// The settings file. Default: `hallpass.toml` if there is one.
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
     /// How Hallpass reaches Keycloak: `keycloak.url`.

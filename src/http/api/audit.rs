@@ -108,9 +108,9 @@ impl FromRequestParts<App> for AuditFilter {
         ("search" = Option<String>, Query, description = "Part of the credential's or the actor's name, in any case"),
         ("from" = Option<String>, Query, description = "From this moment on, RFC 3339"),
         ("to" = Option<String>, Query, description = "Before this moment, RFC 3339"),
-        ("direction" = Option<String>, Query, description = "`asc` or `desc` (newest first, where nothing is said)"),
-        ("offset" = Option<u32>, Query, description = "How many to skip; 0 where nothing is said"),
-        ("limit" = Option<u32>, Query, description = "How many to answer, 1 to 100; 10 where nothing is said"),
+        ("direction" = Option<String>, Query, description = "`asc` or `desc`. Default: `desc`, newest first"),
+        ("offset" = Option<u32>, Query, description = "How many to skip. Default: 0"),
+        ("limit" = Option<u32>, Query, description = "How many to answer, 1 to 100. Default: 10"),
     ),
     responses((status = 200, description = "A page of events", body = EventList), ApiErrors))]
 pub(in crate::http) async fn list(

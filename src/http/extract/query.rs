@@ -96,8 +96,8 @@ impl Query {
         moment(&self.take(name)?).map_err(|message| self.fields.refuse(name, message)).ok()
     }
 
-    /// By what a list is ordered, and which way. Where nothing is said it is `newest`, newest first; who says by what and not
-    /// which way begins with the smallest.
+    /// By what a list is ordered, and which way. Default: `newest`, newest first; with `sort` alone,
+    /// the smallest first.
     pub(in crate::http) fn order<T: Copy>(
         &mut self,
         choices: &[(&'static str, T)],

@@ -69,7 +69,7 @@ struct ClientFields {
     admin_url: Option<String>,
     /// Where Keycloak posts logout tokens: a public address. `backchannel` needs it.
     backchannel_logout_url: Option<String>,
-    /// Whether it can be used; true where nothing is said.
+    /// Whether it can be used. Default: true.
     enabled: Option<bool>,
 }
 

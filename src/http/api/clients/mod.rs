@@ -40,8 +40,8 @@ use body::{
         ("scope" = Option<String>, Query, description = "Only those with this scope"),
         ("sort" = inline(Option<ClientSort>), Query, description = "The default is `createdAt`"),
         ("direction" = Option<String>, Query, description = "The default is `asc` with `sort`, else `desc`: the newest first"),
-        ("offset" = Option<u32>, Query, description = "How many to skip; 0 where nothing is said"),
-        ("limit" = Option<u32>, Query, description = "How many to answer, 1 to 100; 10 where nothing is said"),
+        ("offset" = Option<u32>, Query, description = "How many to skip. Default: 0"),
+        ("limit" = Option<u32>, Query, description = "How many to answer, 1 to 100. Default: 10"),
     ),
     responses((status = 200, description = "A page of API clients", body = ClientList), ApiErrors))]
 pub(in crate::http) async fn list(

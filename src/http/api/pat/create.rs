@@ -48,7 +48,7 @@ pub(in crate::http) struct CreateToken {
     /// has none.
     #[schema(value_type = Option<Vec<String>>, max_items = 100, example = json!(["analyst", "reports:read"]))]
     roles: Option<Value>,
-    /// The audiences that it is for, of those that your tokens have; all of them where nothing is said.
+    /// The audiences that it is for, of those that your tokens have. Default: all of them.
     #[schema(value_type = Option<Vec<String>>, min_items = 1, max_items = 100, example = json!(["reports"]))]
     audience: Option<Value>,
     /// The networks (CIDR) and addresses from which it may be used. Systems that validate it offline do not see them. It

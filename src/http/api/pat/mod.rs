@@ -148,9 +148,9 @@ pub(in crate::http) struct TokenListQuery {
     sort: Option<TokenSort>,
     /// The default is `asc` with `sort`, else `desc`: the newest first.
     direction: Option<String>,
-    /// How many to skip; 0 where nothing is said.
+    /// How many to skip. Default: 0.
     offset: Option<u32>,
-    /// How many to answer, 1 to 100; 10 where nothing is said.
+    /// How many to answer, 1 to 100. Default: 10.
     limit: Option<u32>,
 }
 

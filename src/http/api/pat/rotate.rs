@@ -32,7 +32,7 @@ pub(in crate::http) struct Rotate {
     /// said. A token that rotates itself gets at most its own lifetime.
     #[schema(value_type = Option<u64>, minimum = 60, example = 86400)]
     expires_in: Option<Value>,
-    /// How long the old token works beside it, in whole seconds, to 86400. Where nothing is said it ends at once.
+    /// How long the old token works beside it, in whole seconds, to 86400. Default: 0, it ends at once.
     #[schema(value_type = Option<u64>, minimum = 0, maximum = 86400, example = 300)]
     grace_seconds: Option<Value>,
     /// Fewer scopes than the old token has.
