@@ -1,6 +1,6 @@
 //! What is done to tokens because of their owner, each with its line in the audit log.
 
-use crate::audit::{Action, Actor, Event, Teller, Why};
+use crate::audit::{Act, Actor, Event, Teller, Why};
 use crate::clock::Clock;
 use crate::credential::EndReason;
 use crate::error::Error;
@@ -46,7 +46,7 @@ impl Acts {
             return Ok(());
         }
         let event = |token: &TokenRecord| {
-            let event = self.event(Action::TokenRevoked, token, reason);
+            let event = self.event(Act::TokenRevoked, token, reason);
             match detail(token) {
                 Some(detail) => event.with_detail(detail),
                 None => event,
@@ -62,7 +62,7 @@ impl Acts {
 
     /// Deletes all tokens of an owner, dead ones too.
     pub(super) async fn delete_all(&self, owner: &UserId, reason: EndReason) -> Result<(), Error> {
-        let event = |token: &TokenRecord| self.event(Action::TokenDeleted, token, reason);
+        let event = |token: &TokenRecord| self.event(Act::TokenDeleted, token, reason);
         loop {
             let ids = self.store.list_ids(owner).await?;
             if ids.is_empty() {
@@ -83,19 +83,19 @@ impl Acts {
         reason: EndReason,
     ) -> Result<(), Error> {
         let fresh = tokens.iter().filter(|token| token.record.suspended_at.is_none());
-        self.set(fresh, (Action::TokenSuspended, Suspension::Suspended), reason).await
+        self.set(fresh, (Act::TokenSuspended, Suspension::Suspended), reason).await
     }
 
     /// Lets those be what they were that are suspended.
     pub(super) async fn release(&self, tokens: &[&OwnedToken], why: &str) -> Result<(), Error> {
         let suspended = tokens.iter().filter(|token| token.record.suspended_at.is_some());
-        self.set(suspended, (Action::TokenReleased, Suspension::Released), why).await
+        self.set(suspended, (Act::TokenReleased, Suspension::Released), why).await
     }
 
     async fn set<'t>(
         &self,
         tokens: impl Iterator<Item = &'t &'t OwnedToken>,
-        (action, suspension): (Action, Suspension),
+        (action, suspension): (Act, Suspension),
         why: impl Into<Why>,
     ) -> Result<(), Error> {
         let why = why.into();
@@ -112,7 +112,7 @@ impl Acts {
         Ok(())
     }
 
-    pub(super) fn event(&self, action: Action, token: &TokenRecord, why: impl Into<Why>) -> Event {
+    pub(super) fn event(&self, action: Act, token: &TokenRecord, why: impl Into<Why>) -> Event {
         let subject = (token.pat_id.to_string(), token.name.clone());
         Event::new(action, subject, &token.user_id, &self.actor, self.clock.now()).because(why)
     }

@@ -2,7 +2,7 @@
 
 use super::fingerprint::is_covered;
 use super::owners::{Force, Hint, TokenOwners};
-use crate::audit::{Action, Actor};
+use crate::audit::{Act, Actor};
 use crate::clock::Timestamp;
 use crate::credential::EndReason;
 use crate::error::Error;
@@ -109,7 +109,7 @@ impl Decisions {
                 .map_err(Error::internal)?,
         };
         let event =
-            |token: &TokenRecord| acts.event(Action::TokenReleased, token, "released_by_operator");
+            |token: &TokenRecord| acts.event(Act::TokenReleased, token, "released_by_operator");
         let events = kept.iter().map(|token| (token.record.pat_id, event(&token.record))).collect();
         for event in store.accept(owner, &accepted, events, others_stay).await? {
             acts.tell(&event);
@@ -130,7 +130,7 @@ impl Decisions {
         let (store, now) = (&self.owners.store, self.owners.clock.now());
         let ids = store.list_unrevoked_before(moment, now).await?;
         let event = |token: &TokenRecord| {
-            self.owners.acts.event(Action::TokenRevoked, token, EndReason::ByOperator)
+            self.owners.acts.event(Act::TokenRevoked, token, EndReason::ByOperator)
         };
         for outcome in store.revoke_tokens(None, &ids, &event).await? {
             if let TokenRevoked::Revoked(event) = outcome {

@@ -12,7 +12,7 @@ use crate::clock::Clock;
 use crate::id::uuid_at;
 use crate::store::{Store, StoreError};
 
-use super::watch::Polled;
+use super::polled::Polled;
 
 const BEAT: Duration = Duration::from_secs(2);
 const LOOK: Duration = Duration::from_secs(1);
@@ -22,21 +22,21 @@ const GIVE_UP: Duration = Duration::from_secs(5);
 const FRUITLESS: Duration = Duration::from_secs(30);
 
 /// This process among those that could follow the realm.
-pub(super) struct Turn {
+pub(super) struct Lead {
     store: Store,
     process: String,
     polled: Polled,
-    /// How long a turn may lead to nothing.
+    /// How long the lead may come to nothing.
     patience: Duration,
 }
 
-impl Turn {
+impl Lead {
     pub(super) fn new(store: Store, clock: &Clock, polled: Polled, poll: Duration) -> Self {
         let patience = FRUITLESS.max(poll * 3);
         Self { store, process: uuid_at(clock.now()).to_string(), polled, patience }
     }
 
-    /// Waits until it is this process's turn; answers its first sign of life.
+    /// Waits until this process leads; answers its first sign of life.
     pub(super) async fn wait(&self) -> i64 {
         let (mut seen, mut failing) = (None, false);
         loop {
@@ -69,7 +69,7 @@ impl Turn {
         Ok(None)
     }
 
-    /// Gives signs of life, until the turn is another's or may soon be, or leads to nothing.
+    /// Gives signs of life, until another leads or soon may, or it comes to nothing.
     pub(super) async fn keep(&self, mut beat: i64) {
         let mut given = Instant::now();
         let (mut steps, mut fruitful) = (self.polled.steps(), Instant::now());
@@ -100,7 +100,7 @@ impl Turn {
         }
     }
 
-    /// Ends the turn, if it is this process's: another need not wait.
+    /// Gives the lead away, if it is this process's: another need not wait.
     pub(super) async fn leave(&self) {
         // Without it they wait a little longer.
         let _ = self.store.leave_realm(&self.process).await;

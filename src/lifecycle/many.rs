@@ -11,7 +11,7 @@ use tokio::time::{Instant, sleep, timeout};
 
 use super::agenda::{Agenda, Asked, UnderWay};
 use super::owners::{Force, Found, Hint, TokenOwners};
-use super::round::{Pace, Round, Whose};
+use super::round::{Pace, Round, WhichOwners};
 use crate::credential::EndReason;
 use crate::error::Error;
 use crate::id::UserId;
@@ -98,7 +98,7 @@ impl Many {
                 Some(Next::Wide(wide)) => self.look(&wide, &mut pacing).await,
                 Some(Next::Deferred(owners)) => self.end_deferred(owners).await,
                 Some(Next::Missed(owners)) => {
-                    let whose = Whose::Among(owners.iter().cloned().collect());
+                    let whose = WhichOwners::Among(owners.iter().cloned().collect());
                     if let Err(error) = self.look_at(&whose).await {
                         tracing::warn!(cause = error.chain(), "owners cannot be looked at yet");
                         sleep(RETRY).await;
@@ -178,7 +178,7 @@ impl Many {
         pacing.rest(kind, rest);
     }
 
-    async fn look_at(&self, whose: &Whose) -> Result<(), Error> {
+    async fn look_at(&self, whose: &WhichOwners) -> Result<(), Error> {
         let mut round = Round::new(&self.owners, HINT, Pace::Urgent);
         round.pass(whose).await?;
         sleep(AGAIN).await;
@@ -187,7 +187,7 @@ impl Many {
     }
 
     /// Whom it concerns. Where Keycloak cannot say that, though it answers, it may be anybody.
-    async fn find(&self, wide: &Wide) -> Result<Whose, Error> {
+    async fn find(&self, wide: &Wide) -> Result<WhichOwners, Error> {
         match self.find_among(wide).await {
             Ok(whose) => Ok(whose),
             Err(error) => {
@@ -198,22 +198,22 @@ impl Many {
                     error,
                     "whom a change concerns cannot be read: everybody is looked at"
                 );
-                Ok(Whose::Everybody)
+                Ok(WhichOwners::Everybody)
             }
         }
     }
 
-    async fn find_among(&self, wide: &Wide) -> Result<Whose, KeycloakError> {
+    async fn find_among(&self, wide: &Wide) -> Result<WhichOwners, KeycloakError> {
         match wide {
             Wide::Group(id) => {
                 let found = self.keycloak.list_members_below(id).await?;
-                Ok(found.map_or(Whose::Everybody, Whose::Among))
+                Ok(found.map_or(WhichOwners::Everybody, WhichOwners::Among))
             }
             Wide::Role(role) if self.is_carried(role).await? => {
-                Ok(Whose::HoldersOf(role.name.clone()))
+                Ok(WhichOwners::HoldersOf(role.name.clone()))
             }
-            Wide::FormerClient(client_id) => Ok(Whose::HoldersOf(client_id.clone())),
-            Wide::Role(_) | Wide::Everybody | Wide::Rest => Ok(Whose::Everybody),
+            Wide::FormerClient(client_id) => Ok(WhichOwners::HoldersOf(client_id.clone())),
+            Wide::Role(_) | Wide::Everybody | Wide::Rest => Ok(WhichOwners::Everybody),
         }
     }
 

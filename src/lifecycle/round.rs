@@ -37,7 +37,7 @@ const MAX_FAILURES: usize = 10;
 
 /// Who is looked at.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Whose {
+pub(super) enum WhichOwners {
     /// Every owner of a live token.
     Everybody,
     /// Those who had a role of this name, or of a client of this name, at a token's issue.
@@ -102,17 +102,17 @@ impl<'a> Round<'a> {
     }
 
     /// Looks at all of them. Those who cannot be looked at do not keep the others, unless Keycloak answers nothing.
-    pub(super) async fn pass(&mut self, whose: &Whose) -> Result<(), Error> {
+    pub(super) async fn pass(&mut self, whose: &WhichOwners) -> Result<(), Error> {
         self.failures_in_a_row = 0;
         let (lane, _) = Lane::new(AT_ONCE, &self.owners.late);
-        if let Whose::Among(users) = whose {
+        if let WhichOwners::Among(users) = whose {
             let now = self.owners.clock.now();
             let owners = self.owners.store.list_token_owners_among(users, now).await?;
             let force = self.force(owners.len(), false);
             self.look(owners, force, &lane).await?;
             return self.finish().await;
         }
-        let role = if let Whose::HoldersOf(role) = whose { Some(&**role) } else { None };
+        let role = if let WhichOwners::HoldersOf(role) = whose { Some(&**role) } else { None };
         let enough = u32::try_from(self.owners.settings.brake).unwrap_or(u32::MAX);
         let some = self.owners_after(None, role, enough.saturating_add(1)).await?;
         let force = self.force(some.len(), role.is_none());
@@ -299,7 +299,7 @@ impl TokenOwners {
         let begun = self.clock.now();
         self.recall_unreadable().await?;
         let mut round = Round::new(self, Hint::Sweep(begun), Pace::Gentle);
-        round.pass(&Whose::Everybody).await?;
+        round.pass(&WhichOwners::Everybody).await?;
         round.end().await?;
         self.store.end_vain_holds(self.clock.now()).await?;
         self.store.note_sweep(begun).await?;

@@ -12,7 +12,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
 
 use tokio::sync::Mutex;
@@ -20,13 +19,13 @@ use tokio::time::{MissedTickBehavior, interval, sleep};
 
 use super::agenda::Agenda;
 use super::feed::{Feed, Source};
+use super::lead::Lead;
 use super::many::Many;
 use super::owners::TokenOwners;
+use super::polled::Polled;
 use super::position::{Position, note};
 use super::retries::Retries;
-use super::turn::Turn;
 use crate::client::Clients;
-use crate::clock::Timestamp;
 use crate::config::Lifecycle;
 use crate::error::Error;
 use crate::id::UserId;
@@ -52,39 +51,6 @@ pub struct Watch {
     /// Clients, by Keycloak's ids, that are looked at, or could not be.
     pub(super) unreadable_clients: Retries<String, ()>,
     pub(super) polled: Polled,
-}
-
-/// How far the events are dealt with. Clones share it.
-#[derive(Clone, Default)]
-pub(super) struct Polled(Arc<Progress>);
-
-#[derive(Default)]
-struct Progress {
-    /// When the newest reading began after which nothing was left to do.
-    at: AtomicI64,
-    steps: AtomicU64,
-}
-
-impl Polled {
-    pub(super) fn get(&self) -> Option<Timestamp> {
-        let millis = self.0.at.load(Ordering::Relaxed);
-        (millis > 0).then(|| Timestamp::from_millis(millis))
-    }
-
-    fn set(&self, at: Timestamp) {
-        self.0.at.store(at.millis(), Ordering::Relaxed);
-        self.step();
-    }
-
-    /// Something was dealt with, though not all.
-    pub(super) fn step(&self) {
-        self.0.steps.fetch_add(1, Ordering::Relaxed);
-    }
-
-    /// Differs when something was dealt with since.
-    pub(super) fn steps(&self) -> u64 {
-        self.0.steps.load(Ordering::Relaxed)
-    }
 }
 
 /// How far the events were read, and what of them nobody has begun to deal with.
@@ -142,26 +108,26 @@ impl Watch {
         self.agenda.count()
     }
 
-    /// Follows until `end`, whenever it is this process's turn.
+    /// Follows until `end`, whenever this process leads.
     pub async fn run(self, end: impl Future<Output = ()>) {
         let (store, poll) = (self.clients.store.clone(), self.settings.poll_interval);
-        let turn = Turn::new(store, &self.clients.clock, self.polled.clone(), poll);
-        let turns = async {
+        let lead = Lead::new(store, &self.clients.clock, self.polled.clone(), poll);
+        let leading = async {
             loop {
-                let beat = turn.wait().await;
+                let beat = lead.wait().await;
                 *self.news.lock().await = News::noted();
                 *self.position.lock().await = Position::default();
                 tokio::select! {
                     () = self.follow() => {}
-                    () = turn.keep(beat) => {}
+                    () = lead.keep(beat) => {}
                 }
             }
         };
         tokio::select! {
-            () = async { tokio::join!(turns, self.reconcile()); } => {}
+            () = async { tokio::join!(leading, self.reconcile()); } => {}
             () = end => {}
         }
-        turn.leave().await;
+        lead.leave().await;
     }
 
     async fn follow(&self) {

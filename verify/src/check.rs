@@ -10,8 +10,8 @@ use jsonwebtoken::Algorithm;
 
 use crate::cache::{JwksCache, KeyError};
 use crate::claims::Claims;
-use crate::compact::{DEFAULT_MAX_BYTES, Segments, UnverifiedToken};
-use crate::key_set::{PERMITTED, VerificationKey};
+use crate::compact::{DEFAULT_MAX_BYTES, PERMITTED, Segments, UnverifiedToken};
+use crate::key_set::VerificationKey;
 
 /// How far, in seconds, the clock of the issuer may be ahead of ours. `exp` has no such allowance.
 const LEEWAY: i64 = 30;

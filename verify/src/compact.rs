@@ -8,10 +8,22 @@ use serde_json::Value;
 
 use crate::Rejection;
 use crate::json;
-use crate::key_set::PERMITTED;
 
 /// Longest token, in bytes, unless the [`Rules`](crate::Rules) say otherwise.
 pub const DEFAULT_MAX_BYTES: usize = 16 * 1024;
+
+/// Algorithms that a token may name: all of public-key type.
+pub(crate) const PERMITTED: &[Algorithm] = &[
+    Algorithm::RS256,
+    Algorithm::RS384,
+    Algorithm::RS512,
+    Algorithm::PS256,
+    Algorithm::PS384,
+    Algorithm::PS512,
+    Algorithm::ES256,
+    Algorithm::ES384,
+    Algorithm::EdDSA,
+];
 
 const MAX_KID: usize = 200;
 

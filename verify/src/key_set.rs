@@ -18,19 +18,6 @@ use serde_json::{Map, Value};
 use crate::compact::{UnverifiedToken, is_kid};
 use crate::json;
 
-/// Algorithms that a token may name: all of public-key type.
-pub(crate) const PERMITTED: &[Algorithm] = &[
-    Algorithm::RS256,
-    Algorithm::RS384,
-    Algorithm::RS512,
-    Algorithm::PS256,
-    Algorithm::PS384,
-    Algorithm::PS512,
-    Algorithm::ES256,
-    Algorithm::ES384,
-    Algorithm::EdDSA,
-];
-
 /// Modulus lengths in bits. Below, RSA is weak (RFC 7518 §3.3); above, one check costs too much.
 const RSA_BITS: std::ops::RangeInclusive<usize> = 2048..=8192;
 
