@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::path::Path;
 
 use anyhow::Context as _;
-use hallpass::audit::Action;
+use hallpass::audit::Act;
 use hallpass::decide::Reason;
 
 fn main() -> anyhow::Result<()> {
@@ -16,7 +16,7 @@ fn main() -> anyhow::Result<()> {
     std::fs::write(folder.join("openapi.json"), document + "\n")?;
 
     let page = folder.join("logging.md");
-    let actions = table("action", Action::ALL.iter().map(|one| (one.name(), one.meaning())));
+    let actions = table("action", Act::ALL.iter().map(|one| (one.name(), one.meaning())));
     let reasons = table("reason", Reason::ALL.iter().map(|one| (one.code(), one.meaning())));
     let text = std::fs::read_to_string(&page)?;
     let text = fill(&fill(&text, "actions", &actions)?, "reasons", &reasons)?;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use url::Url;
 
+use crate::access::Access;
 use crate::audit::Teller;
 use crate::audit_log::AuditLog;
 use crate::client::{Clients, Memberships};
@@ -12,7 +13,7 @@ use crate::clock::Clock;
 use crate::config::{self, Lifecycle, SealingKey, Settings};
 use crate::decide::{Counts, Decider, DeciderParts, Introspectors, Uses};
 use crate::keycloak::{Calls, ClientDirectory, Credentials, Keycloak, http_client};
-use crate::keys::{KeyError, KeyRing, Misuse, PublishedKeys};
+use crate::keys::{KeyRing, Misuse, PublishedKeys, SigningKeyError};
 use crate::lifecycle::{Decisions, Gauges, Rights, TokenOwners, Watch, owners_checked};
 use crate::owner::{AuthorityClaimsRule, AuthorityRule, Owners};
 use crate::seal::{SealError, Sealer};
@@ -75,7 +76,7 @@ pub enum StartError {
     Seal(#[from] SealError),
     /// The signing key cannot be read.
     #[error("the signing key cannot be read")]
-    Key(#[from] KeyError),
+    Key(#[from] SigningKeyError),
     /// There is no signing key.
     #[error("the store has no signing key for {issuer}: run `hallpass bootstrap` first")]
     NoSigningKey {
@@ -106,20 +107,19 @@ impl App {
     pub async fn build(settings: Settings, clock: Clock) -> Result<Self, StartError> {
         let issuer = settings.keycloak.realm.issuer();
         let store = open_store(&settings, &issuer).await?;
-        let metrics = Metrics::default();
+        let (metrics, throttle) = (Metrics::default(), Throttle::new(&clock));
         let keys = open_keys(&store, &settings, &issuer, &metrics).await?;
 
         let (teller, counts) = (Teller::new(&metrics), Counts::new(&metrics));
         let http = http_client()?;
         let jwks = JwksCache::new(http.clone(), Url::parse(&settings.keycloak.realm.jwks_url())?);
         let keycloak = connect(http, &settings).counting(Calls::new(metrics.clone()));
-        let clients = ClientDirectory::new(keycloak.clone());
-        let owners = owners(&keycloak, &clients, &settings);
+        let (clients, owners) = owners(&keycloak, &settings);
 
-        let throttle = Throttle::new(&clock);
         let api_clients = Clients {
             store: store.clone(),
             keycloak,
+            access: Access::new(owners.clone()),
             owners: owners.clone(),
             throttle: throttle.clone(),
             teller: teller.clone(),
@@ -133,6 +133,7 @@ impl App {
         let watch = watch(&api_clients, settings.lifecycle, &metrics);
         let tokens = Tokens {
             store: store.clone(),
+            access: Access::new(owners.clone()),
             owners,
             clients,
             keys: keys.clone(),
@@ -190,19 +191,19 @@ pub async fn decisions(settings: &Settings, clock: Clock) -> Result<Decisions, S
     let store = Store::open_existing(&settings.store.url).await?;
     store.check_issuer(&settings.keycloak.realm.issuer()).await?;
     let keycloak = connect(http_client()?, settings);
-    let clients = ClientDirectory::new(keycloak.clone());
-    let owners = owners(&keycloak, &clients, settings);
+    let (_, owners) = owners(&keycloak, settings);
     // A command ends before anybody could read what it counts.
     let teller = Teller::new(&Metrics::default());
     Ok(Decisions::new(TokenOwners::new(store, owners, clock, teller, settings.lifecycle)))
 }
 
-/// The owners of tokens, as this realm has them.
-fn owners(keycloak: &Keycloak, clients: &ClientDirectory, settings: &Settings) -> Owners {
+/// The owners of tokens, as this realm has them, and its clients.
+fn owners(keycloak: &Keycloak, settings: &Settings) -> (ClientDirectory, Owners) {
     let config::TokenSettings { client_id, authority_claims, denied_roles, .. } = &settings.tokens;
     let claims = AuthorityClaimsRule::new(client_id, authority_claims);
-    let authority = authority(settings);
-    Owners::new(keycloak.clone(), clients.clone(), authority, claims, denied_roles)
+    let (clients, authority) = (ClientDirectory::new(keycloak.clone()), authority(settings));
+    let owners = Owners::new(keycloak.clone(), clients.clone(), authority, claims, denied_roles);
+    (clients, owners)
 }
 
 /// What an access token must be for, and where it names the caller's account.

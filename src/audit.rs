@@ -18,9 +18,9 @@ macro_rules! actions {
     ($($(#[doc = $doc:literal])+ $variant:ident = $name:literal;)+) => {
         /// What was done.
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-        pub enum Action { $($(#[doc = $doc])+ $variant,)+ }
+        pub enum Act { $($(#[doc = $doc])+ $variant,)+ }
 
-        impl Action {
+        impl Act {
             /// All of them, in the order of the documentation.
             pub const ALL: &[Self] = &[$(Self::$variant,)+];
 
@@ -124,7 +124,7 @@ pub struct Event {
     /// When it was done.
     pub at: Timestamp,
     /// What was done.
-    pub action: Action,
+    pub action: Act,
     /// The credential that it was done to.
     pub credential_id: String,
     /// Its name at that time; it outlives the credential here.
@@ -202,7 +202,7 @@ impl Event {
     /// What `actor` does now to the credential of this id and name, which belongs to `owner`.
     #[must_use]
     pub fn new(
-        action: Action,
+        action: Act,
         (credential_id, credential_name): (String, String),
         owner: &UserId,
         actor: &Actor,
@@ -229,7 +229,7 @@ impl Event {
     /// What `actor` does now to a personal access token.
     #[must_use]
     pub fn of_token(
-        action: Action,
+        action: Act,
         token: (PatId, &str, &UserId),
         caller: &Caller,
         at: Timestamp,
@@ -241,7 +241,7 @@ impl Event {
 
     /// What the same act does to another personal access token.
     #[must_use]
-    pub fn and_to(&self, action: Action, pat_id: PatId, name: &str) -> Self {
+    pub fn and_to(&self, action: Act, pat_id: PatId, name: &str) -> Self {
         Self {
             id: uuid_at(self.at),
             action,
@@ -330,8 +330,8 @@ impl Teller {
     /// None yet.
     #[must_use]
     pub fn new(metrics: &Metrics) -> Self {
-        let counter = |action: &Action| metrics.counter(ACTS, &[("action", action.name())]);
-        Self(Action::ALL.iter().map(counter).collect())
+        let counter = |action: &Act| metrics.counter(ACTS, &[("action", action.name())]);
+        Self(Act::ALL.iter().map(counter).collect())
     }
 
     /// Logs and counts the event.
@@ -350,8 +350,8 @@ mod tests {
 
     #[test]
     fn action_names_are_unique_and_plain() {
-        let names: BTreeSet<_> = Action::ALL.iter().map(|action| action.name()).collect();
-        assert_eq!(names.len(), Action::ALL.len());
+        let names: BTreeSet<_> = Act::ALL.iter().map(|action| action.name()).collect();
+        assert_eq!(names.len(), Act::ALL.len());
         assert!(names.iter().all(|name| name.chars().all(|c| c.is_ascii_lowercase() || c == '_')));
     }
 }

@@ -1,8 +1,9 @@
 //! Reading the audit log. What is in it is written by the acts themselves: see [`crate::audit`].
 
+use crate::access::Action;
 use crate::error::Error;
 use crate::page::Page;
-use crate::principal::{Action, Caller};
+use crate::principal::Caller;
 use crate::store::{AuditFilter, AuditRecord, Store};
 
 /// The audit log, for those who may read it. Clones share everything.

@@ -1,5 +1,6 @@
 //! Hallpass: personal access tokens and self-service API clients beside a Keycloak realm.
 
+pub mod access;
 pub mod app;
 pub mod audit;
 pub mod audit_log;

@@ -1,9 +1,8 @@
-//! Who calls, by what credential, and what that allows: the authorization matrix in one place.
+//! Who calls, by what credential. What that allows is [`crate::access`]'s.
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 
-use crate::error::{Code, Error};
 use crate::id::{AccountId, PatId, RequestId, UserId};
 
 /// The client roles that bootstrap makes on the client `hallpass`.
@@ -65,11 +64,6 @@ impl Role {
         }
     }
 
-    /// Refuses whoever does not hold it.
-    pub fn require(self, held: &BTreeSet<Self>) -> Result<(), Error> {
-        require_any(&[self], held)
-    }
-
     /// The role of this name, where there is one.
     #[must_use]
     pub fn find(name: &str) -> Option<Self> {
@@ -122,214 +116,9 @@ pub struct Origin {
     pub request_id: RequestId,
 }
 
-/// What an operation asks of its caller.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Action {
-    /// Create a personal access token of one's own.
-    CreateToken,
-    /// See what a personal access token of one's own could have, or would say.
-    PreviewToken,
-    /// Change the description of one of one's own tokens.
-    DescribeToken,
-    /// Read the metadata of one's own tokens.
-    ReadTokens,
-    /// Read the metadata of the personal access token that calls.
-    ReadSelf,
-    /// Revoke this one of one's own tokens.
-    RevokeToken(PatId),
-    /// Revoke several of one's own tokens.
-    RevokeTokens,
-    /// Replace this one of one's own tokens.
-    RotateToken(PatId),
-    /// Delete one's own tokens.
-    DeleteTokens,
-    /// Ask about a token that one holds: one of one's own.
-    IdentifyToken,
-    /// Read the metadata of everybody's tokens.
-    ReadEverybodysTokens,
-    /// Revoke and delete everybody's tokens.
-    EndEverybodysTokens,
-    /// Ask about any token that one holds.
-    IdentifyAnyToken,
-    /// Read API clients, quotas and what can be granted; never a secret.
-    ReadClients,
-    /// Create an API client.
-    CreateClient,
-    /// Read the secret of an API client.
-    ReadClientSecret,
-    /// Change, delete or hand on API clients.
-    ChangeClients,
-    /// Set how many API clients an account may have.
-    SetQuota,
-    /// Read the audit log.
-    ReadAudit,
-    /// Ask about tokens that others use.
-    IntrospectTokens,
-}
-
-impl Caller {
-    /// The personal access token that calls.
-    pub fn calling_token(&self) -> Result<PatId, Error> {
-        match self.credential {
-            Credential::Pat { pat_id, .. } => Ok(pat_id),
-            Credential::AccessToken { .. } => Err(no_token_calls()),
-        }
-    }
-
-    /// Whether the caller may do this. What belongs to somebody else is not decided here: it is not found.
-    pub fn authorize(&self, action: Action) -> Result<(), Error> {
-        match &self.credential {
-            Credential::AccessToken { impersonated } => {
-                self.authorize_person(action, *impersonated)
-            }
-            Credential::Pat { pat_id, narrowed } => authorize_pat(action, *pat_id, *narrowed),
-        }
-    }
-
-    fn authorize_person(&self, action: Action, impersonated: bool) -> Result<(), Error> {
-        match action {
-            Action::ReadTokens | Action::IdentifyToken => Ok(()),
-            Action::ReadEverybodysTokens | Action::IdentifyAnyToken => {
-                Role::ManageTokens.require(&self.roles)
-            }
-            Action::ReadClients => require_any(&CLIENT_ROLES, &self.roles),
-            Action::ReadAudit => Role::ReadAudit.require(&self.roles),
-            Action::IntrospectTokens => Role::IntrospectTokens.require(&self.roles),
-            Action::PreviewToken => Role::CreateTokens.require(&self.roles),
-            Action::ReadSelf => Err(no_token_calls()),
-            _ if impersonated => Err(Error::new(
-                Code::Impersonated,
-                "An impersonated session reads; only the user can change something.",
-            )),
-            Action::CreateToken | Action::RotateToken(_) => Role::CreateTokens.require(&self.roles),
-            Action::DescribeToken
-            | Action::RevokeToken(_)
-            | Action::RevokeTokens
-            | Action::DeleteTokens => Ok(()),
-            Action::EndEverybodysTokens => Role::ManageTokens.require(&self.roles),
-            Action::CreateClient => Role::CreateApiClients.require(&self.roles),
-            Action::ReadClientSecret | Action::ChangeClients => {
-                require_any(&CLIENT_ROLES, &self.roles)
-            }
-            Action::SetQuota => Role::ManageApiClients.require(&self.roles),
-        }
-    }
-}
-
-fn no_token_calls() -> Error {
-    let detail =
-        "No personal access token calls: use one here, or the same call with a token's id.";
-    Error::new(Code::NotFound, detail)
-}
-
-fn require_any(roles: &[Role], held: &BTreeSet<Role>) -> Result<(), Error> {
-    if roles.iter().any(|role| held.contains(role)) {
-        return Ok(());
-    }
-    let names: Vec<_> = roles.iter().map(|role| format!("`{}`", role.name())).collect();
-    let detail = format!("This needs the role {} of the client `hallpass`.", names.join(" or "));
-    Err(Error::new(Code::MissingRole, detail))
-}
-
-/// Whoever has one of these has something to do with API clients.
-const CLIENT_ROLES: [Role; 2] = [Role::CreateApiClients, Role::ManageApiClients];
-
-fn authorize_pat(action: Action, own: PatId, narrowed: bool) -> Result<(), Error> {
-    let allowed = match action {
-        Action::ReadSelf => true,
-        // Whether the owner may see API clients or everybody's tokens is asked where their roles are known.
-        Action::ReadTokens | Action::ReadEverybodysTokens | Action::ReadClients => !narrowed,
-        Action::RevokeToken(target) | Action::RotateToken(target) => target == own,
-        Action::CreateToken
-        | Action::PreviewToken
-        | Action::DescribeToken
-        | Action::RevokeTokens
-        | Action::DeleteTokens
-        | Action::IdentifyToken
-        | Action::EndEverybodysTokens
-        | Action::IdentifyAnyToken
-        | Action::CreateClient
-        | Action::ReadClientSecret
-        | Action::ChangeClients
-        | Action::SetQuota
-        | Action::ReadAudit
-        | Action::IntrospectTokens => false,
-    };
-    if allowed {
-        return Ok(());
-    }
-    Err(Error::new(
-        Code::PatNotAllowed,
-        "A personal access token reads metadata and revokes or rotates itself; log in for anything else.",
-    ))
-}
-
 #[cfg(test)]
 mod tests {
-    use uuid::Uuid;
-
     use super::*;
-    use crate::clock::Timestamp;
-
-    fn caller(credential: Credential, roles: &[Role]) -> Caller {
-        Caller {
-            user_id: UserId::new("u"),
-            username: "u".to_owned(),
-            roles: roles.iter().copied().collect(),
-            account: None,
-            client_id: None,
-            credential,
-            origin: Origin {
-                address: [127, 0, 0, 1].into(),
-                request_id: RequestId::new(Timestamp::from_seconds(0)),
-            },
-        }
-    }
-
-    /// The whole matrix: action by caller, `ok` or the code of the refusal.
-    #[test]
-    fn the_authorization_matrix() {
-        let own = PatId::from(Uuid::from_u128(1));
-        let other = PatId::from(Uuid::from_u128(2));
-        let callers = [
-            caller(Credential::AccessToken { impersonated: false }, &Role::ALL),
-            caller(Credential::AccessToken { impersonated: false }, &[]),
-            caller(Credential::AccessToken { impersonated: true }, &Role::ALL),
-            caller(Credential::Pat { pat_id: own, narrowed: false }, &[]),
-            caller(Credential::Pat { pat_id: own, narrowed: true }, &[]),
-        ];
-        let (ok, role, imp, pat) = ("ok", "missing-role", "impersonated", "pat-not-allowed");
-        let rows = [
-            (Action::CreateToken, [ok, role, imp, pat, pat]),
-            (Action::PreviewToken, [ok, role, ok, pat, pat]),
-            (Action::DescribeToken, [ok, ok, imp, pat, pat]),
-            (Action::ReadTokens, [ok, ok, ok, ok, pat]),
-            (Action::ReadSelf, ["not-found", "not-found", "not-found", ok, ok]),
-            (Action::RevokeToken(own), [ok, ok, imp, ok, ok]),
-            (Action::RevokeToken(other), [ok, ok, imp, pat, pat]),
-            (Action::RevokeTokens, [ok, ok, imp, pat, pat]),
-            (Action::RotateToken(own), [ok, role, imp, ok, ok]),
-            (Action::RotateToken(other), [ok, role, imp, pat, pat]),
-            (Action::DeleteTokens, [ok, ok, imp, pat, pat]),
-            (Action::IdentifyToken, [ok, ok, ok, pat, pat]),
-            (Action::ReadEverybodysTokens, [ok, role, ok, ok, pat]),
-            (Action::EndEverybodysTokens, [ok, role, imp, pat, pat]),
-            (Action::IdentifyAnyToken, [ok, role, ok, pat, pat]),
-            (Action::ReadClients, [ok, role, ok, ok, pat]),
-            (Action::CreateClient, [ok, role, imp, pat, pat]),
-            (Action::ReadClientSecret, [ok, role, imp, pat, pat]),
-            (Action::ChangeClients, [ok, role, imp, pat, pat]),
-            (Action::SetQuota, [ok, role, imp, pat, pat]),
-            (Action::ReadAudit, [ok, role, ok, pat, pat]),
-            (Action::IntrospectTokens, [ok, role, ok, pat, pat]),
-        ];
-        for (action, expected) in rows {
-            for (caller, expected) in callers.iter().zip(expected) {
-                let found = caller.authorize(action).map_or_else(|e| e.code().name(), |()| "ok");
-                assert_eq!(found, expected, "{action:?} by {:?}", caller.credential);
-            }
-        }
-    }
 
     #[test]
     fn role_names_are_found_again() {

@@ -10,14 +10,14 @@ const IN_NAME: &AsciiSet = &CONTROLS.add(b' ').add(b',').add(b'%').add(b':');
 
 /// A role by its plain names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct RoleRef<'a> {
+pub struct NamedRole<'a> {
     /// The client whose role it is; `None`: the realm's.
     pub client: Option<&'a str>,
     /// Its name there.
     pub name: &'a str,
 }
 
-impl RoleRef<'_> {
+impl NamedRole<'_> {
     /// Appends its spelling.
     pub fn spell(self, to: &mut String) {
         if let Some(client) = self.client {
@@ -51,7 +51,7 @@ pub fn parse(text: &str) -> Result<String, &'static str> {
     }
     let decoded = |text| percent_decode_str(text).decode_utf8().map_err(|_| "is no text");
     let client = client.map(decoded).transpose()?;
-    Ok(RoleRef { client: client.as_deref(), name: &decoded(name)? }.spelled())
+    Ok(NamedRole { client: client.as_deref(), name: &decoded(name)? }.spelled())
 }
 
 fn encoded(name: &str) -> impl Iterator<Item = &str> {
@@ -90,11 +90,11 @@ mod tests {
         fn no_two_roles_have_the_same_spelling(
             one in ("[a:%,\\PC]{1,6}", "[a:%,\\PC]{1,6}"), other in ("[a:%,\\PC]{1,6}", "[a:%,\\PC]{1,6}"),
         ) {
-            let of_client = |(client, name): &(String, String)| RoleRef { client: Some(client), name }.spelled();
+            let of_client = |(client, name): &(String, String)| NamedRole { client: Some(client), name }.spelled();
             let spelled = of_client(&one);
             prop_assert!(spelled.bytes().all(|byte| byte.is_ascii_graphic() && byte != b','));
             prop_assert_eq!(spelled == of_client(&other), one == other);
-            prop_assert_ne!(&spelled, &RoleRef { client: None, name: &other.0 }.spelled());
+            prop_assert_ne!(&spelled, &NamedRole { client: None, name: &other.0 }.spelled());
             prop_assert_eq!(parse(&spelled), Ok(spelled));
         }
     }

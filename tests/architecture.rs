@@ -1,4 +1,4 @@
-//! Imports point down, names say something, no file outgrows its room, and documents point at what is there.
+//! Imports point down, names say something and one thing each, no file outgrows its room, and documents point at what is there.
 //!
 //! Each check is a plain function over texts, run on the tree here and on a bad sample beside its code:
 //! a check that cannot fail proves nothing.
@@ -6,6 +6,8 @@
 mod documents;
 mod files;
 mod imports;
+mod nouns;
+mod routes;
 mod rust_tokens;
 
 use std::fs;
@@ -76,6 +78,16 @@ fn no_file_outgrows_its_room() {
 fn no_module_has_a_name_that_says_nothing() {
     let sources = read_tree(&["src", "tests", "verify"]);
     assert_none(&sources.iter().flat_map(files::check_names).collect::<Vec<_>>());
+}
+
+#[test]
+fn every_operation_is_in_the_list() {
+    assert_none(&read_tree(&["src"]).iter().flat_map(routes::check).collect::<Vec<_>>());
+}
+
+#[test]
+fn one_noun_is_one_type() {
+    assert_none(&nouns::check(&read_tree(&["src", "verify/src"])));
 }
 
 #[test]

@@ -143,6 +143,6 @@ async fn copy(from: &Store, to: &Store) {
 fn created(client: &NewClient) -> hallpass::audit::Event {
     let subject = (client.client_id.to_string(), client.client_id.to_string());
     let actor = hallpass::audit::Actor::hallpass();
-    let action = hallpass::audit::Action::ClientCreated;
+    let action = hallpass::audit::Act::ClientCreated;
     hallpass::audit::Event::new(action, subject, &client.owner_id, &actor, client.created_at)
 }

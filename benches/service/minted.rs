@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use hallpass::audit::{Action, Actor, Event};
+use hallpass::audit::{Act, Actor, Event};
 use hallpass::clock::Clock;
 use hallpass::id::{PatId, UserId};
 use hallpass::names::Names;
@@ -103,7 +103,7 @@ async fn commits(database: &Database) -> Duration {
             restrictions: Restrictions::default(),
         };
         let subject = (token.pat_id.to_string(), token.name.clone());
-        let event = Event::new(Action::TokenCreated, subject, &owner, &Actor::operator(), now);
+        let event = Event::new(Act::TokenCreated, subject, &owner, &Actor::operator(), now);
         let began = Instant::now();
         store.create_token(&token, 0, &event).await.unwrap();
         times.push(began.elapsed());

@@ -46,7 +46,7 @@ pub(crate) use events::unmet as unmet_event_settings;
 pub use other_keys::remove_key;
 pub use policies::Policies;
 pub(crate) use profile::ACCOUNT_ATTRIBUTE;
-pub use remove::{Removal, Removed, remove};
+pub use remove::{Removal, TakenBack, remove};
 pub(crate) use roles::{ADMINISTRATOR, ADMINISTRATORS_ROLES, RUN_TIME_ROLES, management_client};
 pub use run::{Mode, Report};
 pub use scopes::{ScopeAudience, ScopeRequest};
@@ -56,7 +56,7 @@ use crate::clock::Clock;
 use crate::config::{BootstrapSettings, SealingKey};
 use crate::error::Error;
 use crate::keycloak::{Keycloak, KeycloakError};
-use crate::keys::KeyError;
+use crate::keys::SigningKeyError;
 use crate::seal::SealError;
 use crate::store::{Store, StoreError};
 use choices::Choices;
@@ -86,7 +86,7 @@ pub struct Options {
 
 /// What `serve` needs and bootstrap found out or made.
 #[derive(Debug)]
-pub struct Outcome {
+pub struct Bootstrapped {
     /// How many things were changed, or would be.
     pub changes: usize,
     /// The secret of Hallpass's own client; `None` only in a dry run that would make it.
@@ -215,7 +215,7 @@ pub enum BootstrapError {
     Store(#[from] StoreError),
     /// A key in the store cannot be read.
     #[error(transparent)]
-    Key(#[from] KeyError),
+    Key(#[from] SigningKeyError),
     /// Sealing failed.
     #[error(transparent)]
     Seal(#[from] SealError),
@@ -249,7 +249,7 @@ pub async fn bootstrap(
     clock: &Clock,
     options: &Options,
     report: Report,
-) -> Result<Outcome, BootstrapError> {
+) -> Result<Bootstrapped, BootstrapError> {
     let looked = Looked::look((keycloak, settings), clock, options, report).await?;
     looked.prepare(encryption_key).await
 }
@@ -285,7 +285,10 @@ impl<'a> Looked<'a> {
     }
 
     /// Prepares it. `encryption_key` seals the signing key.
-    pub async fn prepare(self, encryption_key: &SealingKey) -> Result<Outcome, BootstrapError> {
+    pub async fn prepare(
+        self,
+        encryption_key: &SealingKey,
+    ) -> Result<Bootstrapped, BootstrapError> {
         let Self { mut run, survey, choices, mode, clock } = self;
         if mode == Mode::Apply {
             open_store(&mut run).await?;
@@ -310,7 +313,7 @@ impl<'a> Looked<'a> {
             Mode::DryRun => clients::find_secret(&run).await?,
         };
         run.inventory.close().await;
-        Ok(Outcome { changes: run.changes(), client_secret, notes: run.notes })
+        Ok(Bootstrapped { changes: run.changes(), client_secret, notes: run.notes })
     }
 }
 

@@ -31,7 +31,7 @@ pub struct Removal {
 
 /// What was taken back.
 #[derive(Debug)]
-pub struct Removed {
+pub struct TakenBack {
     /// How many things were changed, or would be.
     pub changes: usize,
     /// What a person should know, and is no change.
@@ -46,7 +46,7 @@ pub async fn remove(
     clock: &Clock,
     removal: Removal,
     report: Report,
-) -> Result<Removed, BootstrapError> {
+) -> Result<TakenBack, BootstrapError> {
     let Removal { mode, without_store } = removal;
     let mut run = begin((keycloak, settings), clock, mode, report).await?;
     if run.inventory.store().is_none() {
@@ -73,7 +73,7 @@ pub async fn remove(
     }
     note_what_stays(&mut run, &objects).await?;
     run.inventory.close().await;
-    Ok(Removed { changes: run.changes(), notes: run.notes })
+    Ok(TakenBack { changes: run.changes(), notes: run.notes })
 }
 
 /// What bootstrap made, as the store lists it; without a list, what carries our names and our mark.

@@ -1,14 +1,14 @@
 //! Who sees what: finding and listing clients, what can be granted, quotas.
 
 use super::{Client, Clients};
+use crate::access::Action;
 use crate::audit::{self, Actor, Event};
 use crate::config::Profile;
 use crate::error::{Code, Error};
 use crate::id::{AccountId, ClientId};
 use crate::keycloak::ScopeDetails;
-use crate::owner::Authority;
 use crate::page::Page;
-use crate::principal::{Action, Caller, Credential, Role};
+use crate::principal::{Caller, Role};
 use crate::store::{ClientFilter, ClientRecord, Quota, Visible};
 
 /// A client scope that people may grant to their clients.
@@ -62,9 +62,7 @@ impl Clients {
 
     /// The quota of the caller's account.
     pub async fn get_own_quota(&self, caller: &Caller) -> Result<(AccountId, Quota), Error> {
-        caller.authorize(Action::ReadClients)?;
-        let authority = self.authority(caller).await?;
-        check_roles(&authority)?;
+        let authority = self.access.allow(caller, Action::ReadClients).await?;
         let account = self.own_account(caller, authority.account, Action::ReadClients).await?;
         let quota = self.store.get_quota(&account, self.settings.quota).await?;
         Ok((account, quota))
@@ -115,7 +113,7 @@ impl Clients {
         let reason =
             limit.map_or_else(|| "the default".to_owned(), |limit| format!("limit {limit}"));
         let event =
-            Event::new(audit::Action::QuotaSet, subject, &caller.user_id, &actor, self.clock.now())
+            Event::new(audit::Act::QuotaSet, subject, &caller.user_id, &actor, self.clock.now())
                 .because(reason);
         self.store.set_quota(account, limit, &event).await?;
         self.teller.tell(&event);
@@ -181,9 +179,7 @@ impl Clients {
 
     /// Which clients the caller may do this to.
     pub(super) async fn visible(&self, caller: &Caller, action: Action) -> Result<Visible, Error> {
-        caller.authorize(action)?;
-        let authority = self.authority(caller).await?;
-        check_roles(&authority)?;
+        let authority = self.access.allow(caller, action).await?;
         if authority.roles.contains(&Role::ManageApiClients) {
             return Ok(Visible::All);
         }
@@ -193,29 +189,8 @@ impl Clients {
             Profile::Domo => Visible::Owned(account, caller.user_id.clone()),
         })
     }
-
-    /// Roles and account of the caller. A personal access token does not say them: then Keycloak is asked.
-    async fn authority(&self, caller: &Caller) -> Result<Authority, Error> {
-        match caller.credential {
-            Credential::AccessToken { .. } => {
-                Ok(Authority { roles: caller.roles.clone(), account: caller.account.clone() })
-            }
-            Credential::Pat { .. } => self.owners.get_token_authority(&caller.user_id).await,
-        }
-    }
 }
 
 const ELLIPSIS: char = '…';
 /// As many characters of a generated id are shown in lists.
 const SHOWN: usize = 8;
-
-/// Whoever has one of these has something to do with API clients. A personal access token does not say the roles: there
-/// this is asked for the first time.
-fn check_roles(authority: &Authority) -> Result<(), Error> {
-    let needed = [Role::CreateApiClients, Role::ManageApiClients];
-    if needed.iter().any(|role| authority.roles.contains(role)) {
-        return Ok(());
-    }
-    let detail = "This needs the role `create-api-clients` or `manage-api-clients` of the client `hallpass`.";
-    Err(Error::new(Code::MissingRole, detail))
-}

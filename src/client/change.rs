@@ -10,11 +10,12 @@ use super::spec::{self, Source};
 use super::turn::{Turn, busy};
 use super::{Attempt, Client, ClientSpec, Clients, Written, read_only, template};
 use super::{consent, identity, in_doubt, is_refusal, overtaken, parse, rejection, run};
+use crate::access::Action;
 use crate::audit::{self, Actor};
 use crate::error::{Code, Error};
 use crate::fields::Fields;
 use crate::keycloak::{ClientDocument, KeycloakError, ScopeKind};
-use crate::principal::{Action, Caller};
+use crate::principal::Caller;
 use crate::store::{ClientRecord, Operation, Visible};
 
 /// What a change makes of a client, as the record keeps it meanwhile.
@@ -192,9 +193,9 @@ impl Clients {
         let json = serde_json::to_string(&plan.written).map_err(Error::internal)?;
         let before: Written = parse(&record.written)?;
         let action = match (before.blocked, plan.written.blocked) {
-            (false, true) => audit::Action::ClientBlocked,
-            (true, false) => audit::Action::ClientUnblocked,
-            _ => audit::Action::ClientUpdated,
+            (false, true) => audit::Act::ClientBlocked,
+            (true, false) => audit::Act::ClientUnblocked,
+            _ => audit::Act::ClientUpdated,
         };
         let event = self.event(action, record, actor);
         let now = self.clock.now();

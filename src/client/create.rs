@@ -5,12 +5,13 @@ use serde_json::{Map, Value};
 use super::spec::{self, Source};
 use super::{Client, ClientSpec, ClientWithSecret, Clients, Written, template};
 use super::{identity, in_doubt, is_refusal, overtaken, parse, rejection, run};
+use crate::access::Action;
 use crate::audit::{self, Actor};
 use crate::error::{Code, Error};
 use crate::fields::Fields;
 use crate::id::{AccountId, ClientId, uuid_at};
 use crate::keycloak::KeycloakError;
-use crate::principal::{Action, Caller};
+use crate::principal::Caller;
 use crate::store::{ClientRecord, ClientReserved, NewClient};
 
 impl Clients {
@@ -131,7 +132,7 @@ impl Clients {
             return Err(Failure::Different(differing.join(", ")));
         }
         let seen = self.seen(record, &found.document).map_err(Failure::Store)?;
-        let event = self.event(audit::Action::ClientCreated, record, actor);
+        let event = self.event(audit::Act::ClientCreated, record, actor);
         let completed = self.store.complete_client(record, &uuid, &seen, &event).await;
         if !completed.map_err(|error| Failure::Store(error.into()))? {
             return Err(Failure::Store(overtaken()));

@@ -13,11 +13,12 @@ use std::time::Duration;
 use moka::future::Cache;
 
 use super::Clients;
+use crate::access::Action;
 use crate::clock::Timestamp;
 use crate::error::{Code, Error};
 use crate::id::{AccountId, UserId};
 use crate::keycloak::KeycloakError;
-use crate::principal::{Action, Caller};
+use crate::principal::Caller;
 
 /// For so long a confirmation is trusted without asking.
 const FRESH: Duration = Duration::from_mins(1);

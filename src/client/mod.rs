@@ -45,6 +45,7 @@ pub use read_only::READ_ONLY;
 pub use remove::Removed;
 pub use secret::Receiver;
 
+use crate::access::Access;
 use crate::audit::{self, Actor, Event, Teller};
 use crate::clock::{Clock, Timestamp};
 use crate::config::{self, Consent, Profile};
@@ -68,6 +69,8 @@ pub struct Clients {
     pub store: Store,
     /// The realm.
     pub keycloak: Keycloak,
+    /// Who may do what.
+    pub access: Access,
     /// The owners, as Keycloak sees them.
     pub owners: Owners,
     /// How often one caller may create.
@@ -77,7 +80,7 @@ pub struct Clients {
     /// The time.
     pub clock: Clock,
     /// Quota, consent, profile.
-    pub settings: Arc<config::Clients>,
+    pub settings: Arc<config::ClientSettings>,
     /// Whose account is confirmed.
     pub memberships: Memberships,
 }
@@ -214,7 +217,7 @@ impl Clients {
         }
     }
 
-    fn event(&self, action: audit::Action, record: &ClientRecord, actor: &Actor) -> Event {
+    fn event(&self, action: audit::Act, record: &ClientRecord, actor: &Actor) -> Event {
         let id = record.client_id.to_string();
         Event::new(action, (id.clone(), id), &record.owner_id, actor, self.clock.now())
     }

@@ -67,7 +67,7 @@ impl Clients {
 
     async fn undo_creation(&self, record: &ClientRecord, actor: &Actor) -> Result<(), Error> {
         if self.remove_made(record).await? {
-            let event = self.event(audit::Action::ClientAbandoned, record, actor);
+            let event = self.event(audit::Act::ClientAbandoned, record, actor);
             if self.store.finish_client_deletion(record, &event).await? {
                 self.teller.tell(&event);
             }

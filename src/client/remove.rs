@@ -3,9 +3,10 @@
 use super::change::stopped;
 use super::turn::Turn;
 use super::{Attempt, Client, Clients, in_doubt, run};
+use crate::access::Action;
 use crate::audit::{self, Actor};
 use crate::error::{Code, Error};
-use crate::principal::{Action, Caller};
+use crate::principal::Caller;
 use crate::store::{ClientRecord, Operation, Visible};
 
 /// What became of a client that was to be removed.
@@ -92,7 +93,7 @@ impl Clients {
             }
             return Err(in_doubt(error));
         }
-        let event = self.event(audit::Action::ClientDeleted, record, actor);
+        let event = self.event(audit::Act::ClientDeleted, record, actor);
         if !self.store.finish_client_deletion(record, &event).await? {
             return Err(Error::not_found("API client"));
         }

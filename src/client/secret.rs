@@ -6,12 +6,13 @@ use serde::{Deserialize, Serialize};
 use super::change::{missing, not_editable};
 use super::turn::{Turn, busy};
 use super::{Attempt, Client, Clients, in_doubt, overtaken, parse, run};
+use crate::access::Action;
 use crate::audit::{self, Actor};
 use crate::clock::Timestamp;
 use crate::error::{Code, Error};
 use crate::id::UserId;
 use crate::keycloak::KeycloakError;
-use crate::principal::{Action, Caller};
+use crate::principal::Caller;
 use crate::store::{self, ClientRecord, Operation};
 
 /// Who owns it after a transfer, as the record keeps it meanwhile.
@@ -53,7 +54,7 @@ impl Clients {
         self.throttle.change(&caller.user_id)?;
         let secret = self.keycloak.get_client_secret(uuid(&record)?).await.map_err(gone)?;
         let actor = Actor::from(caller);
-        let event = self.event(audit::Action::ClientSecretRead, &record, &actor);
+        let event = self.event(audit::Act::ClientSecretRead, &record, &actor);
         if !self.is_domo() {
             self.store.append_event(&event).await?;
         } else if !self.store.take_unread_secret(&record, &event).await? {
@@ -161,8 +162,8 @@ impl Clients {
             Err(error) => return Err(in_doubt(error)),
         };
         let action = match owner {
-            Some(_) => audit::Action::ClientTransferred,
-            None => audit::Action::ClientSecretRegenerated,
+            Some(_) => audit::Act::ClientTransferred,
+            None => audit::Act::ClientSecretRegenerated,
         };
         let mut event = self.event(action, record, actor);
         let owner = owner.map(|owner| self.named(record, owner)).transpose()?;

@@ -13,7 +13,7 @@ use url::Url;
 
 use super::fields::{CAPABILITIES, Capability, ClientSpec};
 use super::{address, uri};
-use crate::config::{Clients as Settings, Profile};
+use crate::config::{ClientSettings, Profile};
 use crate::fields::{Fields, Read};
 
 /// The longest text in Keycloak's columns, in UTF-16 units; beyond it Keycloak answers 500.
@@ -35,7 +35,7 @@ pub(super) struct Source<'a> {
 /// `members` put over `base`. What is wrong is noted in `fields`.
 pub(super) async fn read(
     source: Source<'_>,
-    settings: &Settings,
+    settings: &ClientSettings,
     fields: &mut Fields,
 ) -> Read<ClientSpec> {
     let Source { base, members, grantable } = source;
@@ -151,7 +151,7 @@ impl Reading<'_> {
     }
 
     /// Looks up what Keycloak will call, where it is new.
-    async fn addresses(&mut self, spec: &ClientSpec, settings: &Settings) {
+    async fn addresses(&mut self, spec: &ClientSpec, settings: &ClientSettings) {
         let base = self.base;
         let called = [
             ("adminUrl", &spec.admin_url, &base.admin_url),

@@ -7,7 +7,7 @@ use super::server::parse_network;
 
 /// What API clients are like.
 #[derive(Clone, Debug)]
-pub struct Clients {
+pub struct ClientSettings {
     /// How many clients an account may have where nobody set another limit for it.
     pub quota: u32,
     /// Whether people are asked before a registered web app sees them.
@@ -36,7 +36,7 @@ pub enum Profile {
     Domo,
 }
 
-impl Clients {
+impl ClientSettings {
     pub(super) fn read(reader: &mut Reader) -> Option<Self> {
         let quota = reader.value(QUOTA, |text| text.parse().map_err(|_| "is no number"));
         let consent = reader.value(CONSENT, |text| match text {

@@ -11,7 +11,7 @@ use super::reader::{Key, Need, Reader, Reason};
 
 /// The realm, and the client by which Hallpass acts in it.
 #[derive(Clone, Debug)]
-pub struct Keycloak {
+pub struct KeycloakSettings {
     /// The realm.
     pub realm: Realm,
     /// The `client_id` of Hallpass's own client.
@@ -20,7 +20,7 @@ pub struct Keycloak {
     pub client_secret: SecretString,
 }
 
-impl Keycloak {
+impl KeycloakSettings {
     pub(super) fn read(reader: &mut Reader) -> Option<Self> {
         let realm = Realm::read(reader);
         let client_id = read_client_id(reader);

@@ -25,29 +25,29 @@ use std::fmt;
 use reader::{Key, Reader};
 use secrecy::SecretString;
 
-pub use clients::{Clients, Consent, Profile};
+pub use clients::{ClientSettings, Consent, Profile};
 pub use forward_auth::{ForwardAuth, Policy};
-pub use keycloak::{ClaimPath, Keycloak, Realm, segment};
+pub use keycloak::{ClaimPath, KeycloakSettings, Realm, segment};
 pub use lifecycle::Lifecycle;
 pub use reference::reference;
-pub use server::{PublicUrl, Server};
+pub use server::{PublicUrl, ServerSettings};
 pub use sources::Sources;
-pub use store::{SealingKey, Store, StoreUrl};
+pub use store::{SealingKey, StoreSettings, StoreUrl};
 pub use tokens::{MIN_LIFETIME, TokenSettings};
 
 /// Everything that `hallpass serve` needs.
 #[derive(Clone, Debug)]
 pub struct Settings {
     /// Listening and who may call.
-    pub server: Server,
+    pub server: ServerSettings,
     /// The realm and our own client in it.
-    pub keycloak: Keycloak,
+    pub keycloak: KeycloakSettings,
     /// The database and the sealing keys.
-    pub store: Store,
+    pub store: StoreSettings,
     /// Personal access tokens.
     pub tokens: TokenSettings,
     /// API clients.
-    pub clients: Clients,
+    pub clients: ClientSettings,
     /// How soon changes in the realm are noticed.
     pub lifecycle: Lifecycle,
     /// What protected resources ask for.
@@ -62,7 +62,7 @@ pub struct Settings {
 #[derive(Clone, Debug)]
 pub struct BootstrapSettings {
     /// Listening and who may call.
-    pub server: Server,
+    pub server: ServerSettings,
     /// The realm to prepare.
     pub realm: Realm,
     /// The `client_id` of Hallpass's own client.
@@ -101,11 +101,11 @@ impl Settings {
     }
 
     fn read(reader: &mut Reader) -> Option<Self> {
-        let server = Server::read(reader);
-        let keycloak = Keycloak::read(reader);
-        let store = Store::read(reader);
+        let server = ServerSettings::read(reader);
+        let keycloak = KeycloakSettings::read(reader);
+        let store = StoreSettings::read(reader);
         let tokens = TokenSettings::read(reader);
-        let clients = Clients::read(reader);
+        let clients = ClientSettings::read(reader);
         let lifecycle = Lifecycle::read(reader);
         let forward_auth = ForwardAuth::read(reader);
         let account_claim = keycloak::read_account_claim(reader);
@@ -134,7 +134,7 @@ impl BootstrapSettings {
     }
 
     fn read(reader: &mut Reader) -> Option<Self> {
-        let server = Server::read(reader);
+        let server = ServerSettings::read(reader);
         let realm = Realm::read(reader);
         let client_id = keycloak::read_client_id(reader);
         let client_secret = keycloak::read_client_secret(reader, reader::Need::Optional);
@@ -142,12 +142,12 @@ impl BootstrapSettings {
         let keys = store::read_keys(reader, reader::Need::Optional);
         let tokens = TokenSettings::read(reader);
         // Read for their problems only: one file serves both commands.
-        let (clients, lifecycle) = (Clients::read(reader), Lifecycle::read(reader));
+        let (clients, lifecycle) = (ClientSettings::read(reader), Lifecycle::read(reader));
         let forward_auth = ForwardAuth::read(reader);
         let account_claim = keycloak::read_account_claim(reader);
         let log_format = read_log_format(reader);
         check_clients(reader, client_id.as_ref(), tokens.as_ref());
-        let _: (Clients, Lifecycle, ForwardAuth) = (clients?, lifecycle?, forward_auth?);
+        let _: (ClientSettings, Lifecycle, ForwardAuth) = (clients?, lifecycle?, forward_auth?);
         let (encryption_key, encryption_key_previous) = keys?;
         Some(Self {
             server: server?,
@@ -187,19 +187,19 @@ fn check_clients(reader: &mut Reader, own: Option<&String>, tokens: Option<&Toke
 
 /// One thing that is wrong with the settings.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Problem {
+pub struct SettingFault {
     key: String,
     origin: Option<String>,
     reason: String,
 }
 
-impl Problem {
+impl SettingFault {
     fn new(key: &str, origin: Option<&str>, reason: impl Into<String>) -> Self {
         Self { key: key.to_owned(), origin: origin.map(str::to_owned), reason: reason.into() }
     }
 }
 
-impl fmt::Display for Problem {
+impl fmt::Display for SettingFault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.origin {
             Some(origin) => write!(f, "{} (from {origin}): {}", self.key, self.reason),
@@ -210,12 +210,12 @@ impl fmt::Display for Problem {
 
 /// Everything that is wrong with the settings.
 #[derive(Debug)]
-pub struct Problems(Vec<Problem>);
+pub struct Problems(Vec<SettingFault>);
 
 impl Problems {
     /// One by one.
     #[must_use]
-    pub fn as_slice(&self) -> &[Problem] {
+    pub fn as_slice(&self) -> &[SettingFault] {
         &self.0
     }
 }

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use secrecy::SecretString;
 
 use super::sources::{Layer, Layers, Raw, RawValue};
-use super::{Problem, Problems, Sources};
+use super::{Problems, SettingFault, Sources};
 
 /// What is wrong with a value, as the end of a sentence that begins with it. Fixed text, so that no
 /// reason can repeat a secret.
@@ -48,7 +48,7 @@ pub(super) struct Reader {
     layers: Vec<Layer>,
     folder: PathBuf,
     whole: bool,
-    problems: Vec<Problem>,
+    problems: Vec<SettingFault>,
     asked: Vec<Asked>,
     known: BTreeSet<String>,
     undivided: Vec<String>,
@@ -146,7 +146,7 @@ impl Reader {
                 }
                 Err(reason) => {
                     let reason = format!("{reason}; allowed: {}", key.allowed);
-                    self.problems.push(Problem::new(&full, Some(&raw.origin), reason));
+                    self.problems.push(SettingFault::new(&full, Some(&raw.origin), reason));
                     tables = None;
                 }
             }
@@ -197,7 +197,7 @@ impl Reader {
     }
 
     /// The secret's text and its origin.
-    fn find_secret(&self, key: Key) -> Result<Option<(String, String)>, Problem> {
+    fn find_secret(&self, key: Key) -> Result<Option<(String, String)>, SettingFault> {
         let file_key = file_key(key.name);
         let given =
             self.layers.iter().rev().map(|layer| (layer.get(key.name), layer.get(&file_key)));
@@ -206,7 +206,7 @@ impl Reader {
             match given.into_iter().find(|(itself, file)| itself.or(*file).is_some()) {
                 Some((Some(itself), Some(file))) => {
                     let reason = format!("is given twice: `{file_key}` (from {}) too", file.origin);
-                    return Err(Problem::new(key.name, Some(&itself.origin), reason));
+                    return Err(SettingFault::new(key.name, Some(&itself.origin), reason));
                 }
                 Some((Some(itself), None)) => (itself, false),
                 Some((None, Some(file))) => (file, true),
@@ -217,14 +217,14 @@ impl Reader {
             };
         let name = if is_file { &file_key } else { key.name };
         let RawValue::Text(text) = &raw.value else {
-            return Err(Problem::new(name, Some(&raw.origin), "is not a single value"));
+            return Err(SettingFault::new(name, Some(&raw.origin), "is not a single value"));
         };
         if !is_file {
             return Ok(Some((text.clone(), raw.origin.clone())));
         }
         // The path is not repeated: it may be the secret itself, given under the wrong key.
         let text = read_secret(&self.path(name, text)).map_err(|error| {
-            Problem::new(name, Some(&raw.origin), format!("the file cannot be read: {error}"))
+            SettingFault::new(name, Some(&raw.origin), format!("the file cannot be read: {error}"))
         })?;
         Ok(Some((text, format!("the file of {}", raw.origin))))
     }
@@ -236,7 +236,7 @@ impl Reader {
             return;
         }
         let origin = self.find(key.name).map_or("the default", |raw| &raw.origin).to_owned();
-        self.problems.push(Problem::new(key.name, Some(&origin), reason));
+        self.problems.push(SettingFault::new(key.name, Some(&origin), reason));
     }
 
     /// What was read, or all that is wrong.
@@ -244,14 +244,14 @@ impl Reader {
         for (key, raw) in self.layers.iter().flatten() {
             if !self.known.contains(key) && !is_empty_section(key, raw, &self.known) {
                 let reason = super::unknown::reason(key, &self.known);
-                self.problems.push(Problem::new(key, Some(&raw.origin), reason));
+                self.problems.push(SettingFault::new(key, Some(&raw.origin), reason));
             }
         }
         for name in &self.undivided {
             let meant = self.known.iter().find(|key| variable(key).replace("__", "_") == *name);
             if let Some(key) = meant {
                 let reason = format!("is not read: write {}, with two underscores", variable(key));
-                self.problems.push(Problem::new(key, Some(name), reason));
+                self.problems.push(SettingFault::new(key, Some(name), reason));
             }
         }
         match read {
@@ -296,14 +296,14 @@ impl Reader {
                 variable(key.name),
                 key.allowed
             );
-            self.problems.push(Problem::new(key.name, None, reason));
+            self.problems.push(SettingFault::new(key.name, None, reason));
         }
         None
     }
 
     fn refuse<T>(&mut self, key: Key, origin: &str, reason: &str) -> Option<T> {
         let reason = format!("{reason}; allowed: {}", key.allowed);
-        self.problems.push(Problem::new(key.name, Some(origin), reason));
+        self.problems.push(SettingFault::new(key.name, Some(origin), reason));
         None
     }
 }

@@ -12,7 +12,7 @@ use crate::network::{self, NetworkError};
 
 /// Where Hallpass listens and how it is reached.
 #[derive(Clone, Debug)]
-pub struct Server {
+pub struct ServerSettings {
     /// The address to listen on.
     pub listen: SocketAddr,
     /// How its users reach it.
@@ -23,7 +23,7 @@ pub struct Server {
     pub allowed_clients: Vec<String>,
 }
 
-impl Server {
+impl ServerSettings {
     pub(super) fn read(reader: &mut Reader) -> Option<Self> {
         let listen =
             reader.value(LISTEN, |text| text.parse().map_err(|_| "is no address with a port"));

@@ -7,7 +7,7 @@ use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
-use super::Problem;
+use super::SettingFault;
 
 const DEFAULT_FILE: &str = "hallpass.toml";
 const PREFIX: &str = "HALLPASS_";
@@ -74,10 +74,10 @@ impl Sources {
         Layers { rising, problems, whole, folder: self.settings_folder(), undivided }
     }
 
-    fn file_layer(&self) -> Result<Layer, Problem> {
+    fn file_layer(&self) -> Result<Layer, SettingFault> {
         let path = self.file.clone().unwrap_or_else(|| self.folder.join(DEFAULT_FILE));
         let origin = path.display().to_string();
-        let refuse = |reason: String| Problem::new("settings file", Some(&origin), reason);
+        let refuse = |reason: String| SettingFault::new("settings file", Some(&origin), reason);
         let text = match fs::read_to_string(&path) {
             Ok(text) => text,
             Err(error) if error.kind() == ErrorKind::NotFound && self.file.is_none() => {
@@ -99,7 +99,7 @@ impl Sources {
 
     /// `HALLPASS_SECTION__KEY`. Without the double underscore it is not a setting (`HALLPASS_ADMIN_PASSWORD`),
     /// and an empty value is not set: compose files pass on what they do not have.
-    fn environment_layer(&self, problems: &mut Vec<Problem>) -> Layer {
+    fn environment_layer(&self, problems: &mut Vec<SettingFault>) -> Layer {
         let mut layer = Layer::new();
         for (name, value) in self.environment.iter().filter(|(_, value)| !value.is_empty()) {
             let Some(name) = name.to_str() else { continue };
@@ -111,12 +111,12 @@ impl Sources {
             let key = format!("{section}.{key}").to_ascii_lowercase().replace("__", ".");
             // Two spellings would name one setting, and their order is not defined.
             if name.chars().any(|c| c.is_ascii_lowercase()) {
-                problems.push(Problem::new(&key, Some(name), "is written in upper case only"));
+                problems.push(SettingFault::new(&key, Some(name), "is written in upper case only"));
             } else if let Some(text) = value.to_str() {
                 let value = RawValue::Text(text.to_owned());
                 layer.insert(key, Raw { value, origin: name.to_owned() });
             } else {
-                problems.push(Problem::new(&key, Some(name), "is not UTF-8"));
+                problems.push(SettingFault::new(&key, Some(name), "is not UTF-8"));
             }
         }
         layer
@@ -143,7 +143,7 @@ pub(super) struct Layers {
     /// From the lowest to the highest.
     pub(super) rising: Vec<Layer>,
     /// What could not be read at all.
-    pub(super) problems: Vec<Problem>,
+    pub(super) problems: Vec<SettingFault>,
     /// Whether what is not here was really not given.
     pub(super) whole: bool,
     /// What relative paths of the lowest layer, the file, are relative to.

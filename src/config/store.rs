@@ -14,7 +14,7 @@ use super::reader::{Key, Need, Reader};
 
 /// The database and the sealing keys.
 #[derive(Clone, Debug)]
-pub struct Store {
+pub struct StoreSettings {
     /// The database.
     pub url: StoreUrl,
     /// Seals, and opens.
@@ -23,7 +23,7 @@ pub struct Store {
     pub encryption_key_previous: Option<SealingKey>,
 }
 
-impl Store {
+impl StoreSettings {
     pub(super) fn read(reader: &mut Reader) -> Option<Self> {
         let url = StoreUrl::read(reader);
         let keys = read_keys(reader, Need::Required);

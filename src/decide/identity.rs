@@ -7,7 +7,7 @@ use bytes::Bytes;
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 
 use crate::clock::Timestamp;
-use crate::role_name::RoleRef;
+use crate::role_name::NamedRole;
 use crate::verify::Claims;
 
 /// Whatever is not visible ASCII, the comma that stands between roles, and the sign that this is written with.
@@ -23,7 +23,7 @@ pub struct Identity {
     pub username: HeaderValue,
     /// The email address.
     pub email: HeaderValue,
-    /// The roles in their [spelling](RoleRef::spelled), with commas between. Those of a personal access token are what its
+    /// The roles in their [spelling](NamedRole::spelled), with commas between. Those of a personal access token are what its
     /// record says, whatever claim the realm writes roles to.
     pub roles: HeaderValue,
     /// The scope.
@@ -46,7 +46,7 @@ impl Identity {
     pub(super) fn new<'r>(
         claims: &Claims,
         said: &Said<'_>,
-        roles: impl Iterator<Item = RoleRef<'r>>,
+        roles: impl Iterator<Item = NamedRole<'r>>,
     ) -> Self {
         let mut encoded = Encoded(String::with_capacity(TYPICAL));
         let [user_id, username, email] =
@@ -88,7 +88,7 @@ impl Encoded {
     }
 
     /// Adds roles in their spelling, with commas between.
-    fn add_roles<'r>(&mut self, roles: impl Iterator<Item = RoleRef<'r>>) -> Range<usize> {
+    fn add_roles<'r>(&mut self, roles: impl Iterator<Item = NamedRole<'r>>) -> Range<usize> {
         let begin = self.0.len();
         for role in roles {
             if self.0.len() > begin {

@@ -20,14 +20,15 @@ use aws_lc_rs::rand::SystemRandom;
 use moka::future::Cache;
 use secrecy::{ExposeSecret as _, SecretString};
 
-use super::{Decider, Kind, Presented, Reason, Refusal, Token};
+use super::{Decider, Presented, Reason, Refusal, Token, TokenKind};
+use crate::access::Action;
 use crate::error::{Code, Error};
 use crate::id::UserId;
 use crate::keycloak::{
     ClientDirectory, Keycloak, KeycloakError, RealmClient, SecretCheck, ServiceAccount,
 };
 use crate::owner::Owners;
-use crate::principal::{Action, Origin, Role};
+use crate::principal::Origin;
 use crate::throttle::Throttle;
 
 const GOOD_FOR: Duration = Duration::from_mins(1);
@@ -232,7 +233,7 @@ impl Introspectors {
         };
         let id = UserId::new(account.id);
         let held = self.owners.get_authority(&id).await?.roles;
-        match Role::IntrospectTokens.require(&held) {
+        match Action::IntrospectTokens.require(&held) {
             Ok(()) => Ok((client_id.into(), client.uuid().into())),
             Err(_) => Err(Answer::Refused(Refused::Role)),
         }
@@ -240,7 +241,7 @@ impl Introspectors {
 
     async fn by_access_token(&self, token: &str, origin: &Origin) -> Result<Introspector, Error> {
         let token = self.decider.decide(Presented::by_holder(token, origin)).await?;
-        let Kind::AccessToken(access_token) = &token.kind else {
+        let TokenKind::AccessToken(access_token) = &token.kind else {
             token.caller(origin).authorize(Action::IntrospectTokens)?;
             return Err(Refused::Role.into());
         };

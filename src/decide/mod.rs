@@ -34,13 +34,13 @@ pub use identity::Identity;
 pub use introspectors::{Introspector, IntrospectorCredential, Introspectors};
 pub use presented::{Accepts, Presented};
 pub use reason::{Reason, Refusal};
-pub use token::{AccessToken, Kind, Pat, Token};
+pub use token::{AccessToken, Pat, Token, TokenKind};
 pub use uses::Uses;
 
 use crate::audit::Teller;
 use crate::clock::Clock;
 use crate::error::{Code, Error};
-use crate::keys::{KeyRing, Whose};
+use crate::keys::{KeyOwner, KeyRing};
 use crate::owner::AuthorityRule;
 use crate::principal::{Caller, Origin};
 use crate::store::{Standing, Store};
@@ -138,7 +138,7 @@ impl Decider {
     /// The caller of the API behind a bearer token.
     pub async fn find_caller(&self, token: &str, origin: &Origin) -> Result<Caller, Error> {
         let token = self.decide(Presented::by_holder(token, origin)).await?;
-        if let Kind::AccessToken(access_token) = &token.kind {
+        if let TokenKind::AccessToken(access_token) = &token.kind {
             if !self.is_for_us(&token) {
                 return Err(Refusal::Because(Reason::Audience).into());
             }
@@ -167,9 +167,9 @@ impl Decider {
         }
         let token = found?;
         match token.kind {
-            Kind::Pat(_) if token.ends_at <= self.clock.now() => Err(Reason::Expired.into()),
-            Kind::Pat(_) => Ok(token),
-            Kind::AccessToken(_) => Err(Reason::NotAPat.into()),
+            TokenKind::Pat(_) if token.ends_at <= self.clock.now() => Err(Reason::Expired.into()),
+            TokenKind::Pat(_) => Ok(token),
+            TokenKind::AccessToken(_) => Err(Reason::NotAPat.into()),
         }
     }
 
@@ -189,7 +189,7 @@ impl Decider {
     async fn read(&self, token: &str) -> Result<Claims, Refusal> {
         let rules = self.personal_access_token.clone().at_any_time();
         let token = UnverifiedToken::parse(token, rules.max_bytes).map_err(Reason::from)?;
-        if self.keys.whose(&token.header().kid) == Whose::Others {
+        if self.keys.whose(&token.header().kid) == KeyOwner::Others {
             return Err(Reason::NotAPat.into());
         }
         self.verify(&token, &rules).await
@@ -228,11 +228,11 @@ impl Decider {
             return Err(Reason::Expired.into());
         }
         match &token.kind {
-            Kind::Pat(pat) => self.check_pat(&token, pat, presented).await?,
-            Kind::AccessToken(_) if presented.accepts == Accepts::Pats => {
+            TokenKind::Pat(pat) => self.check_pat(&token, pat, presented).await?,
+            TokenKind::AccessToken(_) if presented.accepts == Accepts::Pats => {
                 return Err(Reason::NotAPat.into());
             }
-            Kind::AccessToken(_) => {}
+            TokenKind::AccessToken(_) => {}
         }
         Ok(token)
     }
@@ -259,8 +259,8 @@ impl Decider {
     /// Whether nobody renamed the owner since the token was prepared.
     fn names_are_known(&self, token: &Token) -> bool {
         match &token.kind {
-            Kind::Pat(pat) => token.renaming == self.store.renaming(pat.id),
-            Kind::AccessToken(_) => true,
+            TokenKind::Pat(pat) => token.renaming == self.store.renaming(pat.id),
+            TokenKind::AccessToken(_) => true,
         }
     }
 

@@ -11,7 +11,7 @@ use crate::claim;
 use crate::clock::Timestamp;
 use crate::error::{Code, Error};
 use crate::id::{PatId, UserId};
-use crate::keys::Whose;
+use crate::keys::KeyOwner;
 use crate::owner::Roles;
 use crate::store::{OwnerSaid, TokenRecord};
 use crate::verify::{self, CheckError, Claims, DEFAULT_MAX_BYTES, Rules, UnverifiedToken};
@@ -28,16 +28,16 @@ impl Decider {
         let kid = &*unverified.header().kid;
         let whose = self.keys.whose(kid);
         match whose {
-            Whose::Others if accepts == Accepts::Pats => return Err(Reason::NotAPat.into()),
+            KeyOwner::Others if accepts == Accepts::Pats => return Err(Reason::NotAPat.into()),
             // Whatever the realm publishes.
-            Whose::Retired => return Err(Reason::UnknownKey.into()),
-            Whose::Ours | Whose::Others => {}
+            KeyOwner::Retired => return Err(Reason::UnknownKey.into()),
+            KeyOwner::Ours | KeyOwner::Others => {}
         }
         if let Some(reason) = self.tokens.find_refused(&hash, now) {
             return Err(reason.into());
         }
         let check = async {
-            let token = if whose == Whose::Ours {
+            let token = if whose == KeyOwner::Ours {
                 self.new_pat(&unverified, introspects).await
             } else {
                 self.new_access_token(&unverified).await

@@ -5,7 +5,7 @@
 //!   a job that was forgotten must not end what replaced it.
 
 use super::{Decider, Token};
-use crate::audit::{Action, Event};
+use crate::audit::{Act, Event};
 use crate::credential::EndReason;
 use crate::error::Error;
 use crate::id::PatId;
@@ -29,12 +29,12 @@ impl Decider {
             Event::of_token(action, subject, &caller, now)
         };
         if record.rotated_by_person {
-            let event = event(Action::RotatedTokenUsed);
+            let event = event(Act::RotatedTokenUsed);
             if self.store.note_late_use(id, &event).await? {
                 self.teller.tell(&event);
             }
         } else {
-            let event = event(Action::FamilyBurned).because(EndReason::FamilyBurned);
+            let event = event(Act::FamilyBurned).because(EndReason::FamilyBurned);
             let burned = self.store.burn_family(record.chain.family_id, &event).await?;
             if let FamilyBurned::Burned(events) = burned {
                 for event in &events {

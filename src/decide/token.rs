@@ -17,7 +17,7 @@ use crate::id::{PatId, UserId};
 use crate::names::{Email, Names};
 use crate::owner::{Authority, Roles};
 use crate::principal::{Caller, Credential, Origin};
-use crate::role_name::RoleRef;
+use crate::role_name::NamedRole;
 use crate::store::TokenRecord;
 use crate::verify::Claims;
 
@@ -28,7 +28,7 @@ pub struct Token {
     /// The name at login; empty where an access token does not say it.
     pub username: String,
     /// What it is.
-    pub kind: Kind,
+    pub kind: TokenKind,
     /// Its scopes, with spaces between (RFC 6749 §3.3).
     pub scope: Box<str>,
     /// Whom it is for.
@@ -60,7 +60,7 @@ pub(super) struct Source<'a> {
 }
 
 /// What a token is.
-pub enum Kind {
+pub enum TokenKind {
     /// A personal access token of ours.
     Pat(Pat),
     /// An access token of the realm.
@@ -125,7 +125,7 @@ impl Token {
         let claims = source.claims;
         let names = current_names(claims, record);
         let ends_at = Timestamp::from_seconds(claims.exp).min(record.expires_at);
-        let token = Self::new(source, &names, Kind::Pat(pat), roles.iter(), ends_at);
+        let token = Self::new(source, &names, TokenKind::Pat(pat), roles.iter(), ends_at);
         let is_said = said.is_some_and(|said| said.iter().eq(roles.iter()));
         let unsaid_roles = (!is_said).then(|| Box::new(roles));
         let unsaid_names = (names != said::names(claims)).then(|| Box::new(names));
@@ -137,14 +137,14 @@ impl Token {
         let pat = Pat { id, narrowed: false, narrowed_in_audience: false, networks: None };
         let names = said::names(source.claims);
         let ends_at = Timestamp::from_seconds(source.claims.exp);
-        Self::new(source, &names, Kind::Pat(pat), said.iter(), ends_at)
+        Self::new(source, &names, TokenKind::Pat(pat), said.iter(), ends_at)
     }
 
     /// An access token of the realm.
     pub(super) fn access_token(source: Source<'_>, authority: Authority) -> Self {
         let claims = source.claims;
         let names = said::names(claims);
-        let kind = Kind::AccessToken(AccessToken {
+        let kind = TokenKind::AccessToken(AccessToken {
             of_service_account: is_of_service_account(claims, &names.username),
             client_id: claims.azp.clone().unwrap_or_default(),
             authority,
@@ -157,8 +157,8 @@ impl Token {
     fn new<'r>(
         Source { claims, unverified_email }: Source<'_>,
         names: &Names,
-        kind: Kind,
-        roles: impl Iterator<Item = RoleRef<'r>>,
+        kind: TokenKind,
+        roles: impl Iterator<Item = NamedRole<'r>>,
         ends_at: Timestamp,
     ) -> Self {
         let scope = said::text(claims, "scope").unwrap_or_default();
@@ -188,10 +188,10 @@ impl Token {
     #[must_use]
     pub fn caller(&self, origin: &Origin) -> Caller {
         let (authority, client_id, credential) = match &self.kind {
-            Kind::Pat(Pat { id, narrowed, .. }) => {
+            TokenKind::Pat(Pat { id, narrowed, .. }) => {
                 (None, None, Credential::Pat { pat_id: *id, narrowed: *narrowed })
             }
-            Kind::AccessToken(AccessToken { authority, impersonated, client_id, .. }) => {
+            TokenKind::AccessToken(AccessToken { authority, impersonated, client_id, .. }) => {
                 let credential = Credential::AccessToken { impersonated: *impersonated };
                 (Some(authority), Some(client_id.clone()), credential)
             }
@@ -275,7 +275,7 @@ fn is_of_service_account(claims: &Claims, username: &str) -> bool {
 }
 
 /// The roles of an access token, as Keycloak's mappers write them. What is malformed gives none.
-fn roles(claims: &Map<String, Value>) -> impl Iterator<Item = RoleRef<'_>> {
+fn roles(claims: &Map<String, Value>) -> impl Iterator<Item = NamedRole<'_>> {
     fn names(access: &Value) -> impl Iterator<Item = &str> {
         access
             .get("roles")
@@ -287,9 +287,9 @@ fn roles(claims: &Map<String, Value>) -> impl Iterator<Item = RoleRef<'_>> {
     let of_realm = claims.get("realm_access").into_iter().flat_map(names);
     let clients = claims.get("resource_access").and_then(Value::as_object).into_iter().flatten();
     let of_clients = clients.flat_map(|(client, access)| {
-        names(access).map(move |name| RoleRef { client: Some(client), name })
+        names(access).map(move |name| NamedRole { client: Some(client), name })
     });
-    of_realm.map(|name| RoleRef { client: None, name }).chain(of_clients)
+    of_realm.map(|name| NamedRole { client: None, name }).chain(of_clients)
 }
 
 #[cfg(test)]
@@ -345,7 +345,7 @@ mod tests {
         let claims = json!({"realm_access": {"roles": ["a", 7, "b"]}, "resource_access": {
             "x:y": {"roles": ["c"]}, "y": {"roles": "d"}, "z": 1}, "roles": ["e"]});
         let spelled = |claims: &Value| {
-            roles(claims.as_object().unwrap()).map(RoleRef::spelled).collect::<Vec<_>>()
+            roles(claims.as_object().unwrap()).map(NamedRole::spelled).collect::<Vec<_>>()
         };
         assert_eq!(spelled(&claims), ["a", "b", "x%3Ay:c"]);
         let malformed = json!({"realm_access": [], "resource_access": ["x"]});

@@ -48,7 +48,7 @@ impl ClientDocument {
     }
 }
 
-impl TryFrom<Map<String, Value>> for ClientWithSecret {
+impl TryFrom<Map<String, Value>> for ClientDocumentWithSecret {
     type Error = &'static str;
 
     fn try_from(mut members: Map<String, Value>) -> Result<Self, Self::Error> {
@@ -69,7 +69,7 @@ impl TryFrom<Map<String, Value>> for ClientWithSecret {
 /// A client and its secret, kept apart.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(try_from = "Map<String, Value>")]
-pub struct ClientWithSecret {
+pub struct ClientDocumentWithSecret {
     /// Everything but the secret.
     pub document: ClientDocument,
     /// The secret, where it has one.
@@ -138,7 +138,7 @@ impl Keycloak {
     pub async fn find_client_by_uuid(
         &self,
         uuid: &str,
-    ) -> Result<Option<ClientWithSecret>, KeycloakError> {
+    ) -> Result<Option<ClientDocumentWithSecret>, KeycloakError> {
         self.find(&path(uuid), &[]).await
     }
 
@@ -147,7 +147,8 @@ impl Keycloak {
         &self,
         client_id: &str,
     ) -> Result<Option<ClientDocument>, KeycloakError> {
-        let found: Vec<ClientWithSecret> = self.get("/clients", &[("clientId", client_id)]).await?;
+        let found: Vec<ClientDocumentWithSecret> =
+            self.get("/clients", &[("clientId", client_id)]).await?;
         let documents = found.into_iter().map(|client| client.document);
         Ok(documents.into_iter().find(|client| client.client_id() == client_id))
     }
@@ -161,7 +162,7 @@ impl Keycloak {
     ) -> Result<Vec<Option<ClientDocument>>, KeycloakError> {
         let (first, max) = (first.to_string(), max.to_string());
         let query = [("first", first.as_str()), ("max", max.as_str())];
-        let found: Vec<Option<ClientWithSecret>> =
+        let found: Vec<Option<ClientDocumentWithSecret>> =
             self.get_readable("/clients", &query, Bounds::WHOLE).await?;
         Ok(found.into_iter().map(|client| client.map(|client| client.document)).collect())
     }

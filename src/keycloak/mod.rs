@@ -24,7 +24,7 @@ mod users;
 
 pub use calls::Calls;
 pub use clients::{
-    ClientDocument, ClientWithSecret, GRANTABLE, SIGNING_KEYS, ScopeDetails, ScopeKind,
+    ClientDocument, ClientDocumentWithSecret, GRANTABLE, SIGNING_KEYS, ScopeDetails, ScopeKind,
 };
 pub use directory::ClientDirectory;
 pub use error::KeycloakError;

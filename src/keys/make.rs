@@ -7,7 +7,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use zeroize::Zeroizing;
 
-use super::{KeyError, Signer, seal_context};
+use super::{Signer, SigningKeyError, seal_context};
 use crate::keycloak::NewKeyProvider;
 use crate::seal::{SealError, Sealer};
 use crate::store::SealedKey;
@@ -33,18 +33,22 @@ impl SigningKey {
     }
 
     /// The key in a sealed one: for a run that goes on where another was interrupted.
-    pub fn from_sealed(sealer: &Sealer, issuer: &str, key: &SealedKey) -> Result<Self, KeyError> {
+    pub fn from_sealed(
+        sealer: &Sealer,
+        issuer: &str,
+        key: &SealedKey,
+    ) -> Result<Self, SigningKeyError> {
         let pkcs8 = sealer
             .open(&key.sealed_private_key, &seal_context(issuer, &key.kid))
-            .map_err(|source| KeyError::Sealed { kid: key.kid.clone(), source })?;
+            .map_err(|source| SigningKeyError::Sealed { kid: key.kid.clone(), source })?;
         Self::from_pkcs8(pkcs8)
             .filter(|opened| opened.kid == key.kid)
-            .ok_or_else(|| KeyError::Malformed(key.kid.clone()))
+            .ok_or_else(|| SigningKeyError::Malformed(key.kid.clone()))
     }
 
     /// The key, parsed to sign with.
-    pub fn into_signer(self) -> Result<Signer, KeyError> {
-        Signer::from_pkcs8(&self.pkcs8).ok_or(KeyError::Malformed(self.kid))
+    pub fn into_signer(self) -> Result<Signer, SigningKeyError> {
+        Signer::from_pkcs8(&self.pkcs8).ok_or(SigningKeyError::Malformed(self.kid))
     }
 
     /// Its id in the realm's JWKS.

@@ -44,7 +44,7 @@ struct Held {
 
 /// Whose a key is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Whose {
+pub enum KeyOwner {
     /// One of ours that is in use, or will be.
     Ours,
     /// Once ours, and taken out of use: what it signed is refused, whoever publishes it again.
@@ -55,7 +55,7 @@ pub enum Whose {
 
 /// Why the keys could not be read.
 #[derive(Debug, thiserror::Error)]
-pub enum KeyError {
+pub enum SigningKeyError {
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -94,7 +94,7 @@ impl KeyRing {
 
     /// Reads the keys again: at start, and when the store says that they were switched. When the active
     /// key does not open, none is held: what cannot be read must not go on signing.
-    pub async fn reload(&self) -> Result<(), KeyError> {
+    pub async fn reload(&self) -> Result<(), SigningKeyError> {
         let known = self.store.list_kids().await?;
         let active = self.store.find_active_key().await?;
         let opened = active
@@ -115,12 +115,12 @@ impl KeyRing {
 
     /// Whose the key of this `kid` is.
     #[must_use]
-    pub fn whose(&self, kid: &str) -> Whose {
+    pub fn whose(&self, kid: &str) -> KeyOwner {
         let held = self.held.read().unwrap_or_else(PoisonError::into_inner);
         match held.known.iter().find(|known| known.kid == kid) {
-            Some(known) if known.retired => Whose::Retired,
-            Some(_) => Whose::Ours,
-            None => Whose::Others,
+            Some(known) if known.retired => KeyOwner::Retired,
+            Some(_) => KeyOwner::Ours,
+            None => KeyOwner::Others,
         }
     }
 

@@ -10,7 +10,7 @@ use std::time::Duration;
 use tokio::sync::{Mutex, Notify};
 use tokio::time::{Instant, sleep};
 
-use super::{KeyRing, LastSeenKeys, Whose};
+use super::{KeyOwner, KeyRing, LastSeenKeys};
 use crate::keycloak::Keycloak;
 use crate::verify::JwksCache;
 
@@ -97,7 +97,7 @@ impl PublishedKeys {
 
     fn note_login(&self) {
         if let Some(login) = self.keycloak.last_login() {
-            let by_ours = self.keys.whose(&login.signature.kid) != Whose::Others;
+            let by_ours = self.keys.whose(&login.signature.kid) != KeyOwner::Others;
             self.keys.misuse().saw_login(login.issued_at, by_ours);
         }
     }

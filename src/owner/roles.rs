@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-use crate::role_name::RoleRef;
+use crate::role_name::NamedRole;
 
 /// Clients that every realm has from the start: their roles concern Keycloak, not those who accept tokens.
 const KEYCLOAKS_OWN: [&str; 6] = [
@@ -54,11 +54,12 @@ impl<'a, S: Ord + From<&'a str>> Roles<S> {
 
 impl<S: Ord + AsRef<str>> Roles<S> {
     /// Each of them.
-    pub fn iter(&self) -> impl Iterator<Item = RoleRef<'_>> {
-        let of_realm = self.realm.iter().map(|name| RoleRef { client: None, name: name.as_ref() });
+    pub fn iter(&self) -> impl Iterator<Item = NamedRole<'_>> {
+        let of_realm =
+            self.realm.iter().map(|name| NamedRole { client: None, name: name.as_ref() });
         let of_clients = self.clients.iter().flat_map(|(client, names)| {
             let client = Some(client.as_ref());
-            names.iter().map(move |name| RoleRef { client, name: name.as_ref() })
+            names.iter().map(move |name| NamedRole { client, name: name.as_ref() })
         });
         of_realm.chain(of_clients)
     }

@@ -8,7 +8,7 @@ use sqlx::query::Query;
 use sqlx::{Any, AssertSqlSafe, Row as _, Transaction};
 
 use super::{Store, StoreError, rows_of_placeholders, search_pattern, within};
-use crate::audit::{Action, Event};
+use crate::audit::{Act, Event};
 use crate::clock::Timestamp;
 use crate::page::{Direction, Page, PageRequest};
 
@@ -67,7 +67,7 @@ fn bind_event(
 #[derive(Clone, Debug)]
 pub struct AuditFilter {
     /// Only this was done.
-    pub action: Option<Action>,
+    pub action: Option<Act>,
     /// Only to this credential.
     pub credential_id: Option<String>,
     /// Only to credentials of this owner.
@@ -93,7 +93,7 @@ pub struct AuditRecord {
     pub event_id: String,
     /// When it was done.
     pub occurred_at: Timestamp,
-    /// The name of an [`Action`], perhaps of another version.
+    /// The name of an [`Act`], perhaps of another version.
     pub action: String,
     /// The credential that it was done to.
     pub credential_id: String,

@@ -1,12 +1,13 @@
 //! The end of tokens, by their owner or an administrator: one, several, or all.
 
 use super::{RevocationNote, Tokens, Whose};
+use crate::access::Action;
 use crate::audit::{self, Event};
 use crate::clock::Timestamp;
 use crate::credential::EndReason;
 use crate::error::Error;
 use crate::id::{PatId, UserId};
-use crate::principal::{Action, Caller};
+use crate::principal::Caller;
 use crate::store::{EventOf, TokenDeleted, TokenRecord, TokenRevoked};
 
 /// Why tokens are revoked, and when.
@@ -128,7 +129,7 @@ impl Tokens {
     ) -> Result<Vec<Revoked>, Error> {
         let event = |token: &TokenRecord| {
             let by_owner = token.user_id == caller.user_id;
-            event_at(now, audit::Action::TokenRevoked, token, caller)
+            event_at(now, audit::Act::TokenRevoked, token, caller)
                 .because(if by_owner { EndReason::ByOwner } else { EndReason::ByAdministrator })
                 .with_note(note.map(RevocationNote::as_str))
         };
@@ -152,7 +153,7 @@ impl Tokens {
         ids: &[PatId],
     ) -> Result<Vec<Deleted>, Error> {
         let now = self.clock.now();
-        let event = |token: &TokenRecord| event_at(now, audit::Action::TokenDeleted, token, by);
+        let event = |token: &TokenRecord| event_at(now, audit::Act::TokenDeleted, token, by);
         let outcomes = self.store.delete_tokens(owner, ids, &event).await?;
         let said = outcomes.into_iter().map(|outcome| match outcome {
             TokenDeleted::Deleted(event) => {
@@ -164,17 +165,12 @@ impl Tokens {
         Ok(said.collect())
     }
 
-    pub(super) fn event(
-        &self,
-        action: audit::Action,
-        token: &TokenRecord,
-        caller: &Caller,
-    ) -> Event {
+    pub(super) fn event(&self, action: audit::Act, token: &TokenRecord, caller: &Caller) -> Event {
         event_at(self.clock.now(), action, token, caller)
     }
 }
 
-fn event_at(now: Timestamp, action: audit::Action, token: &TokenRecord, by: &Caller) -> Event {
+fn event_at(now: Timestamp, action: audit::Act, token: &TokenRecord, by: &Caller) -> Event {
     let subject = (token.pat_id, token.name.as_str(), &token.user_id);
     Event::of_token(action, subject, by, now)
 }

@@ -3,7 +3,7 @@
 use super::Tokens;
 use crate::audit;
 use crate::credential::EndReason;
-use crate::decide::{Kind, Refusal};
+use crate::decide::{Refusal, TokenKind};
 use crate::error::Error;
 use crate::principal::Origin;
 use crate::store::{Standing, TokenRecord, TokenRevoked};
@@ -17,7 +17,7 @@ impl Tokens {
             Err(Refusal::Because(_)) => return self.throttle.revocation(origin.address),
             Err(failed) => return Err(failed.into()),
         };
-        let Kind::Pat(pat) = &held.kind else { return Ok(()) };
+        let TokenKind::Pat(pat) = &held.kind else { return Ok(()) };
         let standing = self.store.get_standing(pat.id).await?;
         if matches!(
             standing.at(self.clock.now()),
@@ -27,7 +27,7 @@ impl Tokens {
         }
         let caller = held.caller(origin);
         let event = |record: &TokenRecord| {
-            self.event(audit::Action::TokenRevoked, record, &caller).because(EndReason::ByHolder)
+            self.event(audit::Act::TokenRevoked, record, &caller).because(EndReason::ByHolder)
         };
         let outcomes = self.store.revoke_tokens(Some(&held.user_id), &[pat.id], &event).await?;
         if let [TokenRevoked::Revoked(event)] = &*outcomes {

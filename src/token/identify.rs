@@ -1,10 +1,11 @@
 //! What a token is that somebody holds: for whoever found one, without using it.
 
 use super::{Tokens, Whose};
+use crate::access::Action;
 use crate::decide::{Reason, Refusal};
 use crate::error::{Code, Error};
 use crate::id::{PatId, UserId};
-use crate::principal::{Action, Caller};
+use crate::principal::Caller;
 use crate::store::{TokenRecord, TokenStatus};
 use crate::verify::Claims;
 

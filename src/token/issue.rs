@@ -22,6 +22,7 @@ use super::claims::{self, ProtocolClaims};
 use super::grant::Grant;
 use super::jwt::SigningInput;
 use super::{Description, Narrowing, TokenName, Tokens};
+use crate::access::Action;
 use crate::audit::{self, Event};
 use crate::clock::Timestamp;
 use crate::error::{Code, Error};
@@ -29,7 +30,7 @@ use crate::id::{PatId, UserId};
 use crate::keycloak::KeycloakError;
 use crate::keys::Signer;
 use crate::owner::{AuthorityClaims, Owner};
-use crate::principal::{Action, Caller};
+use crate::principal::Caller;
 use crate::store::{
     self, Chain, OwnerNote, Restrictions, TokenCreated, TokenDeleted, TokenRecord, TokenStatus,
 };
@@ -42,7 +43,7 @@ const ISSUE: Duration = Duration::from_millis(6_900);
 
 /// What a caller asks for.
 #[derive(Clone, Debug)]
-pub struct NewToken {
+pub struct TokenRequest {
     /// Its name.
     pub name: TokenName,
     /// What it is for.
@@ -106,7 +107,11 @@ pub(super) struct Prepared {
 
 impl Tokens {
     /// Issues a token to the caller. See the module's steps.
-    pub async fn issue(&self, caller: &Caller, request: NewToken) -> Result<IssuedToken, Error> {
+    pub async fn issue(
+        &self,
+        caller: &Caller,
+        request: TokenRequest,
+    ) -> Result<IssuedToken, Error> {
         let begun = Instant::now();
         caller.authorize(Action::CreateToken)?;
         self.throttle.creation(&caller.user_id)?;
@@ -121,7 +126,7 @@ impl Tokens {
             self.store.note_owner(&caller.user_id, note).await?;
         }
         let subject = (record.pat_id, record.name.as_str(), &record.user_id);
-        let created = audit::Action::TokenCreated;
+        let created = audit::Act::TokenCreated;
         let event = Event::of_token(created, subject, caller, record.created_at);
         match self.store.create_token(record, self.settings.max_per_user, &event).await? {
             TokenCreated::Created => self.teller.tell(&event),
@@ -263,7 +268,7 @@ impl Tokens {
         error: &Error,
     ) -> Event {
         let subject = (record.pat_id, record.name.as_str(), &record.user_id);
-        let abandoned = audit::Action::TokenAbandoned;
+        let abandoned = audit::Act::TokenAbandoned;
         Event::of_token(abandoned, subject, caller, self.clock.now()).because(error.code().name())
     }
 

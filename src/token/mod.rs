@@ -22,13 +22,14 @@ use std::sync::Arc;
 pub use census::Census;
 pub use end::{Deleted, Revoked};
 pub use identify::Identified;
-pub use issue::{End, IssuedToken, NewToken};
+pub use issue::{End, IssuedToken, TokenRequest};
 pub use name::{Description, RevocationNote, TokenName};
 
 pub use narrowing::{Narrowing, Wanted};
 pub use offer::{Offered, Preview};
 pub use rotate::RotateToken;
 
+use crate::access::{Access, Action};
 use crate::audit::{self, Teller};
 use crate::clock::Clock;
 use crate::config;
@@ -39,7 +40,7 @@ use crate::keycloak::ClientDirectory;
 use crate::keys::{KeyRing, PublishedKeys};
 use crate::owner::Owners;
 use crate::page::Page;
-use crate::principal::{Action, Caller, Credential, Role};
+use crate::principal::Caller;
 use crate::store::{Store, TokenFilter, TokenRecord};
 use crate::throttle::Throttle;
 
@@ -48,6 +49,8 @@ use crate::throttle::Throttle;
 pub struct Tokens {
     /// The records.
     pub store: Store,
+    /// Who may do what.
+    pub access: Access,
     /// The owners, as Keycloak sees them.
     pub owners: Owners,
     /// The realm's clients.
@@ -103,7 +106,7 @@ impl Tokens {
         if token.description.as_deref() == description {
             return Ok(token);
         }
-        let event = self.event(audit::Action::TokenDescribed, &token, caller);
+        let event = self.event(audit::Act::TokenDescribed, &token, caller);
         if self.store.describe_token(pat_id, description, &event).await? {
             self.teller.tell(&event);
         }
@@ -131,28 +134,17 @@ impl Tokens {
                 Some(&caller.user_id)
             }
             Whose::User(owner) => {
-                self.require(caller, Action::ReadEverybodysTokens, Role::ManageTokens).await?;
+                self.access.allow(caller, Action::ReadEverybodysTokens).await?;
                 Some(owner)
             }
             Whose::Everybody => {
-                self.require(caller, Action::ReadEverybodysTokens, Role::ManageTokens).await?;
+                self.access.allow(caller, Action::ReadEverybodysTokens).await?;
                 None
             }
         };
         let search_usernames = *whose != Whose::Own;
         let filter = TokenFilter { search_usernames, ..filter.clone() };
         Ok(self.store.list_tokens(owner, &filter, self.clock.now()).await?)
-    }
-
-    /// Refuses whoever may not do this; a personal access token does not say its owner's roles, so they are asked.
-    async fn require(&self, caller: &Caller, action: Action, role: Role) -> Result<(), Error> {
-        caller.authorize(action)?;
-        match caller.credential {
-            Credential::AccessToken { .. } => Ok(()),
-            Credential::Pat { .. } => {
-                role.require(&self.owners.get_token_authority(&caller.user_id).await?.roles)
-            }
-        }
     }
 
     async fn find(&self, owner: &UserId, pat_id: PatId) -> Result<TokenRecord, Error> {

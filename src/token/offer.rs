@@ -6,12 +6,13 @@ use serde_json::{Map, Value};
 use tokio::time::Instant;
 
 use super::grant::Offer;
-use super::issue::{NewToken, PREPARE, Plan, in_time};
+use super::issue::{PREPARE, Plan, TokenRequest, in_time};
 use super::{Description, Tokens, claims};
+use crate::access::Action;
 use crate::error::Error;
 use crate::id::UserId;
 use crate::owner::{Owner, is_keycloaks_own_client};
-use crate::principal::{Action, Caller};
+use crate::principal::Caller;
 
 /// Keycloak reads a request line of 4 KiB at most, in which each character of a scope may take three.
 const MAX_SCOPES: usize = 1_200;
@@ -67,7 +68,7 @@ impl Tokens {
     }
 
     /// What a token would say that is asked for so. It is refused as the token itself would be.
-    pub async fn preview(&self, caller: &Caller, request: &NewToken) -> Result<Preview, Error> {
+    pub async fn preview(&self, caller: &Caller, request: &TokenRequest) -> Result<Preview, Error> {
         let begun = Instant::now();
         caller.authorize(Action::PreviewToken)?;
         self.throttle.creation(&caller.user_id)?;
@@ -148,7 +149,7 @@ impl Tokens {
 
 impl<'a> Plan<'a> {
     /// Of a token that goes on from no other.
-    pub(super) fn new(owner: &'a UserId, request: &'a NewToken) -> Self {
+    pub(super) fn new(owner: &'a UserId, request: &'a TokenRequest) -> Self {
         Self {
             owner,
             name: request.name.as_str(),

@@ -16,6 +16,7 @@ use tokio::time::Instant;
 
 use super::issue::{End, IssuedToken, Plan, Prepared, Succession};
 use super::{Narrowing, Tokens};
+use crate::access::Action;
 use crate::audit::{self, Event};
 use crate::clock::Timestamp;
 use crate::config::MIN_LIFETIME;
@@ -23,7 +24,7 @@ use crate::credential::EndReason;
 use crate::error::{Code, Error};
 use crate::id::PatId;
 use crate::owner::AuthorityClaims;
-use crate::principal::{Action, Caller, Credential, Role};
+use crate::principal::{Caller, Credential};
 use crate::store::{FamilyBurned, Rotation, StoreError, TokenRecord, TokenRotated};
 
 /// What a caller asks of a rotation.
@@ -59,7 +60,7 @@ impl Tokens {
         request: RotateToken,
     ) -> Result<IssuedToken, Error> {
         let begun = Instant::now();
-        self.require(caller, Action::RotateToken(pat_id), Role::CreateTokens).await?;
+        self.access.allow(caller, Action::RotateToken(pat_id)).await?;
         self.throttle.creation(&caller.user_id)?;
         let replaced = self.find_replaced(caller, pat_id).await?;
         let (asked, old) = (&replaced.asked, replaced.record());
@@ -148,9 +149,8 @@ impl Tokens {
     }
 
     async fn burn(&self, record: &TokenRecord, caller: &Caller) -> Result<Error, Error> {
-        let event = self
-            .event(audit::Action::FamilyBurned, record, caller)
-            .because(EndReason::FamilyBurned);
+        let event =
+            self.event(audit::Act::FamilyBurned, record, caller).because(EndReason::FamilyBurned);
         Ok(match self.store.burn_family(record.chain.family_id, &event).await? {
             FamilyBurned::Burned(events) => {
                 for event in &events {
@@ -223,10 +223,10 @@ impl Tokens {
     ) -> Result<Event, Error> {
         let successor = &rotation.successor;
         let rotated = self
-            .event(audit::Action::TokenRotated, old, caller)
+            .event(audit::Act::TokenRotated, old, caller)
             .because(format!("successor {}", successor.pat_id));
         let subject = (successor.pat_id, successor.name.as_str(), &successor.user_id);
-        let created = audit::Action::TokenCreated;
+        let created = audit::Act::TokenCreated;
         let created = Event::of_token(created, subject, caller, rotated.at)
             .because(format!("successor of {}", old.pat_id));
         match self.store.rotate_token(rotation, &rotated, &created).await? {

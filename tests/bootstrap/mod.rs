@@ -18,7 +18,7 @@ pub(crate) mod snapshot;
 use std::sync::{Arc, Mutex};
 
 use hallpass::bootstrap::{
-    BootstrapError, Mode, Options, Outcome, Removal, Removed, Report, bootstrap, remove,
+    BootstrapError, Bootstrapped, Mode, Options, Removal, Report, TakenBack, bootstrap, remove,
 };
 use hallpass::clock::Clock;
 use hallpass::config::{BootstrapSettings, SealingKey};
@@ -44,7 +44,7 @@ struct Ground {
 
 /// A bootstrap that was good, and the lines that it reported.
 struct Done {
-    outcome: Outcome,
+    outcome: Bootstrapped,
     lines: Vec<String>,
 }
 
@@ -85,7 +85,7 @@ impl Ground {
         &self,
         options: Options,
         report: Report,
-    ) -> Result<Outcome, BootstrapError> {
+    ) -> Result<Bootstrapped, BootstrapError> {
         let keycloak = administrator(&self.settings);
         let clock = Clock::system();
         bootstrap(&keycloak, &self.settings, &self.encryption_key, &clock, &options, report).await
@@ -99,7 +99,7 @@ impl Ground {
         lines
     }
 
-    async fn try_remove(&self, mode: Mode, report: Report) -> Result<Removed, BootstrapError> {
+    async fn try_remove(&self, mode: Mode, report: Report) -> Result<TakenBack, BootstrapError> {
         self.try_removal(Removal { mode, without_store: false }, report).await
     }
 
@@ -107,7 +107,7 @@ impl Ground {
         &self,
         removal: Removal,
         report: Report,
-    ) -> Result<Removed, BootstrapError> {
+    ) -> Result<TakenBack, BootstrapError> {
         let keycloak = administrator(&self.settings);
         remove(&keycloak, &self.settings, &Clock::system(), removal, report).await
     }

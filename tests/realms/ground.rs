@@ -2,7 +2,9 @@
 
 use std::sync::{Arc, Mutex};
 
-use hallpass::bootstrap::{Mode, Options, Outcome, Removal, Report, bootstrap, remove, remove_key};
+use hallpass::bootstrap::{
+    Bootstrapped, Mode, Options, Removal, Report, bootstrap, remove, remove_key,
+};
 use hallpass::clock::Clock;
 use hallpass::config::{BootstrapSettings, SealingKey};
 use serde_json::{Value, json};
@@ -54,7 +56,10 @@ impl Ground {
         format!("/{}{path}", self.realm.name)
     }
 
-    pub(super) async fn try_bootstrap(&self, mode: Mode) -> Result<(Outcome, Vec<String>), String> {
+    pub(super) async fn try_bootstrap(
+        &self,
+        mode: Mode,
+    ) -> Result<(Bootstrapped, Vec<String>), String> {
         let keycloak = administrator(&self.settings);
         let (lines, report) = collected();
         let options = Options { mode, ..options() };

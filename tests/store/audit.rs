@@ -1,6 +1,6 @@
 //! The audit log: one event with each act, in its transaction, for good.
 
-use hallpass::audit::{Action, Event};
+use hallpass::audit::{Act, Event};
 use hallpass::store::NewToken;
 use sqlx::Row as _;
 
@@ -50,13 +50,13 @@ fn as_written(event: &Event) -> Vec<Option<String>> {
 async fn the_audit_log_survives_the_token() {
     on_each!(|fresh| {
         let token = new_token("alice", "ci");
-        let mut created = event(Action::TokenCreated, &token);
+        let mut created = event(Act::TokenCreated, &token);
         created.reason = None;
         fresh.store.create_token(&token, 0, &created).await.unwrap();
-        let mut revoked = event(Action::TokenRevoked, &token);
+        let mut revoked = event(Act::TokenRevoked, &token);
         revoked.at = created.at.plus(super::DAY);
         revoke(&fresh.store, token.pat_id, &revoked).await.unwrap();
-        let mut deleted = event(Action::TokenDeleted, &token);
+        let mut deleted = event(Act::TokenDeleted, &token);
         deleted.at = revoked.at.plus(super::DAY);
         delete(&fresh.store, token.pat_id, &deleted).await.unwrap();
         assert_eq!(fresh.count("tokens").await, 0);
@@ -65,7 +65,7 @@ async fn the_audit_log_survives_the_token() {
 }
 
 /// An event whose id is taken cannot be written: then the act is not done either.
-fn unwritable(action: Action, token: &NewToken, written: &Event) -> Event {
+fn unwritable(action: Act, token: &NewToken, written: &Event) -> Event {
     Event { id: written.id, ..event(action, token) }
 }
 
@@ -73,17 +73,17 @@ fn unwritable(action: Action, token: &NewToken, written: &Event) -> Event {
 async fn an_act_that_cannot_be_told_is_not_done() {
     on_each!(|fresh| {
         let token = new_token("alice", "ci");
-        let created = event(Action::TokenCreated, &token);
+        let created = event(Act::TokenCreated, &token);
         fresh.store.create_token(&token, 0, &created).await.unwrap();
         let before = fresh.sizes().await;
         let record = fresh.store.find_token(&token.user_id, token.pat_id).await.unwrap();
 
         let other = new_token("bob", "other");
-        let failing = unwritable(Action::TokenCreated, &other, &created);
+        let failing = unwritable(Act::TokenCreated, &other, &created);
         fresh.store.create_token(&other, 0, &failing).await.unwrap_err();
-        let failing = unwritable(Action::TokenRevoked, &token, &created);
+        let failing = unwritable(Act::TokenRevoked, &token, &created);
         revoke(&fresh.store, token.pat_id, &failing).await.unwrap_err();
-        let failing = unwritable(Action::TokenDeleted, &token, &created);
+        let failing = unwritable(Act::TokenDeleted, &token, &created);
         delete(&fresh.store, token.pat_id, &failing).await.unwrap_err();
 
         assert_eq!(fresh.sizes().await, before);
@@ -91,7 +91,7 @@ async fn an_act_that_cannot_be_told_is_not_done() {
         assert_eq!(fresh.store.last_change().await.unwrap(), 0);
         // And the same acts, told, are done.
         super::create(&fresh.store, &other).await.unwrap();
-        let revoked = event(Action::TokenRevoked, &token);
+        let revoked = event(Act::TokenRevoked, &token);
         revoke(&fresh.store, token.pat_id, &revoked).await.unwrap();
         assert_eq!(fresh.sizes().await, [2, 1, 3, 2]);
     });

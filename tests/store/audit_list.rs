@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use hallpass::audit::{Action, Event};
+use hallpass::audit::{Act, Event};
 use hallpass::clock::Timestamp;
 use hallpass::id::{UserId, uuid_at};
 use hallpass::page::{Direction, PageRequest};
@@ -31,7 +31,7 @@ fn at(seconds: u64) -> Timestamp {
     NOW.plus(Duration::from_secs(seconds))
 }
 
-fn act(seconds: u64, action: Action, names: [&str; 2], people: [&str; 2]) -> Event {
+fn act(seconds: u64, action: Act, names: [&str; 2], people: [&str; 2]) -> Event {
     let ([credential, actor_name], [owner, actor]) = (names, people);
     Event {
         id: uuid_at(at(seconds)),
@@ -62,11 +62,11 @@ async fn found(store: &Store, filter: &AuditFilter) -> (Vec<i64>, u64) {
 async fn each_filter_finds_its_events_and_all_together_too() {
     on_each!(|fresh| {
         for event in [
-            act(1, Action::TokenCreated, ["ci", "alice"], ["a", "a"]),
-            act(2, Action::TokenRevoked, ["ci", "admin"], ["a", "x"]),
-            act(3, Action::TokenCreated, ["ci", "bob"], ["b", "b"]),
-            act(4, Action::ClientCreated, ["acme_app", "bob"], ["b", "b"]),
-            act(5, Action::ClientDeleted, ["acme_app", "admin"], ["b", "x"]),
+            act(1, Act::TokenCreated, ["ci", "alice"], ["a", "a"]),
+            act(2, Act::TokenRevoked, ["ci", "admin"], ["a", "x"]),
+            act(3, Act::TokenCreated, ["ci", "bob"], ["b", "b"]),
+            act(4, Act::ClientCreated, ["acme_app", "bob"], ["b", "b"]),
+            act(5, Act::ClientDeleted, ["acme_app", "admin"], ["b", "x"]),
         ] {
             fresh.store.append_event(&event).await.unwrap();
         }
@@ -75,8 +75,8 @@ async fn each_filter_finds_its_events_and_all_together_too() {
         for (filter, expected) in [
             (all(), vec![5, 4, 3, 2, 1]),
             (AuditFilter { direction: Direction::Ascending, ..all() }, vec![1, 2, 3, 4, 5]),
-            (AuditFilter { action: Some(Action::TokenCreated), ..all() }, vec![3, 1]),
-            (AuditFilter { action: Some(Action::QuotaSet), ..all() }, vec![]),
+            (AuditFilter { action: Some(Act::TokenCreated), ..all() }, vec![3, 1]),
+            (AuditFilter { action: Some(Act::QuotaSet), ..all() }, vec![]),
             (AuditFilter { credential_id: text("id of ci"), ..all() }, vec![3, 2, 1]),
             (AuditFilter { credential_id: text("id of"), ..all() }, vec![]),
             (AuditFilter { owner_id: text("b"), ..all() }, vec![5, 4, 3]),
@@ -89,7 +89,7 @@ async fn each_filter_finds_its_events_and_all_together_too() {
             (AuditFilter { from: Some(at(4)), to: Some(at(2)), ..all() }, vec![]),
             (
                 AuditFilter {
-                    action: Some(Action::ClientDeleted),
+                    action: Some(Act::ClientDeleted),
                     credential_id: text("id of acme_app"),
                     owner_id: text("b"),
                     actor_id: text("x"),
@@ -114,7 +114,7 @@ async fn the_order_is_total_and_pages_fit_together() {
         let mut ids = Vec::new();
         // Three in each of three moments.
         for number in 0..9 {
-            let event = act(number / 3, Action::TokenCreated, ["ci", "alice"], ["a", "a"]);
+            let event = act(number / 3, Act::TokenCreated, ["ci", "alice"], ["a", "a"]);
             fresh.store.append_event(&event).await.unwrap();
             ids.push((number / 3, event.id.to_string()));
         }
@@ -153,7 +153,7 @@ async fn a_search_is_literal_and_knows_no_case_in_any_script() {
             ["שלום עולם \u{202e}right to left\u{202c}", "مرحبا"],
         ];
         for (seconds, names) in (1..).zip(names) {
-            let event = act(seconds, Action::ClientCreated, names, ["a", "a"]);
+            let event = act(seconds, Act::ClientCreated, names, ["a", "a"]);
             fresh.store.append_event(&event).await.unwrap();
         }
         for (search, expected) in [
@@ -233,7 +233,7 @@ async fn each_filter_is_served_by_its_index_in_the_order_of_the_answer() {
                 "audit_events_in_order",
             ),
             (
-                AuditFilter { action: Some(Action::QuotaSet), ..all() },
+                AuditFilter { action: Some(Act::QuotaSet), ..all() },
                 vec!["'quota_set'"],
                 "audit_events_of_action",
             ),
@@ -274,7 +274,7 @@ async fn each_filter_is_served_by_its_index_in_the_order_of_the_answer() {
 #[tokio::test]
 async fn rows_of_before_have_their_search_text() {
     on_each!(|fresh| {
-        let event = act(1, Action::ClientCreated, ["Old App", "Alice"], ["a", "a"]);
+        let event = act(1, Act::ClientCreated, ["Old App", "Alice"], ["a", "a"]);
         fresh.store.append_event(&event).await.unwrap();
         fresh
             .execute(

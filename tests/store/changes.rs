@@ -1,6 +1,6 @@
 //! The numbers by which replicas hear of each other.
 
-use hallpass::audit::Action;
+use hallpass::audit::Act;
 use hallpass::store::{ChangeKind, NewToken, Store};
 use tokio::task::JoinSet;
 
@@ -13,9 +13,9 @@ async fn each_ending_of_a_token_has_one_change() {
         let (a, b) = (fresh.create("alice", "a").await, fresh.create("alice", "b").await);
         assert_eq!(fresh.store.last_change().await.unwrap(), 0, "a new token is no change");
 
-        revoke(&fresh.store, a.pat_id, &event(Action::TokenRevoked, &a)).await.unwrap();
-        delete(&fresh.store, b.pat_id, &event(Action::TokenDeleted, &b)).await.unwrap();
-        delete(&fresh.store, a.pat_id, &event(Action::TokenDeleted, &a)).await.unwrap();
+        revoke(&fresh.store, a.pat_id, &event(Act::TokenRevoked, &a)).await.unwrap();
+        delete(&fresh.store, b.pat_id, &event(Act::TokenDeleted, &b)).await.unwrap();
+        delete(&fresh.store, a.pat_id, &event(Act::TokenDeleted, &a)).await.unwrap();
         let found: Vec<_> = fresh.store.list_changes_after(0).await.unwrap();
         let found: Vec<_> = found.iter().map(|c| (c.number, c.kind, c.subject.clone())).collect();
         let ended = Some(ChangeKind::TokenEnded);
@@ -72,9 +72,9 @@ async fn the_order_of_numbers_is_the_order_of_commits() {
 async fn end_all(store: Store, tokens: Vec<NewToken>) {
     for (number, token) in tokens.iter().enumerate() {
         if number % 2 == 0 {
-            revoke(&store, token.pat_id, &event(Action::TokenRevoked, token)).await.unwrap();
+            revoke(&store, token.pat_id, &event(Act::TokenRevoked, token)).await.unwrap();
         } else {
-            delete(&store, token.pat_id, &event(Action::TokenDeleted, token)).await.unwrap();
+            delete(&store, token.pat_id, &event(Act::TokenDeleted, token)).await.unwrap();
         }
     }
     store.close().await;
@@ -84,14 +84,14 @@ async fn end_all(store: Store, tokens: Vec<NewToken>) {
 async fn what_fails_uses_up_no_number() {
     on_each!(|fresh| {
         let (a, b) = (fresh.create("alice", "a").await, fresh.create("alice", "b").await);
-        let first = event(Action::TokenRevoked, &a);
+        let first = event(Act::TokenRevoked, &a);
         revoke(&fresh.store, a.pat_id, &first).await.unwrap();
         // The audit event's id is taken: the write fails after it took its number.
-        let mut failing = event(Action::TokenRevoked, &b);
+        let mut failing = event(Act::TokenRevoked, &b);
         failing.id = first.id;
         revoke(&fresh.store, b.pat_id, &failing).await.unwrap_err();
         assert_eq!(fresh.store.last_change().await.unwrap(), 1);
-        revoke(&fresh.store, b.pat_id, &event(Action::TokenRevoked, &b)).await.unwrap();
+        revoke(&fresh.store, b.pat_id, &event(Act::TokenRevoked, &b)).await.unwrap();
         let numbers: Vec<_> = fresh
             .store
             .list_changes_after(0)
@@ -140,8 +140,7 @@ async fn without_its_counter_nothing_is_revoked() {
         let token = new_token("alice", "ci");
         super::create(&fresh.store, &token).await.unwrap();
         fresh.execute("DELETE FROM change_counter").await;
-        let revoked =
-            revoke(&fresh.store, token.pat_id, &event(Action::TokenRevoked, &token)).await;
+        let revoked = revoke(&fresh.store, token.pat_id, &event(Act::TokenRevoked, &token)).await;
         assert_eq!(super::code(revoked.unwrap_err()), hallpass::error::Code::Internal);
         let record = fresh.store.find_token(&token.user_id, token.pat_id).await.unwrap().unwrap();
         assert_eq!(record.revoked_at, None);

@@ -1,6 +1,6 @@
 //! A move to PostgreSQL: whole, repeated where it was interrupted, and never two stores in use.
 
-use hallpass::audit::Action;
+use hallpass::audit::Act;
 use hallpass::store::{CopyError, Store, StoreError};
 use sqlx::Row as _;
 
@@ -18,7 +18,7 @@ async fn filled() -> Fresh {
         create(&fresh.store, &new_token("alice", &format!("ci-{number}"))).await.unwrap();
     }
     let token = fresh.create("bob", "with ' and ü").await;
-    revoke(&fresh.store, token.pat_id, &event(Action::TokenRevoked, &token)).await.unwrap();
+    revoke(&fresh.store, token.pat_id, &event(Act::TokenRevoked, &token)).await.unwrap();
     fresh.store.note_followed("admin_events", NOW).await.unwrap();
     fresh
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use hallpass::audit::{Action, Event};
+use hallpass::audit::{Act, Event};
 use hallpass::clock::Timestamp;
 use hallpass::credential::EndReason;
 use hallpass::id::UserId;
@@ -32,7 +32,7 @@ fn rotation(old: &NewToken, ends_at: Timestamp, now: Timestamp) -> Rotation {
 
 async fn rotate(store: &Store, rotation: &Rotation, now: Timestamp) -> TokenRotated {
     let successor = &rotation.successor;
-    let (rotated, created) = (Action::TokenRotated, Action::TokenCreated);
+    let (rotated, created) = (Act::TokenRotated, Act::TokenCreated);
     let (rotated, created) = (event(rotated, successor), event(created, successor));
     store.rotate_token(rotation, &at(rotated, now), &at(created, now)).await.unwrap()
 }
@@ -46,7 +46,7 @@ impl Fresh {
 
     async fn create_at(&self, max_live: u32, name: &str, now: Timestamp) -> TokenCreated {
         let token = NewToken { created_at: now, ..new_token("alice", name) };
-        let created = at(event(Action::TokenCreated, &token), now);
+        let created = at(event(Act::TokenCreated, &token), now);
         self.store.create_token(&token, max_live, &created).await.unwrap()
     }
 }
@@ -111,8 +111,8 @@ async fn a_rotation_that_is_taken_back_gives_the_older_token_its_grace_again() {
         let to_third = rotation(&to_second.successor, later.plus(DAY), later);
         assert_eq!(rotate(&fresh.store, &to_third, later).await, TokenRotated::Rotated);
         assert_eq!(fresh.working("alice", later).await, 2);
-        let rotated = at(event(Action::TokenRotated, &to_second.successor), later);
-        let abandoned = at(event(Action::TokenAbandoned, &to_third.successor), later);
+        let rotated = at(event(Act::TokenRotated, &to_second.successor), later);
+        let abandoned = at(event(Act::TokenAbandoned, &to_third.successor), later);
         fresh.store.undo_rotation(&to_third, &rotated, &abandoned).await.unwrap();
         let alice = UserId::new("alice");
         for token in [&first, &to_second.successor] {
@@ -133,7 +133,7 @@ const WRITERS: usize = 20;
 async fn write(store: Store, number: usize, tokens: [NewToken; 2]) -> Result<bool, StoreError> {
     if number.is_multiple_of(2) {
         let token = new_token("alice", &format!("more-{number}"));
-        let created = event(Action::TokenCreated, &token);
+        let created = event(Act::TokenCreated, &token);
         let outcome = store.create_token(&token, LIMIT, &created).await?;
         return Ok(outcome == TokenCreated::Created);
     }

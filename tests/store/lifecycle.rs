@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use hallpass::audit::Action;
+use hallpass::audit::Act;
 use hallpass::clock::Timestamp;
 use hallpass::credential::EndReason;
 use hallpass::id::{PatId, UserId};
@@ -46,7 +46,7 @@ async fn live_tokens_of_an_owner_are_read_with_the_roles_of_their_issue() {
         fresh.create("bob", "c").await;
         // Made in the same millisecond.
         fresh.execute("UPDATE tokens SET created_at = 7").await;
-        revoke(&fresh.store, revoked.pat_id, &event(Action::TokenRevoked, &revoked)).await.unwrap();
+        revoke(&fresh.store, revoked.pat_id, &event(Act::TokenRevoked, &revoked)).await.unwrap();
         let alice = UserId::new("alice");
         let list = async |last: Option<&TokenRecord>, now, limit| {
             fresh.store.list_live_tokens_after(&alice, last, now, limit).await.unwrap()
@@ -66,11 +66,11 @@ async fn a_token_is_suspended_once_and_released_once_and_a_revoked_one_stays_as_
     on_each!(|fresh| {
         let live = fresh.create("alice", "live").await;
         let revoked = fresh.create("alice", "revoked").await;
-        revoke(&fresh.store, revoked.pat_id, &event(Action::TokenRevoked, &revoked)).await.unwrap();
+        revoke(&fresh.store, revoked.pat_id, &event(Act::TokenRevoked, &revoked)).await.unwrap();
         let number = fresh.store.last_change().await.unwrap();
         for (suspension, action) in [
-            (Suspension::Suspended, Action::TokenSuspended),
-            (Suspension::Released, Action::TokenReleased),
+            (Suspension::Suspended, Act::TokenSuspended),
+            (Suspension::Released, Act::TokenReleased),
         ] {
             let events =
                 || [&live, &revoked].map(|token| (token.pat_id, event(action, token))).to_vec();

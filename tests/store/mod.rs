@@ -21,7 +21,7 @@ mod tokens;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use hallpass::audit::{Action, Event};
+use hallpass::audit::{Act, Event};
 use hallpass::clock::{Clock, Timestamp};
 use hallpass::credential::EndReason;
 use hallpass::error::{Code, Error};
@@ -162,11 +162,11 @@ async fn list(
 }
 
 /// What the owner does to their token.
-fn event(action: Action, token: &NewToken) -> Event {
+fn event(action: Act, token: &NewToken) -> Event {
     event_by(action, token, token.user_id.as_str())
 }
 
-fn event_by(action: Action, token: &NewToken, owner: &str) -> Event {
+fn event_by(action: Act, token: &NewToken, owner: &str) -> Event {
     let at = token.created_at.plus(Duration::from_mins(1));
     Event {
         id: uuid_at(at),
@@ -187,7 +187,7 @@ fn event_by(action: Action, token: &NewToken, owner: &str) -> Event {
 }
 
 async fn create(store: &Store, token: &NewToken) -> Result<TokenCreated, StoreError> {
-    store.create_token(token, 0, &event(Action::TokenCreated, token)).await
+    store.create_token(token, 0, &event(Act::TokenCreated, token)).await
 }
 
 /// The code that a caller of a use case would see.

@@ -1,6 +1,6 @@
 //! What owners are called, in all of their tokens.
 
-use hallpass::audit::Action;
+use hallpass::audit::Act;
 use hallpass::id::UserId;
 use hallpass::names::{Email, Names};
 use hallpass::page::PageRequest;
@@ -23,7 +23,7 @@ async fn all_tokens_of_the_owner_say_it_and_no_others_do() {
             fresh.create("alice", &format!("token-{number}")).await;
         }
         let dead = fresh.create("alice", "dead").await;
-        revoke(store, dead.pat_id, &event(Action::TokenRevoked, &dead)).await.unwrap();
+        revoke(store, dead.pat_id, &event(Act::TokenRevoked, &dead)).await.unwrap();
         let other = fresh.create("bob", "of-another").await;
         store.remember_live(NOW).await.unwrap();
         let (before, renaming) = (store.last_change().await.unwrap(), store.renaming(dead.pat_id));

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use hallpass::audit::Action;
+use hallpass::audit::Act;
 use hallpass::clock::Clock;
 use hallpass::config::StoreUrl;
 use hallpass::error::{Code, Error};
@@ -48,10 +48,10 @@ fn spawn_everything(
     ask!("list", |store, token| list(&store, &token.user_id, PageRequest { offset: 0, limit: 1 }));
     ask!("create", |store, _token| async { create(&store, &new_token("alice", "new")).await });
     ask!("revoke", |store, token| async {
-        revoke(&store, token.pat_id, &event(Action::TokenRevoked, &token)).await
+        revoke(&store, token.pat_id, &event(Act::TokenRevoked, &token)).await
     });
     ask!("delete", |store, token| async {
-        delete(&store, token.pat_id, &event(Action::TokenDeleted, &token)).await
+        delete(&store, token.pat_id, &event(Act::TokenDeleted, &token)).await
     });
     ask!("last", |store, _token| store.last_change());
     ask!("changes", |store, _token| store.list_changes_after(0));
@@ -69,7 +69,7 @@ fn spawn_everything(
     ask!("release", |store, token| async { store.release_client(&client(&token)).await });
     ask!("abandon", |store, token| async { store.abandon_client(&client(&token)).await });
     ask!("audit", |store, token| async {
-        store.append_event(&event(Action::ClientSecretRead, &token)).await
+        store.append_event(&event(Act::ClientSecretRead, &token)).await
     });
     ask!("events", |store, _token| async { store.list_audit_events(&everything()).await });
     ask!("quota", |store, _token| async {

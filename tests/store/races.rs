@@ -2,7 +2,7 @@
 //!
 //! Each race runs through two stores, as two processes would: twenty writers over two pools.
 
-use hallpass::audit::Action;
+use hallpass::audit::Act;
 use hallpass::store::{NewToken, Store, StoreError, TokenCreated, TokenDeleted, TokenRevoked};
 use tokio::task::JoinSet;
 
@@ -35,7 +35,7 @@ impl Fresh {
     ) -> Vec<TokenCreated> {
         self.race(|store, number| async move {
             let token = token(number);
-            store.create_token(&token, max_live, &event(Action::TokenCreated, &token)).await
+            store.create_token(&token, max_live, &event(Act::TokenCreated, &token)).await
         })
         .await
     }
@@ -80,7 +80,7 @@ async fn owners_are_not_in_each_others_way() {
 async fn of_many_revocations_one_is_the_first() {
     on_each!(|fresh| {
         let token = fresh.create("alice", "ci").await;
-        let (pat_id, revoked) = (token.pat_id, event(Action::TokenRevoked, &token));
+        let (pat_id, revoked) = (token.pat_id, event(Act::TokenRevoked, &token));
         let answers = fresh
             .race(|store, _| {
                 let event = revoked.clone();
@@ -97,7 +97,7 @@ async fn of_many_revocations_one_is_the_first() {
 async fn of_many_deletions_one_finds_the_token() {
     on_each!(|fresh| {
         let token = fresh.create("alice", "ci").await;
-        let (pat_id, deleted) = (token.pat_id, event(Action::TokenDeleted, &token));
+        let (pat_id, deleted) = (token.pat_id, event(Act::TokenDeleted, &token));
         let answers = fresh
             .race(|store, _| {
                 let event = deleted.clone();

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use hallpass::audit::Action;
+use hallpass::audit::Act;
 use hallpass::clock::Timestamp;
 use hallpass::store::{NewToken, OwnerSaid, Standing, Store};
 
@@ -58,7 +58,7 @@ async fn a_token_is_known_as_plain_only_as_it_is_and_while_it_is() {
         let token = fresh.create("a", "plain").await;
         let (revoked, deleted) = (fresh.create("a", "r").await, fresh.create("a", "d").await);
         let ended = fresh.create("a", "ended").await;
-        revoke(store, ended.pat_id, &event(Action::TokenRevoked, &ended)).await.unwrap();
+        revoke(store, ended.pat_id, &event(Act::TokenRevoked, &ended)).await.unwrap();
         let mut narrowed = Vec::new();
         for part in 0..4 {
             let mut token = new_token("a", &format!("narrowed-{part}"));
@@ -90,8 +90,8 @@ async fn a_token_is_known_as_plain_only_as_it_is_and_while_it_is() {
             assert!(!store.is_known_as_plain(said, token.pat_id, end), "{said:?}");
         }
 
-        revoke(store, revoked.pat_id, &event(Action::TokenRevoked, &revoked)).await.unwrap();
-        delete(store, deleted.pat_id, &event(Action::TokenDeleted, &deleted)).await.unwrap();
+        revoke(store, revoked.pat_id, &event(Act::TokenRevoked, &revoked)).await.unwrap();
+        delete(store, deleted.pat_id, &event(Act::TokenDeleted, &deleted)).await.unwrap();
         assert!(!is_plain(store, &revoked) && !is_plain(store, &deleted));
         assert_eq!(standing(store, &revoked).await, Standing::Revoked);
         assert_eq!(standing(store, &deleted).await, Standing::Unknown);

@@ -1,6 +1,6 @@
 //! Text of every kind comes back as it went in, or is refused whole.
 
-use hallpass::audit::Action;
+use hallpass::audit::Act;
 use hallpass::id::UserId;
 use hallpass::store::{NewToken, TokenCreated};
 use sqlx::Row as _;
@@ -47,7 +47,7 @@ async fn text_comes_back_as_it_went_in() {
                 create(&fresh.store, &with_text(text)).await.unwrap(),
                 TokenCreated::NameTaken
             );
-            let revoked = event(Action::TokenRevoked, &token).with_note(Some(text));
+            let revoked = event(Act::TokenRevoked, &token).with_note(Some(text));
             revoke(&fresh.store, token.pat_id, &revoked).await.unwrap();
             let found =
                 fresh.store.find_token(&token.user_id, token.pat_id).await.unwrap().unwrap();

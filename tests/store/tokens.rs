@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use hallpass::audit::Action::{
+use hallpass::audit::Act::{
     TokenCreated as CREATED, TokenDeleted as DELETED, TokenRevoked as REVOKED,
 };
 use hallpass::credential::EndReason;

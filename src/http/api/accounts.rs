@@ -149,7 +149,7 @@ pub(in crate::http) async fn set_quota(
     _: NoQuery,
     JsonObject(body): JsonObject<SetQuota>,
 ) -> Result<Json<Quota>, Problem> {
-    caller.authorize(crate::principal::Action::SetQuota)?;
+    caller.authorize(crate::access::Action::SetQuota)?;
     let quota = app.clients.set_quota(&caller, &account, body.check()?).await?;
     Ok(Json(Quota::of(account, quota)))
 }

@@ -7,7 +7,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::app::App;
-use crate::audit::Action;
+use crate::audit::Act;
 use crate::clock::Timestamp;
 use crate::http::extract::Query;
 use crate::http::openapi::{ApiErrors, TAG_OPERATION};
@@ -78,7 +78,7 @@ impl FromRequestParts<App> for AuditFilter {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, _: &App) -> Result<Self, Problem> {
-        let actions: Vec<_> = Action::ALL.iter().map(|action| (action.name(), *action)).collect();
+        let actions: Vec<_> = Act::ALL.iter().map(|action| (action.name(), *action)).collect();
         let mut query = Query::parse(parts);
         let filter = Self {
             action: query.choice("action", &actions),

@@ -6,7 +6,7 @@ use sqlx::{Any, AnyConnection, AssertSqlSafe, Row as _, Transaction};
 use super::create::{insert, lock_owner};
 use super::end::set_revoked;
 use super::{COLUMNS, NewToken, TokenRecord, find, pat_id, token_record};
-use crate::audit::{Action, Event};
+use crate::audit::{Act, Event};
 use crate::clock::Timestamp;
 use crate::credential::EndReason;
 use crate::id::PatId;
@@ -212,9 +212,8 @@ impl Store {
             }
             let ids: Vec<_> = live.iter().map(|token| token.pat_id).collect();
             set_revoked(&mut tx, &ids, event.at, (event.end_reason(), None)).await?;
-            let revoked = live
-                .iter()
-                .map(|token| event.and_to(Action::TokenRevoked, token.pat_id, &token.name));
+            let revoked =
+                live.iter().map(|token| event.and_to(Act::TokenRevoked, token.pat_id, &token.name));
             let events: Vec<_> = std::iter::once(event.clone()).chain(revoked).collect();
             audit::append_all(&mut tx, &events.iter().collect::<Vec<_>>()).await?;
             tx.commit().await?;

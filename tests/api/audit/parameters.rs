@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use hallpass::audit::{Action, Actor, Event};
+use hallpass::audit::{Act, Actor, Event};
 use hallpass::id::UserId;
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -77,13 +77,8 @@ async fn names_of_every_script_are_searched_literally() {
     for name in names {
         let subject = (unique("id"), name.to_owned());
         let owner = UserId::new("owner");
-        let event = Event::new(
-            Action::ClientCreated,
-            subject,
-            &owner,
-            &Actor::hallpass(),
-            server.clock.now(),
-        );
+        let event =
+            Event::new(Act::ClientCreated, subject, &owner, &Actor::hallpass(), server.clock.now());
         store.append_event(&event).await.unwrap();
         server.clock.advance(Duration::from_secs(1));
     }
@@ -129,7 +124,7 @@ async fn every_wrong_parameter_is_named_and_actions_are_offered() {
     named.sort_unstable();
     assert_eq!(named, wrong.map(|(name, _)| name));
     let offered = errors.iter().find(|error| error["field"] == "action").unwrap();
-    for action in Action::ALL {
+    for action in Act::ALL {
         let name = format!("`{}`", action.name());
         assert!(offered["message"].as_str().unwrap().contains(&name), "{offered}");
         reader.get(&format!("{EVENTS}?action={}", action.name())).await.expect(200);

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::ToSchema;
 
+use crate::access::Action;
 use crate::app::App;
 use crate::client::{Asked, Receiver, Removed};
 use crate::error::{Code, Error};
@@ -21,7 +22,7 @@ use crate::http::openapi::{ApiErrors, TAG_CLIENTS};
 use crate::http::problem::Problem;
 use crate::id::UserId;
 use crate::page::Pagination;
-use crate::principal::{Action, Caller};
+use crate::principal::Caller;
 use crate::store::{ClientFilter, ClientSort};
 use body::{
     ApiClient, ClientAndSecret, ClientInPath, ClientList, ClientSecret, CreateClient, UpdateClient,

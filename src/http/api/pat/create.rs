@@ -20,7 +20,7 @@ use crate::http::extract::{Check, JsonObject, NO_STORE, NoQuery, NoStore, moment
 use crate::http::openapi::{ApiErrors, TAG_PAT};
 use crate::http::problem::Problem;
 use crate::principal::Caller;
-use crate::token::{Description, End, IssuedToken, Narrowing, NewToken, TokenName, Wanted};
+use crate::token::{Description, End, IssuedToken, Narrowing, TokenName, TokenRequest, Wanted};
 
 /// A new token.
 #[derive(Deserialize, ToSchema)]
@@ -61,7 +61,11 @@ pub(in crate::http) struct CreateToken {
 }
 
 impl CreateToken {
-    pub(super) fn check(self, clock: &Clock, settings: &TokenSettings) -> Result<NewToken, Error> {
+    pub(super) fn check(
+        self,
+        clock: &Clock,
+        settings: &TokenSettings,
+    ) -> Result<TokenRequest, Error> {
         let mut check = Check::default();
         let name = check.required("name", self.name, |value| TokenName::parse(text(value)?));
         let description = check
@@ -92,7 +96,7 @@ impl CreateToken {
         let read = (name, description, expires_in, expires_at, narrowing);
         let (name, description, expires_in, expires_at, narrowing) = check.finish(read)?;
         let end = expires_in.or(expires_at).unwrap_or(End::After(settings.default_lifetime));
-        Ok(NewToken { name, description, end, narrowing })
+        Ok(TokenRequest { name, description, end, narrowing })
     }
 }
 
@@ -138,7 +142,7 @@ pub(in crate::http) async fn create(
     _: NoQuery,
     JsonObject(body): JsonObject<CreateToken>,
 ) -> Result<(StatusCode, NoStore, Json<CreatedToken>), Problem> {
-    caller.authorize(crate::principal::Action::CreateToken)?;
+    caller.authorize(crate::access::Action::CreateToken)?;
     let request = body.check(&app.clock, &app.settings.tokens)?;
     let issued = app.tokens.issue(&caller, request).await?;
     Ok((StatusCode::CREATED, NO_STORE, Json(CreatedToken::at(app.clock.now(), issued))))

@@ -6,13 +6,14 @@ use serde_json::Value;
 use utoipa::ToSchema;
 
 use super::Token;
+use crate::access::Action;
 use crate::app::App;
 use crate::error::Error;
 use crate::fields::Read;
 use crate::http::extract::{Check, Members, MergePatch, NoQuery, PatIdInPath, text};
 use crate::http::openapi::{ApiErrors, TAG_PAT};
 use crate::http::problem::Problem;
-use crate::principal::{Action, Caller};
+use crate::principal::Caller;
 use crate::token::Description;
 
 /// A merge patch (RFC 7396) of a token. Other members of its metadata are taken where they are unchanged.

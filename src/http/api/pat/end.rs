@@ -10,13 +10,14 @@ use serde_json::Value;
 use utoipa::ToSchema;
 
 use super::Token;
+use crate::access::Action;
 use crate::app::App;
 use crate::error::Error;
 use crate::http::extract::{Check, JsonObject, JsonOrNothing, NoQuery, PatIdInPath, text};
 use crate::http::openapi::{ApiErrors, TAG_PAT};
 use crate::http::problem::Problem;
 use crate::id::PatId;
-use crate::principal::{Action, Caller};
+use crate::principal::Caller;
 use crate::token::{Deleted, RevocationNote, Revoked, Whose};
 
 /// Which tokens.

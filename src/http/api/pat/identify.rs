@@ -9,13 +9,14 @@ use serde_json::Value;
 use utoipa::ToSchema;
 
 use super::Token;
+use crate::access::Action;
 use crate::app::App;
 use crate::clock::Timestamp;
 use crate::error::Error;
 use crate::http::extract::{Check, JsonObject, NoQuery, text};
 use crate::http::openapi::{ApiErrors, TAG_PAT, TAG_PAT_USERS};
 use crate::http::problem::Problem;
-use crate::principal::{Action, Caller};
+use crate::principal::Caller;
 use crate::token::{Identified, Whose};
 
 /// The token that was found.

@@ -7,12 +7,13 @@ use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
 use super::create::CreateToken;
+use crate::access::Action;
 use crate::app::App;
 use crate::config::{MIN_LIFETIME, TokenSettings};
 use crate::http::extract::{JsonObject, NoQuery};
 use crate::http::openapi::{ApiErrors, TAG_PAT};
 use crate::http::problem::Problem;
-use crate::principal::{Action, Caller};
+use crate::principal::Caller;
 use crate::token::{Offered, Preview};
 
 /// What a new token can be asked to have.

@@ -11,6 +11,7 @@ use serde_json::Value;
 use utoipa::ToSchema;
 
 use super::create::{CreatedToken, within};
+use crate::access::Action;
 use crate::app::App;
 use crate::config::TokenSettings;
 use crate::error::Error;
@@ -18,7 +19,7 @@ use crate::http::extract::{Check, JsonOrNothing, NO_STORE, NoQuery, NoStore, Pat
 use crate::http::openapi::{ApiErrors, TAG_PAT};
 use crate::http::problem::Problem;
 use crate::id::PatId;
-use crate::principal::{Action, Caller};
+use crate::principal::Caller;
 use crate::token::{Narrowing, RotateToken, Wanted};
 
 /// The longest that an old token works beside its successor.

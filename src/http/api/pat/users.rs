@@ -9,11 +9,12 @@ use super::end::{
     revoke_several,
 };
 use super::{Token, TokenList, TokenListQuery, end};
+use crate::access::Action;
 use crate::app::App;
 use crate::http::extract::{JsonObject, JsonOrNothing, NoQuery, UserInPath, UserTokenInPath};
 use crate::http::openapi::{ApiErrors, TAG_PAT_USERS};
 use crate::http::problem::Problem;
-use crate::principal::{Action, Caller};
+use crate::principal::Caller;
 use crate::store::TokenFilter;
 use crate::token::Whose;
 
