@@ -194,7 +194,9 @@ async fn however_many_rotations_run_at_once_one_token_is_good_on_both_databases(
         let made = answers.iter().filter(|answer| answer.status == 201).count();
         assert!(made >= 1, "{answers:?}");
         for refused in answers.iter().filter(|answer| answer.status != 201) {
-            assert_eq!(refused.json()["code"], "token-changed", "{refused:?}");
+            // One that came late saw the outcome.
+            let code = refused.json()["code"].clone();
+            assert!(code == "token-changed" || code == "already-rotated", "{refused:?}");
         }
         let family = Family::of(&user).await;
         assert_eq!(family.good().len(), 1, "{family:?}");
