@@ -17,6 +17,7 @@ mod sqlite;
 mod standing;
 mod text;
 mod tokens;
+mod uses;
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
