@@ -101,7 +101,10 @@ async fn a_realm_that_loses_the_key_stops_minting_within_two_seconds() {
             answer.expect_problem(503, "key-not-published");
             break;
         }
-        assert_eq!(answer.status, 201);
+        let made = answer.expect(201);
+        // A fast machine mints more in two seconds than one may have.
+        let path = format!("/api/pat/v1/tokens/{}", made["patId"].as_str().unwrap());
+        user.delete(&path).await.expect(204);
         let late = asked.duration_since(lost);
         assert!(late < Duration::from_secs(2), "still minted {late:?} later");
     }
