@@ -101,12 +101,11 @@ async fn a_realm_that_loses_the_key_stops_minting_within_two_seconds() {
             answer.expect_problem(503, "key-not-published");
             break;
         }
-        let made = answer.expect(201);
-        // A fast machine mints more in two seconds than one may have.
-        let path = format!("/api/pat/v1/tokens/{}", made["patId"].as_str().unwrap());
-        user.delete(&path).await.expect(204);
+        answer.expect(201);
         let late = asked.duration_since(lost);
         assert!(late < Duration::from_secs(2), "still minted {late:?} later");
+        // A fast machine would mint more than one person may, or have, before it shows.
+        tokio::time::sleep(Duration::from_millis(100)).await;
     }
     let health = server.anonymous().get("/readyz").await.expect(503);
     assert_eq!(health["status"], "unavailable");
