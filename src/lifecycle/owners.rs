@@ -236,9 +236,8 @@ impl TokenOwners {
         // locked out only that they are disabled, and their tokens are suspended for that.
         let is_locked_out = matches!(seen.sight, Sight::LockedOut(_));
         let is_counted = |reason| !is_locked_out || reason == EndReason::OwnerLockedOut;
-        let is_suspended = |token: &OwnedToken| {
-            token.record.suspended_at.is_some()
-                && token.record.suspended_reason.is_some_and(is_counted)
+        let is_suspended = |OwnedToken { record, .. }: &OwnedToken| {
+            record.suspended_at.is_some() && record.suspended_reason.is_none_or(is_counted)
         };
         if self.agenda.is_weighed(owner) || (!counted && live.iter().any(is_suspended)) {
             return Ok(Verdict::Others);
