@@ -18,8 +18,8 @@ impl Token {
             }
         };
         look("role", &policy.roles, &|name| self.identity.has_role(name));
-        let scopes = self.scope.split_ascii_whitespace();
-        look("scope", &policy.scopes, &|name| scopes.clone().any(|one| one == name));
+        let has_scope = |name: &str| self.scope.split_ascii_whitespace().any(|one| one == name);
+        look("scope", &policy.scopes, &has_scope);
         look("audience", &policy.audience, &|name| self.audience.iter().any(|one| one == name));
         if missing.is_empty() {
             return Ok(());
