@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use tokio::task::JoinSet;
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{sleep, timeout};
 
 use super::lane::{Lane, Late};
 use super::owners::{Found, Hint};
@@ -111,7 +111,9 @@ impl Watch {
     pub(super) async fn look_again(&self) {
         // Nobody waits for these: late ones keep their places.
         let (lane, _) = Lane::new(MOST_AGAIN, &Late::none());
-        let (mut looks, mut checked_at, mut answered_at) = (JoinSet::new(), Instant::now(), None);
+        let (mut looks, mut answered_at) = (JoinSet::new(), None);
+        // On the clock of the owners' failures, so that every outage long enough to blame owners meets a check.
+        let mut checked_at = self.clients.clock.passed();
         loop {
             if looks.is_empty() {
                 sleep(AGAIN_INTERVAL).await;
@@ -131,7 +133,7 @@ impl Watch {
             let are_failing = self.token_owners.unreadable.has_untold(|retry| retry.tries > 1);
             if !are_failing {
                 answered_at = None;
-            } else if checked_at.elapsed() >= CHECK_INTERVAL {
+            } else if now.saturating_sub(checked_at) >= CHECK_INTERVAL {
                 answered_at = match self.token_owners.judge_unreadable(answered_at).await {
                     Ok(answered_at) => answered_at,
                     Err(error) => {
@@ -143,7 +145,7 @@ impl Watch {
                         None
                     }
                 };
-                checked_at = Instant::now();
+                checked_at = self.clients.clock.passed();
             }
         }
     }
