@@ -44,7 +44,9 @@ use crate::keys::{KeyOwner, KeyRing};
 use crate::owner::AuthorityRule;
 use crate::principal::{Caller, Origin};
 use crate::store::{Standing, Store};
-use crate::verify::{Algorithm, Claims, DEFAULT_MAX_BYTES, JwksCache, Rules, UnverifiedToken};
+use crate::verify::{
+    Algorithm, Claims, DEFAULT_MAX_BYTES, DigestedToken, JwksCache, Rules, UnverifiedToken,
+};
 use cache::{Hash, Now, TokenCache};
 use presented::Sought;
 
@@ -242,7 +244,8 @@ impl Decider {
         if sought.text.len() > DEFAULT_MAX_BYTES {
             return Err(Reason::TooLarge.into());
         }
-        let hash = Hash::of(sought.text);
+        let digested = DigestedToken::new(sought.text);
+        let hash = Hash::of(&digested);
         let now =
             Now { time: self.clock.now(), generation: self.generation.load(Ordering::Acquire) };
         let counts =
@@ -252,8 +255,8 @@ impl Decider {
         if let Some(token) = found {
             return Ok(token);
         }
-        // Boxed, here and below: what is seldom done would be moved about with what is done for each request.
-        Box::pin(self.find_out(sought, hash, now)).await
+        // Boxed, here and below, so that the rarely taken branch does not enlarge the hot future.
+        Box::pin(self.find_out(sought, digested, now)).await
     }
 
     /// Whether nobody renamed the owner since the token was prepared.

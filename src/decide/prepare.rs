@@ -14,17 +14,20 @@ use crate::id::{PatId, UserId};
 use crate::keys::KeyOwner;
 use crate::owner::Roles;
 use crate::store::{OwnerSaid, TokenRecord};
-use crate::verify::{self, CheckError, Claims, DEFAULT_MAX_BYTES, Rules, UnverifiedToken};
+use crate::verify::{
+    self, CheckError, Claims, DEFAULT_MAX_BYTES, DigestedToken, Rules, UnverifiedToken,
+};
 impl Decider {
     /// What is not remembered of this token.
     pub(super) async fn find_out(
         &self,
         sought: Sought<'_>,
-        hash: Hash,
+        digested: DigestedToken<'_>,
         now: Now,
     ) -> Result<Arc<Token>, Refusal> {
         let Sought { text, accepts, introspects } = sought;
-        let unverified = UnverifiedToken::parse(text, DEFAULT_MAX_BYTES).map_err(Reason::from)?;
+        let hash = Hash::of(&digested);
+        let unverified = digested.parse(DEFAULT_MAX_BYTES).map_err(Reason::from)?;
         let kid = &*unverified.header().kid;
         let whose = self.keys.whose(kid);
         match whose {

@@ -160,9 +160,17 @@ pub fn verify(
     rules: &Rules,
     now: i64,
 ) -> Result<Claims, Rejection> {
-    let token = UnverifiedToken::parse(token, rules.max_bytes)?;
-    let segments = permit(&token, rules)?;
-    decide(&token, &segments, key, rules, now)
+    verify_parsed(&UnverifiedToken::parse(token, rules.max_bytes)?, key, rules, now)
+}
+
+/// The same for a token that was taken apart already, whatever its length.
+pub fn verify_parsed(
+    token: &UnverifiedToken<'_>,
+    key: &VerificationKey,
+    rules: &Rules,
+    now: i64,
+) -> Result<Claims, Rejection> {
+    decide(token, &permit(token, rules)?, key, rules, now)
 }
 
 /// Checks `token` with the key of the realm that it names. `now` is in Unix seconds.

@@ -1,6 +1,7 @@
 //! The outer form of a token: three segments and the header (RFC 7515 §7.1, §4), before anything is
 //! believed.
 
+use aws_lc_rs::digest::Digest;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jsonwebtoken::Algorithm;
@@ -68,6 +69,8 @@ impl UnverifiedHeader {
 pub struct UnverifiedToken<'a> {
     pub(crate) header: UnverifiedHeader,
     pub(crate) signing_input: &'a str,
+    /// The SHA-256 of the signing input, where somebody made it already.
+    pub(crate) digest: Option<Digest>,
     payload: &'a str,
     signature: &'a str,
 }
@@ -91,7 +94,12 @@ impl<'a> UnverifiedToken<'a> {
         let (signing_input, signature) = token.rsplit_once('.').ok_or(Rejection::Malformed)?;
         let (header, payload) = signing_input.split_once('.').ok_or(Rejection::Malformed)?;
         let header = UnverifiedHeader::from_json(&decode(header)?)?;
-        Ok(Self { header, signing_input, payload, signature })
+        Ok(Self { header, signing_input, digest: None, payload, signature })
+    }
+
+    /// The same; `digest` is the SHA-256 of its signing input.
+    pub(crate) fn with_digest(self, digest: Digest) -> Self {
+        Self { digest: Some(digest), ..self }
     }
 
     pub(crate) fn segments(&self) -> Result<Segments, Rejection> {

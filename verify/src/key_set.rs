@@ -130,8 +130,19 @@ impl VerificationKey {
         }
         let mut keys = self.0.algorithms.iter().zip(&self.0.keys);
         let key = keys.find_map(|(algorithm, key)| (*algorithm == token.header.alg).then_some(key));
-        key.is_some_and(|key| key.verify_sig(token.signing_input.as_bytes(), signature).is_ok())
+        let Some(key) = key else { return false };
+        let verified = match &token.digest {
+            Some(digest) if is_over_sha256(token.header.alg) => {
+                key.verify_digest_sig(digest, signature)
+            }
+            _ => key.verify_sig(token.signing_input.as_bytes(), signature),
+        };
+        verified.is_ok()
     }
+}
+
+const fn is_over_sha256(algorithm: Algorithm) -> bool {
+    matches!(algorithm, Algorithm::RS256 | Algorithm::PS256 | Algorithm::ES256)
 }
 
 #[derive(PartialEq)]

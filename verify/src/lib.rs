@@ -75,15 +75,17 @@ mod cache;
 mod check;
 mod claims;
 mod compact;
+mod digested;
 mod introspection;
 mod json;
 mod key_set;
 mod layer;
 
 pub use cache::{FetchError, JwksCache, KeyError};
-pub use check::{CheckError, Rejection, Rules, check, check_parsed, verify};
+pub use check::{CheckError, Rejection, Rules, check, check_parsed, verify, verify_parsed};
 pub use claims::Claims;
 pub use compact::{DEFAULT_MAX_BYTES, UnverifiedHeader, UnverifiedToken};
+pub use digested::DigestedToken;
 pub use introspection::Introspection;
 pub use jsonwebtoken::Algorithm;
 pub use key_set::{KeySet, KeySetError, VerificationKey};

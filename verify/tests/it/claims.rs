@@ -1,9 +1,11 @@
 //! Claims of properly signed tokens.
 
-use hallpass_verify::{Algorithm, Rejection, Rules, verify};
+use hallpass_verify::{Algorithm, Rejection, Rules};
 use serde_json::{Value, json};
 
-use crate::support::{AUDIENCE, ISSUER, NOW, RSA, header, payload, payload_with, rules, token_of};
+use crate::support::{
+    AUDIENCE, ISSUER, NOW, RSA, header, payload, payload_with, rules, token_of, verify,
+};
 
 fn outcome(payload: &Value) -> Result<(), Rejection> {
     verify(&token_of(payload), &RSA.public(), &rules(), NOW).map(|_| ())

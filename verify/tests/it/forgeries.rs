@@ -3,12 +3,11 @@
 use aws_lc_rs::hmac;
 use hallpass_verify::{
     Algorithm, DEFAULT_MAX_BYTES, Rejection, UnverifiedHeader, UnverifiedToken, VerificationKey,
-    verify,
 };
 use serde_json::{Value, json};
 
 use crate::support::{
-    ED25519, NOW, OTHER_RSA, P256, RSA, encode, header, only_key, payload, rules, token_of,
+    ED25519, NOW, OTHER_RSA, P256, RSA, encode, header, only_key, payload, rules, token_of, verify,
 };
 
 fn refusal(token: &str, key: &VerificationKey) -> Rejection {

@@ -1,11 +1,12 @@
 //! Which published keys are taken, and with which algorithms.
 
 use hallpass_verify::Algorithm::{ES256, ES384, EdDSA, PS256, PS384, PS512, RS256, RS384, RS512};
-use hallpass_verify::{KeySet, KeySetError, verify};
+use hallpass_verify::{KeySet, KeySetError};
 use serde_json::{Value, json};
 
 use crate::support::{
     ED25519, NOW, OTHER_RSA, P256, P384, RSA, encode, header, key_set, only_key, payload, rules,
+    verify,
 };
 
 fn with(mut jwk: Value, name: &str, value: Value) -> Value {

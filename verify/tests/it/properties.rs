@@ -2,11 +2,13 @@
 
 use std::sync::LazyLock;
 
-use hallpass_verify::{KeySet, UnverifiedToken, verify};
+use hallpass_verify::{KeySet, UnverifiedToken};
 use proptest::prelude::*;
 use proptest::sample::Index;
 
-use crate::support::{ED25519, NOW, P256, RSA, Signer, encode, header, payload, rules, token_of};
+use crate::support::{
+    ED25519, NOW, P256, RSA, Signer, encode, header, payload, rules, token_of, verify,
+};
 
 static RSA_TOKEN: LazyLock<String> = LazyLock::new(|| token_of(&payload()));
 static EC_TOKEN: LazyLock<String> = LazyLock::new(|| token(&P256, "ES256"));
