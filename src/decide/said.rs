@@ -25,8 +25,8 @@ pub(super) fn tells_email(claims: &Claims) -> bool {
 }
 
 /// What the token said of its owner, which may be untrue by now.
-pub(super) fn names(claims: &Claims) -> Names {
-    let text = |name| text(claims, name).unwrap_or_default().to_owned();
+pub(super) fn names(claims: &Claims) -> Names<&str> {
+    let text = |name| text(claims, name).unwrap_or_default();
     let email = Email { address: text(EMAIL), verified: is_verified(claims) };
     Names { username: text(USERNAME), email: Some(email) }
 }

@@ -125,10 +125,12 @@ impl Token {
         let claims = source.claims;
         let names = current_names(claims, record);
         let ends_at = Timestamp::from_seconds(claims.exp).min(record.expires_at);
-        let token = Self::new(source, &names, TokenKind::Pat(pat), roles.iter(), ends_at);
+        let kind = TokenKind::Pat(pat);
+        let token = Self::new(source, names.borrowed(), kind, roles.iter(), ends_at);
         let is_said = said.is_some_and(|said| said.iter().eq(roles.iter()));
         let unsaid_roles = (!is_said).then(|| Box::new(roles));
-        let unsaid_names = (names != said::names(claims)).then(|| Box::new(names));
+        let are_said = names.borrowed() == said::names(claims);
+        let unsaid_names = (!are_said).then(|| Box::new(names));
         Self { unsaid_roles, unsaid_names, ..token }
     }
 
@@ -137,7 +139,7 @@ impl Token {
         let pat = Pat { id, narrowed: false, narrowed_in_audience: false, networks: None };
         let names = said::names(source.claims);
         let ends_at = Timestamp::from_seconds(source.claims.exp);
-        Self::new(source, &names, TokenKind::Pat(pat), said.iter(), ends_at)
+        Self::new(source, names, TokenKind::Pat(pat), said.iter(), ends_at)
     }
 
     /// An access token of the realm.
@@ -145,32 +147,32 @@ impl Token {
         let claims = source.claims;
         let names = said::names(claims);
         let kind = TokenKind::AccessToken(AccessToken {
-            of_service_account: is_of_service_account(claims, &names.username),
+            of_service_account: is_of_service_account(claims, names.username),
             client_id: claims.azp.clone().unwrap_or_default(),
             authority,
             impersonated: IMPERSONATION.iter().any(|claim| claims.rest.contains_key(*claim)),
         });
         let ends_at = Timestamp::from_seconds(claims.exp);
-        Self::new(source, &names, kind, roles(&claims.rest), ends_at)
+        Self::new(source, names, kind, roles(&claims.rest), ends_at)
     }
 
     fn new<'r>(
         Source { claims, unverified_email }: Source<'_>,
-        names: &Names,
+        names: Names<&str>,
         kind: TokenKind,
         roles: impl Iterator<Item = NamedRole<'r>>,
         ends_at: Timestamp,
     ) -> Self {
         let scope = said::text(claims, "scope").unwrap_or_default();
-        let told = |email: &&Email| email.verified || unverified_email;
-        let email = names.email.as_ref().filter(told).map_or("", |email| &email.address);
-        let said = Said { username: &names.username, email, scope, ends_at };
+        let told = |email: &Email<&str>| email.verified || unverified_email;
+        let email = names.email.filter(told).map_or("", |email| email.address);
+        let said = Said { username: names.username, email, scope, ends_at };
         let identity = Identity::new(claims, &said, roles);
         Self {
             scope: scope.into(),
             ends_at,
             user_id: UserId::new(&*claims.sub),
-            username: names.username.clone(),
+            username: names.username.to_owned(),
             kind,
             audience: claims.aud.clone(),
             identity,
@@ -258,7 +260,7 @@ impl Token {
 fn current_names(claims: &Claims, record: &TokenRecord) -> Names {
     let mut names = record.names.clone();
     if names.email.is_none() || !said::tells_email(claims) {
-        names.email = said::names(claims).email;
+        names.email = said::names(claims).to_owned().email;
     }
     names
 }
