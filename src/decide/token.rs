@@ -125,12 +125,10 @@ impl Token {
         let claims = source.claims;
         let names = current_names(claims, record);
         let ends_at = Timestamp::from_seconds(claims.exp).min(record.expires_at);
-        let kind = TokenKind::Pat(pat);
-        let token = Self::new(source, names.borrowed(), kind, roles.iter(), ends_at);
+        let token = Self::new(source, names, TokenKind::Pat(pat), roles.iter(), ends_at);
         let is_said = said.is_some_and(|said| said.iter().eq(roles.iter()));
         let unsaid_roles = (!is_said).then(|| Box::new(roles));
-        let are_said = names.borrowed() == said::names(claims);
-        let unsaid_names = (!are_said).then(|| Box::new(names));
+        let unsaid_names = (names != said::names(claims)).then(|| Box::new(names.to_owned()));
         Self { unsaid_roles, unsaid_names, ..token }
     }
 
@@ -257,10 +255,10 @@ impl Token {
 }
 
 /// What the owner is called now, as far as the token may tell: its record follows them, its claims do not.
-fn current_names(claims: &Claims, record: &TokenRecord) -> Names {
-    let mut names = record.names.clone();
+fn current_names<'a>(claims: &'a Claims, record: &'a TokenRecord) -> Names<&'a str> {
+    let names = record.names.borrowed();
     if names.email.is_none() || !said::tells_email(claims) {
-        names.email = said::names(claims).to_owned().email;
+        return Names { email: said::names(claims).email, ..names };
     }
     names
 }

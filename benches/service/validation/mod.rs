@@ -276,7 +276,7 @@ impl Others {
 
 /// Runs all of them in turn, and tells what a signature took in each round, in µs.
 async fn run_all(targets: &mut [Target]) -> Vec<f64> {
-    let signature = Signature::make();
+    let signature = Signature::generate();
     for target in &mut *targets {
         println!("warming up: {}", target.name);
         let requests = target.requests;
@@ -291,7 +291,7 @@ async fn run_all(targets: &mut [Target]) -> Vec<f64> {
         for target in &mut *targets {
             // As a machine runs now, so it runs for both: it may be a quarter slower a minute later.
             if target.name == FIRST_SEEN {
-                signatures.push(signature.verify());
+                signatures.push(signature.time_verification());
             }
             target.run(round).await;
         }
@@ -331,17 +331,15 @@ fn tell(report: &mut Report, targets: &[Target], signatures: &[f64]) {
     );
     for Ratio(what, over, bound) in &RATIOS {
         let find = |name: &str| targets.iter().find(|target| target.name == name);
-        let with_signature = *over == FLOOR_AND_SIGNATURE;
-        let floor = if with_signature { FLOOR } else { *over };
+        let (floor, beside) = if *over == FLOOR_AND_SIGNATURE {
+            (FLOOR, signatures)
+        } else {
+            (*over, &[0.0; ROUNDS][..])
+        };
         let (Some(one), Some(other)) = (find(what), find(floor)) else { continue };
-        let rounds = one.runs.iter().zip(&other.runs).zip(signatures);
-        let ratio = median(
-            rounds
-                .map(|((one, other), signature)| {
-                    one.cpu / (other.cpu + if with_signature { *signature } else { 0.0 })
-                })
-                .collect(),
-        );
+        let rounds = one.runs.iter().zip(&other.runs).zip(beside);
+        let ratios = rounds.map(|((one, other), beside)| one.cpu / (other.cpu + beside));
+        let ratio = median(ratios.collect());
         let (text, target, is_good) = match bound {
             Bound::AtMost(most) if most.is_infinite() => {
                 (format!("{ratio:.2}"), String::new(), true)
