@@ -21,7 +21,7 @@ const WRITE_INTERVAL: Duration = Duration::from_secs(1);
 const REST: Duration = Duration::from_mins(1);
 /// How many uses are written in one transaction. With fewer, each costs more: an order by last use has a page of the database
 /// for every few of them, which is written again in each transaction.
-const BATCH: usize = 4000;
+const BATCH: usize = 1000;
 /// How many tokens are noted at most, while the store is away.
 const MAX_WAITING: usize = 100_000;
 
